@@ -1,0 +1,56 @@
+"""Watch, explain and reproduce the periodic behaviour of training with weight decay.
+
+Everything public is here and loads on first use: importing the package brings in neither torch nor
+pandas nor plotly.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from limitcycle._version import __version__
+
+if TYPE_CHECKING:
+    from limitcycle.dynamics import Verdict, diagnose
+    from limitcycle.errors import RunError, UserError
+    from limitcycle.lab import train
+    from limitcycle.record import LoadedRun, Run, load, load_all
+    from limitcycle.symmetry import Symmetries, symmetries
+
+_HOME = {
+    "LoadedRun": "limitcycle.record",
+    "Run": "limitcycle.record",
+    "RunError": "limitcycle.errors",
+    "Symmetries": "limitcycle.symmetry",
+    "UserError": "limitcycle.errors",
+    "Verdict": "limitcycle.dynamics",
+    "diagnose": "limitcycle.dynamics",
+    "load": "limitcycle.record",
+    "load_all": "limitcycle.record",
+    "symmetries": "limitcycle.symmetry",
+    "train": "limitcycle.lab",
+}
+
+__all__ = [
+    "LoadedRun",
+    "Run",
+    "RunError",
+    "Symmetries",
+    "UserError",
+    "Verdict",
+    "__version__",
+    "diagnose",
+    "load",
+    "load_all",
+    "symmetries",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'limitcycle' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,167 @@
+"""A network as a pure function of flat vectors.
+
+All trained weights are one vector, the scale-invariant ones first; frozen weights and running
+statistics are two more. A step then costs a few operations however many tensors the net has, and
+the state of a run is a flat dictionary that can be copied, stored, batched or captured.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+State = Mapping[str, Tensor]
+
+
+class Slot(NamedTuple):
+    """Where a tensor of the net hangs: ``home[key]``, and what it looks like."""
+
+    name: str
+    home: dict[str, Tensor | None]
+    key: str
+    shape: torch.Size
+
+
+class FlatPart:
+    """The layout of some of a net's tensors in one vector.
+
+    Four-dimensional tensors are stored channels-last, the layout that CPU and GPU convolutions are
+    fast in.
+    """
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self.slots = tuple(slots)
+        self.sizes = [slot.shape.numel() for slot in slots]
+        self.size = sum(self.sizes)
+
+    def views(self, flat: Tensor) -> list[Tensor]:
+        """The tensors, as views into ``flat`` (size,)."""
+        pieces = torch.split(flat, self.sizes)
+        return [_shaped(piece, slot.shape) for piece, slot in zip(pieces, self.slots, strict=True)]
+
+    def named(self, flat: Tensor) -> dict[str, Tensor]:
+        """The tensors by name, as views into ``flat`` (size,)."""
+        return {s.name: view for s, view in zip(self.slots, self.views(flat), strict=True)}
+
+    def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """The inverse of `named`: a new vector (size,)."""
+        pieces = [_unshaped(tensors[slot.name]) for slot in self.slots]
+        return torch.cat(pieces) if pieces else torch.zeros(0)
+
+    def install(self, flat: Tensor) -> None:
+        """Hang views into ``flat`` into the net."""
+        for slot, view in zip(self.slots, self.views(flat), strict=True):
+            slot.home[slot.key] = view
+
+
+class FunctionalNet:
+    """A net without state of its own, and the layout of its state.
+
+    Args:
+        net: the module; its own parameters and buffers are replaced at every call.
+        first: names of the parameters that lead the weight vector (the scale-invariant ones).
+
+    Attributes:
+        parts: layouts of ``weights`` (trained), ``frozen`` and ``stats`` (running statistics).
+        leading: how many entries of the weight vector belong to ``first``.
+    """
+
+    def __init__(self, net: nn.Module, first: Iterable[str]) -> None:
+        leading: list[Slot] = []
+        trained: list[Slot] = []
+        frozen: list[Slot] = []
+        stats: list[Slot] = []
+        first = set(first)
+        for prefix, module in net.named_modules():
+            for key, parameter in module._parameters.items():
+                if parameter is not None:
+                    slot = _slot(prefix, module._parameters, key, parameter)
+                    home = trained if parameter.requires_grad else frozen
+                    (leading if slot.name in first else home).append(slot)
+            for key, buffer in module._buffers.items():
+                if buffer is not None:
+                    stats.append(_slot(prefix, module._buffers, key, buffer))
+        self.net = net
+        self.parts = {
+            "weights": FlatPart([*leading, *trained]),
+            "frozen": FlatPart(frozen),
+            "stats": FlatPart(stats),
+        }
+        self.leading = sum(slot.shape.numel() for slot in leading)
+
+    def initial_state(self, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+        """The state in which the net was built."""
+        tensors = dict(chain(self.net.named_parameters(), self.net.named_buffers()))
+        return {
+            name: part.flatten({key: t.detach() for key, t in tensors.items()}).to(device, dtype)
+            for name, part in self.parts.items()
+        }
+
+    def logits(self, state: State, images: Tensor, *, train: bool) -> tuple[Tensor, Tensor]:
+        """Logits (N, classes), and the running statistics after this call (unchanged in eval)."""
+        stats = state["stats"].clone() if train else state["stats"]
+        for name, flat in (("weights", state["weights"]), ("frozen", state["frozen"])):
+            self.parts[name].install(flat)
+        self.parts["stats"].install(stats)
+        if self.net.training != train:
+            self.net.train(train)
+        return self.net(images), stats
+
+    def loss(
+        self, state: State, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Mean cross-entropy of a batch in train mode; besides, logits and running statistics."""
+        logits, stats = self.logits(state, images, train=True)
+        return F.cross_entropy(logits, labels), (logits.detach(), stats)
+
+
+class Derivative(NamedTuple):
+    """A batch's gradient with respect to the weight vector, and what came with it."""
+
+    gradient: Tensor
+    loss: Tensor
+    logits: Tensor
+    stats: Tensor
+
+
+Differentiate = Callable[[FunctionalNet, State, Tensor, Tensor], Derivative]
+
+
+def differentiate(net: FunctionalNet, state: State, images: Tensor, labels: Tensor) -> Derivative:
+    """The derivative of the batch's loss, by ordinary autograd: the fastest for one run."""
+    weights = state["weights"].detach().requires_grad_()
+    loss, (logits, stats) = net.loss({**state, "weights": weights}, images, labels)
+    (gradient,) = torch.autograd.grad(loss, weights)
+    return Derivative(gradient, loss.detach(), logits, stats)
+
+
+def differentiate_functionally(
+    net: FunctionalNet, state: State, images: Tensor, labels: Tensor
+) -> Derivative:
+    """The same by ``torch.func``, which composes with ``torch.vmap``, and costs more."""
+
+    def loss(weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return net.loss({**state, "weights": weights}, images, labels)
+
+    gradient, (value, (logits, stats)) = torch.func.grad_and_value(loss, has_aux=True)(
+        state["weights"]
+    )
+    return Derivative(gradient, value, logits, stats)
+
+
+def _slot(prefix: str, home: dict[str, Tensor | None], key: str, tensor: Tensor) -> Slot:
+    return Slot(f"{prefix}.{key}" if prefix else key, home, key, tensor.shape)
+
+
+def _shaped(piece: Tensor, shape: torch.Size) -> Tensor:
+    if len(shape) == 4:
+        outputs, inputs, height, width = shape
+        return piece.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+    return piece.view(shape) if len(shape) > 1 else piece
+
+
+def _unshaped(tensor: Tensor) -> Tensor:
+    return (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor).reshape(-1)

@@ -1,0 +1,78 @@
+"""What the lab does to the machine it runs on: threads, and in its own processes the allocator.
+
+On a CPU a ConvNet's step is limited by page faults: glibc hands large activations back to the
+kernel after every step and faults them in again. Raising two thresholds keeps them; the bits are
+the same.
+A user's process is left alone: only the command line and the lab's workers call `own_process`.
+"""
+
+import contextlib
+import ctypes
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from limitcycle._version import __version__
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEEP_BYTES = 1 << 30
+
+
+def own_process() -> None:
+    """Make glibc keep freed memory up to 1 GiB a block; without glibc nothing happens."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+
+
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def threads(count: int | None) -> Iterator[int]:
+    """Use ``count`` threads inside (None: leave as is), the former number again afterwards."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(count or former)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(former)
+
+
+def describe(device: torch.device, thread_count: int) -> dict[str, Any]:
+    """Where and how a run is computed: what ``run.json`` says besides the description."""
+    return {
+        "limitcycle": __version__,
+        "torch": torch.__version__,
+        "device": device_name(device),
+        "threads": thread_count,
+        "memory_format": "channels_last",
+        "python": platform.python_version(),
+        "git": _git_state(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: the GPU's name, or the CPU's architecture."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()})"
+
+
+def _git_state() -> str | None:
+    """The commit of the package's checkout, with a mark if it was changed; None elsewhere."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        here = Path(__file__).parents[2]
+        if (here / ".git").exists():
+            answer = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=5)
+            return answer.stdout.strip() or None
+    return None

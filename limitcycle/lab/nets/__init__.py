@@ -1,0 +1,5 @@
+"""The paper's networks as ordinary modules; what is scale-invariant in them they do not say."""
+
+from limitcycle.lab.nets.build import build_net
+
+__all__ = ["build_net"]

@@ -1,0 +1,43 @@
+"""From a run's description to its network, freshly initialised."""
+
+import torch
+from torch import nn
+
+from limitcycle.errors import UserError
+from limitcycle.lab.nets.convnet import ConvNet
+from limitcycle.lab.nets.mlp import MLP
+from limitcycle.lab.nets.resnet18 import ResNet18
+from limitcycle.record import Run
+
+
+def build_net(run: Run, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The run's network in train mode, on the CPU, float32, initialised from ``run.seed`` alone.
+
+    Args:
+        run: the description.
+        image_shape: (channels, height, width) of its images.
+        classes: number of classes.
+
+    Raises:
+        UserError: the images are too small for the net's depth.
+    """
+    channels, side, _ = image_shape
+    settings = {
+        "width": run.width,
+        "depth": run.depth,
+        "norm": run.norm,
+        "head_norm": run.head_norm,
+        "train_head": run.train_head,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        if run.net == "mlp":
+            return MLP(channels * side * side, classes, **settings)  # type: ignore[arg-type]
+        if run.net == "resnet18":
+            return ResNet18(channels, classes, **settings)  # type: ignore[arg-type]
+        if side < 2 ** (run.depth or 0):
+            raise UserError(
+                f"a ConvNet of depth {run.depth} needs images of {2 ** (run.depth or 0)} pixels a "
+                f"side or more, not {side}: choose a smaller depth or a larger resolution"
+            )
+        return ConvNet(channels, classes, resolution=side, **settings)  # type: ignore[arg-type]

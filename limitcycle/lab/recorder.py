@@ -1,0 +1,89 @@
+"""What a run leaves: rows collected on the host between checkpoints, and running means.
+
+Running means are carried strictly in the order of the steps, so that where a block ends, or a run
+is interrupted, changes no bit of them.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from limitcycle.lab.engine import ROW
+from limitcycle.lab.setup import Setup
+from limitcycle.measure import step_columns
+from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS
+
+Array = NDArray[np.float64]
+
+_RUNNING = ("loss", "error", "effective_grad_norm")
+
+
+class Recorder:
+    """Collects a run's rows; hands them over at each checkpoint.
+
+    Args:
+        setup: the run.
+        every: thin the step table to every n-th step.
+        carried: running sums from a checkpoint (see `carry`), or None.
+    """
+
+    def __init__(self, setup: Setup, every: int, carried: Array | None) -> None:
+        self._setup = setup
+        self._every = every
+        self._steps: list[pd.DataFrame] = []
+        self._epochs: list[dict[str, float]] = []
+        self._sums = np.zeros(len(_RUNNING) + 1) if carried is None else carried.copy()
+        self.last: Mapping[str, float] = {}
+
+    def add_steps(self, first: int, rows: Array, lr: Array, weight_decay: float) -> None:
+        """Take a block: rows (T, len(ROW)) of steps first, first + 1, … and their rates (T,)."""
+        raw = dict(zip(ROW, rows.T, strict=True))
+        columns = step_columns(raw, lr, np.full_like(lr, weight_decay))
+        step = first + np.arange(len(rows))
+        table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": raw["loss"]}
+        frame = pd.DataFrame({**table, **columns})[list(STEP_COLUMNS)]
+        self._steps.append(frame[step % self._every == 0])
+        running = {**raw, **columns}
+        self._sums = _add_in_order(self._sums, np.stack([running[name] for name in _RUNNING]))
+        self.last = {str(name): float(value) for name, value in frame.iloc[-1].items()}
+
+    def add_epoch(
+        self, step: int, lr: float, norm: float, test: Array, train: Array | None
+    ) -> None:
+        """Take an evaluation after ``step`` updates.
+
+        Args:
+            step: updates completed.
+            lr: learning rate of the next update.
+            norm: ρ now.
+            test: loss and error on the test set.
+            train: loss, error, confidence, effective gradient norm of the additional pass; None
+                stands for the means over the steps since the last evaluation.
+        """
+        count = self._sums[-1]
+        if train is None:
+            loss, error, gradient = self._sums[:-1] / count if count else [np.nan] * len(_RUNNING)
+            train = np.array([loss, error, np.nan, gradient])
+        self._sums[:] = 0
+        values = [step // self._setup.epoch_steps, step, *train[:2], *test, train[2], norm]
+        row = dict(zip(EPOCH_COLUMNS, [*values, lr / norm**2, train[3]], strict=True))
+        self._epochs.append(row)
+
+    def carry(self) -> Array:
+        """The running sums, to be kept in the checkpoint."""
+        return self._sums.copy()
+
+    def take(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Hand over the step rows and the epoch rows since the last call."""
+        steps = pd.concat(self._steps) if self._steps else pd.DataFrame()
+        epochs = pd.DataFrame(self._epochs)
+        self._steps, self._epochs = [], []
+        return steps, epochs
+
+
+def _add_in_order(sums: Array, values: Array) -> Array:
+    """``sums`` plus each column of ``values`` (K, T), one after the other, and T to the count."""
+    totals = np.cumsum(np.concatenate([sums[:-1, None], values], axis=1), axis=1)[:, -1]
+    return np.append(totals, sums[-1] + values.shape[1])

@@ -1,0 +1,175 @@
+"""From a run's description to what the loop needs: data, net, initial state."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limitcycle._version import __version__
+from limitcycle.control import project
+from limitcycle.errors import UserError
+from limitcycle.lab.data import Dataset, load_dataset
+from limitcycle.lab.functional import FunctionalNet, State
+from limitcycle.lab.nets import build_net
+from limitcycle.lab.sources import cache_folder
+from limitcycle.record import Run
+from limitcycle.record.checkpoints import Arrays, read_checkpoint
+from limitcycle.record.files import read_json, write_json
+from limitcycle.symmetry import Symmetries, symmetries
+
+_PROBE_IMAGES = 8  # enough for batch statistics, few enough for a wide net
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything about a run that does not change while it trains.
+
+    Attributes:
+        data: its data set.
+        net: its network as a pure function; ``net.leading`` weights make up ρ.
+        state: the state it starts from.
+        norm: ρ at which the weights are held; None where they are free.
+        symmetries: which parameters are scale-invariant.
+        measured: names of the parameters that make up ρ.
+        batch_size, epoch_steps, total_steps, eval_every: in images, and in steps.
+    """
+
+    data: Dataset
+    net: FunctionalNet
+    state: dict[str, Tensor]
+    norm: float | None
+    symmetries: Symmetries
+    measured: tuple[str, ...]
+    batch_size: int
+    epoch_steps: int
+    total_steps: int
+    eval_every: int
+
+
+def prepare(run: Run, device: torch.device) -> Setup:
+    """Build the run on ``device``.
+
+    Raises:
+        UserError: the data, the net and the batches do not fit together.
+    """
+    data = load_dataset(run, device)
+    module = build_net(run, data.image_shape, data.classes).to(getattr(torch, run.dtype))
+    found = find_symmetries(run, module, data)
+    measured = measured_names(module, found)
+    size = len(data.train_labels)
+    batch_size = min(run.batch_size, size) if isinstance(run.batch_size, int) else size
+    epoch_steps = -(-size // batch_size)
+    _refuse_batch_of_one(module, data, size % batch_size or batch_size)
+    net = FunctionalNet(module, measured)
+    state = initial_state(run, net, device)
+    return Setup(
+        data=data,
+        net=net,
+        state=state,
+        norm=_held_norm(run, state, net.leading),
+        symmetries=found,
+        measured=measured,
+        batch_size=batch_size,
+        epoch_steps=epoch_steps,
+        total_steps=run.steps if run.steps is not None else (run.epochs or 0) * epoch_steps,
+        eval_every=run.eval_every or (50 if run.batch_size is None else epoch_steps),
+    )
+
+
+def find_symmetries(run: Run, module: nn.Module, data: Dataset) -> Symmetries:
+    """The net's scaling symmetries as `limitcycle.symmetry` finds them, cached by description."""
+    described = (run.net, run.width, run.depth, run.norm, run.head_norm is None, run.train_head)
+    key = json.dumps([__version__, *described, *data.image_shape, data.classes])
+    path = cache_folder() / "symmetries" / f"{sha256(key.encode()).hexdigest()[:16]}.json"
+    try:
+        return Symmetries.from_dict(read_json(path))
+    except (UserError, KeyError, TypeError):
+        found = symmetries(module, data.train_images[:_PROBE_IMAGES].cpu())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, found.to_dict())
+    except (OSError, UserError):
+        pass  # a cache that cannot be written costs time, not the run
+    return found
+
+
+def measured_names(module: nn.Module, found: Symmetries) -> tuple[str, ...]:
+    """The parameters whose joint norm is ρ: scale-invariant, of two or more dimensions.
+
+    A net without any (a control without normalisation) is measured over all its trained tensors of
+    two or more dimensions instead.
+    """
+    matrices = [name for name, p in module.named_parameters() if p.requires_grad and p.dim() > 1]
+    invariant = set(found.scale_invariant)
+    return tuple(name for name in matrices if name in invariant) or tuple(matrices)
+
+
+def initial_state(run: Run, net: FunctionalNet, device: torch.device) -> dict[str, Tensor]:
+    """The state after no update: initialised from the seed, or taken from ``run.start_from``."""
+    state = net.initial_state(getattr(torch, run.dtype), device)
+    if run.start_from is not None:
+        arrays = read_checkpoint(Path(run.start_from)).arrays
+        state = from_arrays(net, arrays, state, source=run.start_from)
+    if run.init_scale != 1:
+        state["weights"][: net.leading] *= run.init_scale
+    if isinstance(run.fixed_norm, float):
+        leading = project(state["weights"][: net.leading], torch.tensor(run.fixed_norm))
+        state["weights"][: net.leading] = leading
+    if run.momentum:
+        state["momentum"] = torch.zeros_like(state["weights"])
+    return state
+
+
+def to_arrays(net: FunctionalNet, state: State) -> dict[str, Any]:
+    """A state as NumPy arrays under readable names: ``weights/body.1.weight``, …"""
+    return {
+        f"{part}/{name}": tensor.detach().cpu().numpy()
+        for part, flat in state.items()
+        for name, tensor in net.parts["weights" if part == "momentum" else part].named(flat).items()
+    }
+
+
+def from_arrays(
+    net: FunctionalNet, arrays: Arrays, like: State, *, source: str
+) -> dict[str, Tensor]:
+    """The inverse of `to_arrays`, on the device and in the dtype of ``like``.
+
+    Raises:
+        UserError: the arrays are another net's.
+    """
+    state = {}
+    for part, flat in like.items():
+        layout = net.parts["weights" if part == "momentum" else part]
+        try:
+            tensors = {s.name: torch.from_numpy(arrays[f"{part}/{s.name}"]) for s in layout.slots}
+        except KeyError as missing:
+            raise UserError(f"{source} has no tensor {missing}: it is another net's") from None
+        wrong = [s.name for s in layout.slots if tensors[s.name].shape != s.shape]
+        if wrong:
+            raise UserError(f"{source}: {wrong[0]} has another shape: it is another net's")
+        state[part] = layout.flatten(tensors).to(flat)
+    return state
+
+
+def _held_norm(run: Run, state: State, leading: int) -> float | None:
+    if run.fixed_norm is None:
+        return None
+    return float(torch.linalg.vector_norm(state["weights"][:leading], dtype=torch.float64))
+
+
+def _refuse_batch_of_one(module: nn.Module, data: Dataset, last: int) -> None:
+    """A last batch of one image has no batch statistics; say so before hours of training."""
+    if last > 1:
+        return
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            module.train()(data.train_images[:1].cpu())
+    except ValueError:
+        raise UserError(
+            "the last batch of an epoch has one image, which batch normalisation cannot take: "
+            "change batch_size or train_size by one"
+        ) from None

@@ -1,0 +1,95 @@
+"""Opening what was recorded: a run, or all the runs below a folder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from limitcycle.errors import UserError
+from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
+from limitcycle.record.files import read_json
+from limitcycle.record.parts import read_parts
+from limitcycle.record.run import Run
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run as it lies on disk; tables are read on first use.
+
+    Attributes:
+        path: its folder.
+        run: its description.
+        info: the content of ``run.json``: versions, device, threads, memory format, git state.
+    """
+
+    path: Path
+    run: Run
+    info: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """``state`` (running, done, stopped, failed), ``step`` (updates completed), ``reason``."""
+        path = self.path / "status.json"
+        return dict(read_json(path)) if path.exists() else {"state": "running", "step": 0}
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """One row a recorded step; columns in `limitcycle.record.STEP_COLUMNS`."""
+        return read_parts(self.path / "steps")
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row an evaluation; columns in `limitcycle.record.EPOCH_COLUMNS`."""
+        return read_parts(self.path / "epochs")
+
+    @property
+    def snapshots(self) -> list[Path]:
+        """The weight snapshots kept for good, oldest first."""
+        return list_checkpoints(self.path / "snapshots")
+
+    def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint: updates completed, and arrays by name.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        paths = list_checkpoints(self.path / "checkpoints")
+        if not paths:
+            raise UserError(f"{self.path} has no checkpoint yet")
+        return read_checkpoint(paths[-1])
+
+
+def load(path: str | Path) -> LoadedRun:
+    """Open the run in folder ``path``.
+
+    Raises:
+        UserError: there is no run, or its ``run.json`` is damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"{path} is no folder: give a run's folder")
+    info = read_json(path / "run.json")
+    try:
+        return LoadedRun(path, Run.from_dict(info["run"]), info)
+    except (KeyError, TypeError) as problem:
+        raise UserError(f"{path / 'run.json'} does not describe a run ({problem})") from None
+
+
+def load_all(path: str | Path) -> list[LoadedRun]:
+    """Open every run in folder ``path`` or below, in order of their paths.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(path)
+    found = sorted(file.parent for file in path.rglob("run.json"))
+    if not found:
+        raise UserError(f"there is no run in {path}: it has no run.json, nor has a folder below it")
+    return [load(folder) for folder in found]

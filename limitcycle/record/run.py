@@ -1,0 +1,177 @@
+"""What a run is: a frozen description, and its identity.
+
+Where and how a run is computed (device, threads, folder, recording interval) is no part of it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from limitcycle.errors import UserError
+
+Net = Literal["mlp", "convnet", "resnet18"]
+Data = Literal["digits", "cifar10", "cifar100"]
+Norm = Literal["batch", "batch-affine", "group", "layer", "none"]
+Schedule = Literal["constant", "cosine", "linear"]
+Dtype = Literal["float32", "float64"]
+
+DEFAULT_STEPS = 10_000
+DEFAULT_WIDTH: Mapping[str, int] = {"mlp": 64, "convnet": 32, "resnet18": 64}
+DEFAULT_DEPTH: Mapping[str, int] = {"mlp": 3, "convnet": 3, "resnet18": 2}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run of the lab, described completely.
+
+    The defaults are the paper's fully scale-invariant setup (Section 2, Appendix B): normalisation
+    without affine parameters, head frozen at random initialisation with its weight matrix scaled to
+    Frobenius norm 10, plain SGD of Eq. (1) with constant learning rate, no augmentation.
+
+    Attributes:
+        net: ``mlp``, ``convnet`` or ``resnet18``.
+        data: ``digits``, ``cifar10`` or ``cifar100``.
+        lr: learning rate η, per step.
+        weight_decay: λ of Eq. (1), applied to every trained parameter.
+        momentum: heavy-ball momentum in [0, 1), PyTorch's convention.
+        batch_size: images a step; ``None`` (or ``"full"``) takes the whole training set at once.
+        steps: updates to make (10,000 where neither it nor ``epochs`` is given).
+        epochs: passes over the training set, instead of ``steps``.
+        seed: of initialisation, order of the data and augmentation.
+        width: units of the MLP's layers, channels of the ConvNet's or the ResNet's first layer.
+        depth: hidden layers of the MLP, widenings of the ConvNet, blocks a stage of the ResNet.
+        norm: the normalisation; ``none`` and the per-sample ones serve as controls.
+        head_norm: Frobenius norm to which the head's weight matrix is scaled; ``None`` leaves it.
+        train_head: train the head instead of freezing it.
+        resolution: side of the images in pixels after average pooling; ``None``: as they are.
+        train_size, test_size: subset sizes in images; ``None``: all.
+        augment: random crop (padding an eighth of the side) and horizontal flip.
+        dtype: of weights and arithmetic.
+        schedule: factor on ``lr`` over the run: constant, cosine or linear to zero.
+        warmup_steps: steps over which ``lr`` rises linearly first.
+        init_scale: factor on the scale-invariant weights at the start.
+        fixed_norm: rescale the scale-invariant weights to this joint norm after every step;
+            ``"start"``: the norm they start with. The sphere of the paper's ablation (Figure 4).
+        start_from: a checkpoint file whose weights the run starts with.
+        eval_every: steps between evaluations; ``None``: an epoch, or 50 for full batch.
+        train_pass: measure the epoch table's training columns by the paper's additional pass over
+            the training set instead of averaging them over the steps as they happen.
+        snapshot_every: steps between weight snapshots that are kept for good; ``None``: none.
+    """
+
+    net: Net = "mlp"
+    data: Data = "digits"
+    lr: float = 0.1
+    weight_decay: float = 1e-3
+    momentum: float = 0.0
+    batch_size: int | Literal["full"] | None = 128
+    steps: int | None = None
+    epochs: int | None = None
+    seed: int = 0
+    width: int | None = None
+    depth: int | None = None
+    norm: Norm = "batch"
+    head_norm: float | None = 10.0
+    train_head: bool = False
+    resolution: int | None = None
+    train_size: int | None = None
+    test_size: int | None = None
+    augment: bool = False
+    dtype: Dtype = "float32"
+    schedule: Schedule = "constant"
+    warmup_steps: int = 0
+    init_scale: float = 1.0
+    fixed_norm: float | Literal["start"] | None = None
+    start_from: str | None = None
+    eval_every: int | None = None
+    train_pass: bool = False
+    snapshot_every: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size == "full":
+            object.__setattr__(self, "batch_size", None)
+        if self.steps is None and self.epochs is None:
+            object.__setattr__(self, "steps", DEFAULT_STEPS)
+        if self.width is None:
+            object.__setattr__(self, "width", DEFAULT_WIDTH.get(self.net))
+        if self.depth is None:
+            object.__setattr__(self, "depth", DEFAULT_DEPTH.get(self.net))
+        for name in ("lr", "weight_decay", "momentum", "init_scale"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        _check(self)
+
+    @property
+    def identity(self) -> str:
+        """Hash of the description: equal for equal runs, wherever they are computed."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            UserError: a name that no run has.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(content) - known)
+        if unknown:
+            names = ", ".join(sorted(known))
+            raise UserError(f"a run has no setting {unknown[0]!r}; it has {names}")
+        return cls(**content)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{name} must be a finite number, not {value!r}")
+    return float(value)
+
+
+def _check(run: Run) -> None:
+    """Refuse what cannot be run, by name."""
+    for name, kind in (("net", Net), ("data", Data), ("norm", Norm), ("dtype", Dtype)):
+        _one_of(name, getattr(run, name), get_args(kind))
+    _one_of("schedule", run.schedule, get_args(Schedule))
+    for name in ("width", "depth", "resolution", "train_size", "test_size", "batch_size"):
+        _whole(name, getattr(run, name), least=1)
+    for name in ("steps", "epochs", "eval_every", "snapshot_every"):
+        _whole(name, getattr(run, name), least=1)
+    for name in ("seed", "warmup_steps"):
+        _whole(name, getattr(run, name), least=0)
+    if run.steps is not None and run.epochs is not None:
+        raise UserError("give either steps or epochs, not both")
+    for name in ("lr", "init_scale"):
+        if getattr(run, name) <= 0:
+            raise UserError(f"{name} must be positive, not {getattr(run, name)!r}")
+    if run.weight_decay < 0:
+        raise UserError(f"weight_decay must not be negative, not {run.weight_decay!r}")
+    if run.lr * run.weight_decay >= 1:
+        raise UserError(f"lr × weight_decay is {run.lr * run.weight_decay:g}: it must be below 1")
+    if not 0 <= run.momentum < 1:
+        raise UserError(f"momentum must be at least 0 and below 1, not {run.momentum!r}")
+    for name in ("head_norm", "fixed_norm"):
+        value = getattr(run, name)
+        if isinstance(value, str) and (name, value) == ("fixed_norm", "start"):
+            continue
+        if value is not None and _number(name, value) <= 0:
+            raise UserError(f"{name} must be positive, not {value!r}")
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def _whole(name: str, value: Any, *, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
