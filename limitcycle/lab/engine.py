@@ -12,11 +12,12 @@ from torch import Tensor
 
 from limitcycle.control import project
 from limitcycle.lab.functional import Differentiate, FunctionalNet, State, differentiate
-from limitcycle.measure import SCALARS, step_scalars
+from limitcycle.measure import SCALARS, UPDATE_SCALARS, step_scalars
 
-ROW = ("loss", "error", *SCALARS)
-"""What a row holds: loss (nats) and error (fraction) of the batch, and `limitcycle.measure.SCALARS`
-of the weights in question, all taken at x_t before the update."""
+ROW = ("loss", "wrong", *SCALARS, *UPDATE_SCALARS)
+"""What a row holds: loss (nats) and wrong answers (count) of the batch, and the scalars of
+`limitcycle.measure` of the leading weights, all taken at x_t before the update. Without momentum
+the update's scalars are left out."""
 
 Hyper = Mapping[str, Tensor]
 
@@ -40,7 +41,7 @@ def step(
         derivative: how the gradient is taken.
 
     Returns:
-        The next state, and the row (len(ROW),) in float64. The arguments are left as they were.
+        The next state, and the row in float64, laid out as `ROW`. The arguments stay as they were.
     """
     weights = state["weights"]
     here = derivative(net, state, *batch)
@@ -49,13 +50,13 @@ def step(
     moving = "momentum" in state
     if moving:
         update = following["momentum"] = torch.addcmul(update, state["momentum"], hyper["momentum"])
-    following["weights"] = torch.addcmul(weights, update, -hyper["lr"])
+    following["weights"] = torch.addcmul(weights, update, hyper["lr"], value=-1)
     if "norm" in hyper:
         following["weights"] = _hold(following["weights"], net.leading, hyper["norm"])
     n = net.leading
     scalars = step_scalars(weights[:n], here.gradient[:n], update[:n] if moving else None)
-    error = (here.logits.argmax(1) != batch[1]).sum() / len(batch[1])
-    return following, torch.stack([here.loss.double(), error.double(), *scalars])
+    wrong = (here.logits.argmax(1) != batch[1]).sum()
+    return following, torch.stack([here.loss.double(), wrong.double(), *scalars])
 
 
 def _hold(weights: Tensor, leading: int, norm: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ class FlatPart:
         self.slots = tuple(slots)
         self.sizes = [slot.shape.numel() for slot in slots]
         self.size = sum(self.sizes)
+        self._installed: Tensor | None = None
 
     def views(self, flat: Tensor) -> list[Tensor]:
         """The tensors, as views into ``flat`` (size,)."""
@@ -52,9 +53,12 @@ class FlatPart:
         return torch.cat(pieces) if pieces else torch.zeros(0)
 
     def install(self, flat: Tensor) -> None:
-        """Hang views into ``flat`` into the net."""
+        """Hang views into ``flat`` into the net; nothing to do where they hang there already."""
+        if flat is self._installed:
+            return
         for slot, view in zip(self.slots, self.views(flat), strict=True):
             slot.home[slot.key] = view
+        self._installed = flat
 
 
 class FunctionalNet:

@@ -4,8 +4,6 @@ Running means are carried strictly in the order of the steps, so that where a bl
 is interrupted, changes no bit of them.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS
 
 Array = NDArray[np.float64]
 
-_RUNNING = ("loss", "error", "effective_grad_norm")
+_RUNNING = ("loss", "effective_grad_norm", "error")
 
 
 class Recorder:
@@ -27,27 +25,32 @@ class Recorder:
         setup: the run.
         every: thin the step table to every n-th step.
         carried: running sums from a checkpoint (see `carry`), or None.
+
+    Attributes:
+        latest: loss, ρ and η/ρ² of the last step taken; NaN before the first.
     """
 
     def __init__(self, setup: Setup, every: int, carried: Array | None) -> None:
         self._setup = setup
         self._every = every
-        self._steps: list[pd.DataFrame] = []
+        self._blocks: list[tuple[Array, Array]] = []
+        self._first = 0
         self._epochs: list[dict[str, float]] = []
         self._sums = np.zeros(len(_RUNNING) + 1) if carried is None else carried.copy()
-        self.last: Mapping[str, float] = {}
+        self.latest = (np.nan, np.nan, np.nan)
 
-    def add_steps(self, first: int, rows: Array, lr: Array, weight_decay: float) -> None:
-        """Take a block: rows (T, len(ROW)) of steps first, first + 1, … and their rates (T,)."""
-        raw = dict(zip(ROW, rows.T, strict=True))
-        columns = step_columns(raw, lr, np.full_like(lr, weight_decay))
-        step = first + np.arange(len(rows))
-        table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": raw["loss"]}
-        frame = pd.DataFrame({**table, **columns})[list(STEP_COLUMNS)]
-        self._steps.append(frame[step % self._every == 0])
-        running = {**raw, **columns}
-        self._sums = _add_in_order(self._sums, np.stack([running[name] for name in _RUNNING]))
-        self.last = {str(name): float(value) for name, value in frame.iloc[-1].items()}
+    def add_steps(self, first: int, rows: Array, lr: Array) -> None:
+        """Take a block: rows (T, ≤ len(ROW)) of steps first, first + 1, … and their rates (T,)."""
+        if not self._blocks:
+            self._first = first
+        self._blocks.append((rows, lr))
+        raw = dict(zip(ROW, rows.T, strict=False))
+        size = self._setup.batch_sizes(first + np.arange(len(rows)))
+        gradient = np.sqrt(raw["norm²"] * raw["grad_norm²"])
+        values = np.stack([raw["loss"], gradient, raw["wrong"] / size])
+        self._sums = _add_in_order(self._sums, values)
+        norm2 = float(raw["norm²"][-1])
+        self.latest = (float(raw["loss"][-1]), norm2**0.5, float(lr[-1]) / norm2)
 
     def add_epoch(
         self, step: int, lr: float, norm: float, test: Array, train: Array | None
@@ -64,10 +67,10 @@ class Recorder:
         """
         count = self._sums[-1]
         if train is None:
-            loss, error, gradient = self._sums[:-1] / count if count else [np.nan] * len(_RUNNING)
+            loss, gradient, error = self._sums[:-1] / count if count else [np.nan] * len(_RUNNING)
             train = np.array([loss, error, np.nan, gradient])
         self._sums[:] = 0
-        values = [step // self._setup.epoch_steps, step, *train[:2], *test, train[2], norm]
+        values = [step / self._setup.epoch_steps, step, *train[:2], *test, train[2], norm]
         row = dict(zip(EPOCH_COLUMNS, [*values, lr / norm**2, train[3]], strict=True))
         self._epochs.append(row)
 
@@ -77,10 +80,21 @@ class Recorder:
 
     def take(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Hand over the step rows and the epoch rows since the last call."""
-        steps = pd.concat(self._steps) if self._steps else pd.DataFrame()
+        steps = self._step_table()
         epochs = pd.DataFrame(self._epochs)
-        self._steps, self._epochs = [], []
+        self._blocks, self._epochs = [], []
         return steps, epochs
+
+    def _step_table(self) -> pd.DataFrame:
+        if not self._blocks:
+            return pd.DataFrame()
+        rows, lr = (np.concatenate(pieces) for pieces in zip(*self._blocks, strict=True))
+        raw = dict(zip(ROW, rows.T, strict=False))
+        step = self._first + np.arange(len(rows))
+        table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": raw["loss"]}
+        columns = step_columns(raw, lr, np.full_like(lr, self._setup.weight_decay))
+        frame = pd.DataFrame({**table, **columns}, columns=list(STEP_COLUMNS))
+        return frame.loc[step % self._every == 0]
 
 
 def _add_in_order(sums: Array, values: Array) -> Array:

@@ -6,7 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from limitcycle._version import __version__
@@ -36,6 +38,7 @@ class Setup:
         symmetries: which parameters are scale-invariant.
         measured: names of the parameters that make up ρ.
         batch_size, epoch_steps, total_steps, eval_every: in images, and in steps.
+        weight_decay: λ.
     """
 
     data: Dataset
@@ -48,6 +51,12 @@ class Setup:
     epoch_steps: int
     total_steps: int
     eval_every: int
+    weight_decay: float
+
+    def batch_sizes(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Images in the batches of ``steps``: the last of an epoch may be smaller."""
+        last = len(self.data.train_labels) - (self.epoch_steps - 1) * self.batch_size
+        return np.where((steps + 1) % self.epoch_steps == 0, last, self.batch_size)
 
 
 def prepare(run: Run, device: torch.device) -> Setup:
@@ -77,6 +86,7 @@ def prepare(run: Run, device: torch.device) -> Setup:
         epoch_steps=epoch_steps,
         total_steps=run.steps if run.steps is not None else (run.epochs or 0) * epoch_steps,
         eval_every=run.eval_every or (50 if run.batch_size is None else epoch_steps),
+        weight_decay=run.weight_decay,
     )
 
 

@@ -6,7 +6,7 @@ seconds. Where it ends changes nothing in the results.
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.data import augment, order, take
-from limitcycle.lab.engine import ROW, step
+from limitcycle.lab.engine import step
 from limitcycle.lab.evaluate import evaluate_test, evaluate_train
 from limitcycle.lab.recorder import Recorder
 from limitcycle.lab.schedule import learning_rates
@@ -144,51 +144,18 @@ class _Loop:
         began = time.monotonic()
         steps = np.arange(self.done, end)
         lr = learning_rates(self.run, self.setup.total_steps, steps)
-        hyper = self.hyper()
+        fixed = hyper(self.run, self.setup)
         rates = torch.as_tensor(lr, dtype=self.state["weights"].dtype, device=self.device)
-        rows = torch.empty(len(steps), len(ROW), dtype=torch.float64, device=self.device)
-        state = self.state
-        for row, rate, batch in zip(rows, rates, self.batches(self.done, end), strict=True):
-            state, measured = step(self.setup.net, state, batch, {**hyper, "lr": rate})
-            row.copy_(measured)
-        values = rows.cpu().numpy()
+        state, rows = self.state, []
+        for rate, batch in zip(rates, batches(self.run, self.setup, self.done, end), strict=True):
+            state, row = step(self.setup.net, state, batch, {**fixed, "lr": rate})
+            rows.append(row)
+        values = torch.stack(rows).cpu().numpy()
         self.seconds["training"] += (elapsed := time.monotonic() - began)
         self.pace = len(steps) / max(elapsed, 1e-9)
         self.check_finite(values, lr)
-        self.recorder.add_steps(self.done, values, lr, self.run.weight_decay)
+        self.recorder.add_steps(self.done, values, lr)
         self.state, self.done = state, end
-
-    def batches(self, first: int, end: int) -> Any:
-        """Images and labels for the steps from ``first`` to before ``end``."""
-        data, size = self.setup.data, self.setup.batch_size
-        count, epoch_steps = len(data.train_labels), self.setup.epoch_steps
-        shuffled: tuple[int, Tensor | None] = (-1, None)
-        for t in range(first, end):
-            epoch, position = divmod(t, epoch_steps)
-            if size == count:  # the whole set in its own order: a sum needs no shuffling
-                images, labels = data.train_images, data.train_labels
-            else:
-                if shuffled[0] != epoch:
-                    shuffled = epoch, order(self.run.seed, epoch, count).to(self.device)
-                which = shuffled[1][position * size : (position + 1) * size]  # type: ignore[index]
-                images, labels = take(data.train_images, which), data.train_labels[which]
-            if self.run.augment:
-                images = augment(images, data.black, self.run.seed, t)
-            yield images, labels
-
-    def hyper(self) -> dict[str, Tensor]:
-        """The hyperparameters that do not change from step to step, as scalar tensors."""
-        values = {"weight_decay": self.run.weight_decay}
-        if self.run.momentum:
-            values["momentum"] = self.run.momentum
-        like = self.state["weights"]
-        hyper = {
-            name: torch.tensor(v, dtype=like.dtype, device=like.device)
-            for name, v in values.items()
-        }
-        if self.setup.norm is not None:
-            hyper["norm"] = torch.tensor(self.setup.norm, dtype=torch.float64, device=like.device)
-        return hyper
 
     def check_finite(self, rows: np.ndarray[Any, Any], lr: np.ndarray[Any, Any]) -> None:
         """Stop at the first loss that is not finite, with everything up to it kept."""
@@ -198,9 +165,7 @@ class _Loop:
         at = self.done + int(bad[0])
         if self.done:
             self.save()  # the last state known to be sound
-        self.recorder.add_steps(
-            self.done, rows[: bad[0] + 1], lr[: bad[0] + 1], self.run.weight_decay
-        )
+        self.recorder.add_steps(self.done, rows[: bad[0] + 1], lr[: bad[0] + 1])
         self.folder.append(*self.recorder.take())
         raise RunError(
             f"the loss is {rows[bad[0], 0]} at step {at:,}: the run ends there; its tables up to "
@@ -236,9 +201,7 @@ class _Loop:
 
     def progress(self) -> Progress:
         """How far the run is."""
-        last = self.recorder.last
-        rest = (last["loss"], last["norm"], last["effective_lr"])
-        return Progress(self.done, self.setup.total_steps, *rest)
+        return Progress(self.done, self.setup.total_steps, *self.recorder.latest)
 
     def _resume(self) -> tuple[dict[str, Tensor], int, Any]:
         checkpoint = self.folder.resume()
@@ -248,6 +211,41 @@ class _Loop:
         source = f"the checkpoint in {self.folder.path}"
         state = from_arrays(self.setup.net, arrays, self.setup.state, source=source)
         return state, checkpoint.completed, arrays[_CARRY]
+
+
+def batches(run: Run, setup: Setup, first: int, end: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels for the steps from ``first`` to before ``end``, on the device."""
+    data, size = setup.data, setup.batch_size
+    count = len(data.train_labels)
+    epoch_now, shuffled = -1, data.train_labels
+    for t in range(first, end):
+        epoch, position = divmod(t, setup.epoch_steps)
+        if size == count:  # the whole set in its own order: a sum needs no shuffling
+            images, labels = data.train_images, data.train_labels
+        else:
+            if epoch != epoch_now:
+                epoch_now = epoch
+                shuffled = order(run.seed, epoch, count).to(data.train_labels.device)
+            which = shuffled[position * size : (position + 1) * size]
+            images, labels = take(data.train_images, which), data.train_labels[which]
+        if run.augment:
+            images = augment(images, data.black, run.seed, t)
+        yield images, labels
+
+
+def hyper(run: Run, setup: Setup) -> dict[str, Tensor]:
+    """The hyperparameters that do not change from step to step, as scalar tensors."""
+    like = setup.state["weights"]
+    values = {"weight_decay": run.weight_decay}
+    if run.momentum:
+        values["momentum"] = run.momentum
+    tensors = {
+        name: torch.tensor(value, dtype=like.dtype, device=like.device)
+        for name, value in values.items()
+    }
+    if setup.norm is not None:
+        tensors["norm"] = torch.tensor(setup.norm, dtype=torch.float64, device=like.device)
+    return tensors
 
 
 def _device(device: str | torch.device) -> torch.device:

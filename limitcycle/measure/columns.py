@@ -12,7 +12,8 @@ def step_columns(scalars: Mapping[str, Array], lr: Array, weight_decay: Array) -
     """The measured columns of the step table (SGD, with or without momentum).
 
     Args:
-        scalars: arrays (T,) under the names of `limitcycle.measure.SCALARS`.
+        scalars: arrays (T,) by the names in `limitcycle.measure.SCALARS`, and with momentum those
+            in `limitcycle.measure.UPDATE_SCALARS`.
         lr: learning rate η_t, (T,).
         weight_decay: λ_t, (T,).
 
@@ -20,7 +21,7 @@ def step_columns(scalars: Mapping[str, Array], lr: Array, weight_decay: Array) -
         ``norm``, ``grad_norm``, ``radial``, ``lr``, ``weight_decay``, ``effective_lr`` = η/ρ²,
         ``effective_grad_norm`` = ρ·‖∇f‖ and ``cosine_distance``, each (T,).
     """
-    norm, grad_norm = scalars["norm"], scalars["grad_norm"]
+    norm, grad_norm = np.sqrt(scalars["norm²"]), np.sqrt(scalars["grad_norm²"])
     with np.errstate(all="ignore"):  # a norm of zero or a non-finite step shows as such
         return {
             "norm": norm,
@@ -40,12 +41,15 @@ def cosine_distance(scalars: Mapping[str, Array], lr: Array, weight_decay: Array
     The part across is measured itself. One minus a cosine would be rounding noise below 1e-6 in
     float32 and would vanish below 1e-16 in float64.
     """
-    norm, radial = scalars["norm"], scalars["radial"]
-    with_momentum = ~np.isnan(scalars["update_norm"])
-    inner = np.where(with_momentum, scalars["update_radial"], radial + weight_decay * norm**2)
-    across_from = np.where(with_momentum, scalars["update_norm"], scalars["grad_norm"])
-    across_radial = np.where(with_momentum, inner, radial) / norm
-    across = lr * np.sqrt(np.maximum(across_from**2 - across_radial**2, 0))
+    norm2, radial = scalars["norm²"], scalars["radial"]
+    norm = np.sqrt(norm2)
+    if "update_norm²" in scalars:
+        inner = scalars["update_radial"]
+        across2 = scalars["update_norm²"] - inner**2 / norm2
+    else:  # u = g + λx: across x it is the gradient, free of the large part that decay adds along x
+        inner = radial + weight_decay * norm2
+        across2 = scalars["grad_norm²"] - radial**2 / norm2
+    across = lr * np.sqrt(np.maximum(across2, 0))
     along = norm - lr * inner / norm
     length = np.hypot(along, across)
     # 1 − a/l = (l − a)/l, and l − a = c²/(l + a) without cancellation where a > 0.

@@ -1,0 +1,1 @@
+"""Few verbs; each calls one function and prints what it returns."""

@@ -1,0 +1,57 @@
+"""Progress of several runs at once: a bar each with loss, ρ and effective learning rate."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from limitcycle.lab import Progress
+
+
+@contextmanager
+def bars(names: Sequence[str], console: Console) -> Iterator[Callable[[int, Progress], None]]:
+    """Show a bar a name; yields the function to call with (index, progress)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[measured]}"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, refresh_per_second=5) as shown:
+        tasks = [shown.add_task(name, total=None, measured="waiting") for name in names]
+
+        def update(index: int, now: Progress) -> None:
+            measured = f"loss {now.loss:8.2e}  ρ {now.norm:6.2f}  η/ρ² {now.effective_lr:8.2e}"
+            shown.update(tasks[index], completed=now.step, total=now.total, measured=measured)
+
+        yield update
+
+
+@contextmanager
+def interruptible(console: Console) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks for a clean stop; a second one ends at once. Yields "was it pressed?"."""
+    pressed = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+        console.print("stopping with a checkpoint (Ctrl-C again: at once) …")
+
+    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield pressed.is_set
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def say(console: Console, text: str) -> None:
+    """One line of somebody's text: neither wrapped nor read as markup."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)

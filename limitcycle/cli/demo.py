@@ -1,0 +1,60 @@
+"""``limitcycle demo``: five real runs, a table and a page."""
+
+import argparse
+import math
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from limitcycle.cli.train import report_outcomes, run_jobs
+from limitcycle.lab import demo_jobs
+from limitcycle.record import load
+from limitcycle.report import Summary, summarise, write_report
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Train the demonstration's runs, print their table and write their report; exit code."""
+    console = Console()
+    out = Path(options.out)
+    jobs = demo_jobs(out, options.seed)
+    console.print(
+        "A small network with normalisation and weight decay learns handwritten digits, five times."
+    )
+    outcomes = run_jobs(jobs, console, {}, options.workers)
+    code = report_outcomes(outcomes, console)
+    finished = [
+        load(job.out)
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        if outcome.state == "done"
+    ]
+    if finished:
+        console.print(table(summarise(finished)))
+        page = write_report(finished, out / "report.html", title="What your loss spikes are")
+        console.print(f"Look at it: {page.resolve()}", soft_wrap=True, highlight=False)
+    return code
+
+
+def table(summaries: list[Summary]) -> Table:
+    """The summaries as a table for the terminal."""
+    shown = Table()
+    for heading in ("run", "learning rate", "destabil-\nisations", "median\nperiod"):
+        shown.add_column(heading, justify="left" if heading == "run" else "right")
+    shown.add_column("effective learning rate", justify="right")
+    shown.add_column("final\nerror", justify="right")
+    shown.add_column("verdict")
+    for summary in summaries:
+        shown.add_row(
+            summary.name,
+            _number(summary.lr, "g"),
+            str(summary.destabilisations),
+            _number(summary.period, ",.0f"),
+            " … ".join(_number(value, ".1e") for value in summary.effective_lr),
+            _number(summary.final_error, ".1%"),
+            summary.verdict,
+        )
+    return shown
+
+
+def _number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)

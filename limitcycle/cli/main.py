@@ -1,0 +1,169 @@
+"""The command line: its verbs and options, and how it ends.
+
+Exit codes: 0; 1 the run itself failed; 2 the user's mistake; 130 interrupted. Nothing heavy is
+imported before a verb is known, so that help comes at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from limitcycle._version import __version__
+from limitcycle.errors import RunError, UserError
+
+_DESCRIPTION = "Watch, explain and reproduce the periodic behaviour of training with weight decay."
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"limitcycle: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return _call(options)
+    except UserError as problem:
+        return _complain(str(problem), 2)
+    except RunError as problem:
+        return _complain(str(problem), 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on", 130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = _Parser(prog="limitcycle", description=_DESCRIPTION)
+    top.add_argument("--version", action="version", version=f"limitcycle {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add_demo(verbs.add_parser("demo", help="see the periodic behaviour of a real run in a minute"))
+    _add_train(verbs.add_parser("train", help="train one run, or a grid of runs"))
+    _add_report(verbs.add_parser("report", help="draw runs as an interactive page or as pictures"))
+    _add_diagnose(verbs.add_parser("diagnose", help="say in words what a run is doing"))
+    return top
+
+
+def _call(options: argparse.Namespace) -> int:
+    if options.verb == "demo":
+        from limitcycle.cli.demo import demo
+
+        return demo(options)
+    if options.verb == "train":
+        from limitcycle.cli.train import train
+
+        return train(options)
+    if options.verb == "report":
+        from limitcycle.cli.show import report
+
+        return report(options)
+    from limitcycle.cli.show import diagnose
+
+    return diagnose(options)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"limitcycle: {message}", file=sys.stderr)  # noqa: T201 - the command line's voice
+    return code
+
+
+def _add_demo(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", default="limitcycle-demo", metavar="DIR", help="where the runs go")
+    verb.add_argument("--seed", type=int, default=0, metavar="N")
+    verb.add_argument("--workers", type=int, metavar="N", help="runs at once (default: the cores)")
+
+
+def _add_train(verb: argparse.ArgumentParser) -> None:
+    """What a run is, then how it is computed. Several values of an option marked * make a grid."""
+    what = verb.add_argument_group("what to train (several values where + is shown make a grid)")
+    what.add_argument("--net", default="mlp", metavar="mlp|convnet|resnet18")
+    what.add_argument("--data", default="digits", metavar="digits|cifar10|cifar100")
+    what.add_argument("--lr", type=float, nargs="+", default=[0.1], metavar="+")
+    what.add_argument("--weight-decay", type=float, nargs="+", default=[1e-3], metavar="+")
+    what.add_argument("--momentum", type=float, nargs="+", default=[0.0], metavar="+")
+    what.add_argument(
+        "--batch-size", type=_batch_size, nargs="+", default=[128], metavar="+", help='or "full"'
+    )
+    what.add_argument("--seed", type=int, nargs="+", default=[0], metavar="+")
+    what.add_argument("--steps", type=int, metavar="N", help="updates (default 10,000)")
+    what.add_argument("--epochs", type=int, metavar="N", help="instead of --steps")
+    what.add_argument("--width", type=int, nargs="+", default=[None], metavar="+")
+    what.add_argument("--depth", type=int, metavar="N")
+    what.add_argument("--norm", default="batch", metavar="batch|batch-affine|group|layer|none")
+    what.add_argument(
+        "--head-norm",
+        type=_or_none,
+        default=10.0,
+        metavar="X",
+        help='of the head, or "none"',
+    )
+    what.add_argument("--train-head", action="store_true", help="train the head, too")
+    what.add_argument("--resolution", type=int, metavar="R", help="pixels a side")
+    what.add_argument("--train-size", type=int, metavar="N", help="images of a fixed random subset")
+    what.add_argument("--test-size", type=int, metavar="N")
+    what.add_argument("--augment", action="store_true", help="random crop and flip")
+    what.add_argument("--dtype", default="float32", metavar="float32|float64")
+    what.add_argument("--schedule", default="constant", metavar="constant|cosine|linear")
+    what.add_argument("--warmup-steps", type=int, default=0, metavar="N")
+    what.add_argument("--init-scale", type=float, default=1.0, metavar="X")
+    what.add_argument(
+        "--fixed-norm", type=_norm, metavar="X", help='hold the weight norm at X, or at its "start"'
+    )
+    what.add_argument("--start-from", metavar="FILE", help="a checkpoint to take the weights from")
+    what.add_argument("--eval-every", type=int, metavar="N", help="steps (default: an epoch)")
+    what.add_argument(
+        "--train-pass", action="store_true", help="measure epochs by a pass over the training set"
+    )
+    what.add_argument("--snapshot-every", type=int, metavar="N", help="steps between kept weights")
+    how = verb.add_argument_group("how to compute it")
+    how.add_argument("--out", required=True, metavar="DIR", help="the run's folder, or the grid's")
+    how.add_argument("--device", default="cpu", metavar="cpu|cuda")
+    how.add_argument("--threads", type=int, metavar="T", help="CPU threads a run")
+    how.add_argument("--workers", type=int, metavar="N", help="runs at once")
+    how.add_argument("--record-every", type=int, default=1, metavar="N", help="steps a table row")
+    how.add_argument("--stop-after", type=_seconds, metavar="9m", help="stop, to be gone on with")
+
+
+def _add_report(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "runs", nargs="+", metavar="DIR", help="a run's folder, or one with runs below"
+    )
+    verb.add_argument(
+        "--out", metavar="FILE", help=".html (default: DIR/report.html), .png or .svg"
+    )
+    verb.add_argument("--axis", default="steps", choices=("steps", "epochs", "periods"))
+
+
+def _add_diagnose(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", metavar="PATH", help="a run's folder, or a table (.csv, .parquet)")
+    verb.add_argument("--lr", type=float, help="learning rate, where the table has none")
+    verb.add_argument("--weight-decay", type=float, help="weight decay, likewise")
+    verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
+
+
+def _batch_size(text: str) -> int | None:
+    return None if text == "full" else int(text)
+
+
+def _norm(text: str) -> float | str:
+    return text if text == "start" else float(text)
+
+
+def _or_none(text: str) -> float | None:
+    return None if text == "none" else float(text)
+
+
+def _seconds(text: str) -> float:
+    """Seconds from ``90``, ``90s``, ``9m`` or ``2h``."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    seconds = float(number) * units[unit]
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError("must be positive")
+    return seconds

@@ -1,0 +1,109 @@
+"""``limitcycle train``: one run in this process, a grid of runs in workers."""
+
+import argparse
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from limitcycle.cli.bars import bars, interruptible, say
+from limitcycle.lab import Job, Outcome, Progress, machine, sweep
+from limitcycle.lab import train as train_one
+from limitcycle.record import Run
+
+GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
+_SETTINGS = ("device", "record_every", "stop_after")
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train what ``options`` describe; exit code."""
+    console = Console(stderr=True)
+    settings = {name: getattr(options, name) for name in _SETTINGS}
+    outcomes = run_jobs(_jobs(options), console, settings, options.workers, options.threads)
+    return report_outcomes(outcomes, console)
+
+
+def run_jobs(
+    jobs: list[Job],
+    console: Console,
+    settings: dict[str, Any],
+    workers: int | None = None,
+    threads: int | None = None,
+) -> list[Outcome]:
+    """Train ``jobs`` under progress bars.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed before all were done; each has a checkpoint.
+    """
+    names = [job.out.name for job in jobs]
+    with interruptible(console) as should_stop, bars(names, console) as update:
+        shared: dict[str, Any] = {
+            "should_stop": should_stop,
+            "progress": update,
+            "notice": lambda index, text: say(console, f"{names[index]}: {text}"),
+        }
+        if len(jobs) > 1:
+            outcomes = sweep(
+                jobs, workers=workers, threads=threads or 1, settings=settings, **shared
+            )
+        else:
+            outcomes = [_run_here(jobs[0], settings, threads, **shared)]
+        if should_stop() and any(outcome.state == "stopped" for outcome in outcomes):
+            raise KeyboardInterrupt
+    return outcomes
+
+
+def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
+    """Say what did not end well; exit code."""
+    for outcome in outcomes:
+        if outcome.problem:
+            say(console, outcome.problem)
+    if any(outcome.state == "stopped" for outcome in outcomes):
+        console.print("stopped before the end, with checkpoints; the same command goes on")
+    return max((outcome.code for outcome in outcomes), default=0)
+
+
+def _run_here(
+    job: Job,
+    settings: dict[str, Any],
+    threads: int | None,
+    *,
+    should_stop: Callable[[], bool],
+    progress: Callable[[int, Progress], None],
+    notice: Callable[[int, str], None],
+) -> Outcome:
+    machine.own_process()
+    loaded = train_one(
+        job.run,
+        job.out,
+        # A small net gains nothing from a second thread.
+        threads=threads or (1 if job.run.net == "mlp" else machine.cores()),
+        should_stop=should_stop,
+        progress=lambda now: progress(0, now),
+        notice=lambda text: notice(0, text),
+        **settings,
+    )
+    return Outcome(str(loaded.status["state"]))
+
+
+def _jobs(options: argparse.Namespace) -> list[Job]:
+    """A job a point of the grid; a grid's runs lie in sub-folders named after what varies."""
+    out = Path(options.out)
+    fixed = {name: value for name, value in vars(options).items() if name in _run_settings()}
+    varying = [name for name in GRID if len(getattr(options, name)) > 1]
+    jobs = []
+    for values in itertools.product(*(dict.fromkeys(getattr(options, name)) for name in GRID)):
+        point = dict(zip(GRID, values, strict=True))
+        name = "_".join(f"{key}={_short(point[key])}" for key in varying)
+        jobs.append(Job(Run(**{**fixed, **point}), out / name if varying else out))
+    return jobs
+
+
+def _run_settings() -> set[str]:
+    return set(Run.__dataclass_fields__)
+
+
+def _short(value: Any) -> str:
+    return "full" if value is None else f"{value:g}"

@@ -1,0 +1,127 @@
+"""Several runs at once: worker processes, one run each, that start from one import of torch.
+
+Workers stop cleanly, with a checkpoint, when they are told to or when their parent is gone.
+"""
+
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from limitcycle.errors import RunError, UserError
+from limitcycle.lab import machine
+from limitcycle.lab.training import Progress, train
+from limitcycle.record import Run
+
+_POLL_SECONDS = 0.1
+
+
+class Job(NamedTuple):
+    """A run and its folder."""
+
+    run: Run
+    out: Path
+
+
+class Outcome(NamedTuple):
+    """How a job ended: ``state`` of its status; if it failed, why, and the exit code for that."""
+
+    state: str
+    problem: str = ""
+    code: int = 0
+
+
+def sweep(
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, Progress], None] = lambda _i, _p: None,
+    notice: Callable[[int, str], None] = lambda _i, _n: None,
+) -> list[Outcome]:
+    """Train all ``jobs``, as many at once as there are workers.
+
+    Args:
+        jobs: runs and their folders; each goes on from what its folder holds.
+        workers: processes; None: one a core.
+        threads: CPU threads a run.
+        settings: further arguments of `limitcycle.lab.train` (device, stop_after, …).
+        should_stop: asked ten times a second; True stops all runs with a checkpoint.
+        progress, notice: told (index of the job, what), as in `limitcycle.lab.train`.
+
+    Returns:
+        An outcome a job, in their order. A job that fails does not stop the others.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    messages, stop = context.Queue(), context.Event()
+    count = min(workers or machine.cores(), len(jobs))
+    arguments = {"threads": threads, **(settings or {})}
+    with ProcessPoolExecutor(count, context, _initialise, (messages, stop)) as pool:
+        futures = [pool.submit(_work, i, job, arguments) for i, job in enumerate(jobs)]
+        told: dict[str, Callable[..., None]] = {"progress": progress, "notice": notice}
+        while wait(futures, timeout=0).not_done:
+            if should_stop():
+                stop.set()
+                for future in futures:
+                    future.cancel()  # those not yet begun
+            _deliver(messages, told)
+        _deliver(messages, told)
+    return [_outcome(future) for future in futures]
+
+
+def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> None:
+    """Pass on what the workers said, waiting a moment for more."""
+    try:
+        while True:
+            kind, index, content = messages.get(timeout=_POLL_SECONDS)
+            told[kind](index, content)
+    except queue.Empty:
+        return
+
+
+def _outcome(future: "Future[str]") -> Outcome:
+    if future.cancelled():
+        return Outcome("stopped")
+    try:
+        return Outcome(future.result())
+    except UserError as problem:
+        return Outcome("failed", str(problem), 2)
+    except RunError as problem:
+        return Outcome("failed", str(problem), 1)
+    except BrokenProcessPool:
+        return Outcome(
+            "failed", "a worker was killed (out of memory?): the same command goes on", 1
+        )
+
+
+# What a worker was given when it started: (queue of messages, stop event, its parent).
+_given: tuple[Any, Any, int] | None = None
+
+
+def _initialise(messages: Any, stop: Any) -> None:
+    global _given
+    _given = (messages, stop, os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells the workers
+    machine.own_process()
+
+
+def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
+    assert _given is not None, "workers are started by sweep"
+    messages, stop, parent = _given
+    loaded = train(
+        job.run,
+        job.out,
+        should_stop=lambda: stop.is_set() or os.getppid() != parent,
+        progress=lambda progress: messages.put(("progress", index, progress)),
+        notice=lambda notice: messages.put(("notice", index, notice)),
+        **settings,
+    )
+    return str(loaded.status["state"])
