@@ -1,0 +1,55 @@
+"""Sentences name the numbers that they stand for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from limitcycle.dynamics import diagnose
+from limitcycle.dynamics.words import paragraph, phrase
+from tests.dynamics.series import CLEAN, quiet
+
+
+def diverged():
+    frame = quiet()
+    frame.loc[4990:, "loss"] = np.inf
+    return frame
+
+
+CASES = {
+    "periodic": CLEAN.run()[0],
+    "equilibrium": quiet(),
+    "stuck": quiet(loss=(2.3, 1.0)),
+    "converging": quiet(fall=1.0),
+    "diverged": diverged(),
+    "unknown": quiet(rows=12),
+    "one jump": dataclasses.replace(CLEAN, periods=1).run()[0],
+    "empty": quiet().head(0),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_words_begin_with_the_label_and_hold_the_reason(case):
+    verdict = diagnose(CASES[case], lr=0.1, weight_decay=0.01)
+    assert phrase(verdict).startswith(verdict.label)
+    assert len(phrase(verdict)) < 80
+    assert verdict.reason in paragraph(verdict)
+    assert str(verdict) == paragraph(verdict)
+    assert "nan" not in paragraph(verdict)
+    assert paragraph(verdict).endswith(".")
+
+
+def test_a_periodic_run_in_words():
+    verdict = diagnose(CASES["periodic"], lr=0.1, weight_decay=0.01)
+    assert phrase(verdict) == f"periodic: 8 jumps, one every {verdict.period:,.0f} steps"
+    text = paragraph(verdict)
+    for number in ("8 destabilisations", "Effective learning rate", "weight decay", "warm-up"):
+        assert number in text
+
+
+def test_divergence_names_its_step():
+    assert "4,990" in phrase(diagnose(CASES["diverged"]))
+
+
+def test_a_missing_forecast_has_its_reason():
+    assert "No forecast: learning rate" in paragraph(diagnose(CASES["periodic"]))

@@ -1,0 +1,17 @@
+"""SIGKILL at every write and at random moments: what remains goes on and ends the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("how", "at_least"), [("writes", 40), ("random", 20)])
+def test_killed_runs_end_bit_identical(how, at_least, tmp_path):
+    command = [sys.executable, "-m", "tests.lab.kill_driver", how, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[0]) >= at_least, done.stdout

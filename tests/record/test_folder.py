@@ -1,0 +1,211 @@
+"""The run folder: one owner, one identity, nothing lost, every refusal one clear line."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from limitcycle.errors import RunError, UserError
+from limitcycle.record import STEP_COLUMNS, Run, RunFolder, load, load_all
+from limitcycle.record.checkpoints import list_checkpoints
+
+INFO = {"device": "cpu", "threads": 1, "memory_format": "channels_last", "torch": "2"}
+
+
+def rows(first: int, last: int) -> pd.DataFrame:
+    """Step rows first … last, recognisable by their values."""
+    step = np.arange(first, last + 1)
+    return pd.DataFrame(dict.fromkeys(STEP_COLUMNS, step + 0.1) | {"step": step})
+
+
+def epochs(*steps: int) -> pd.DataFrame:
+    return pd.DataFrame({"epoch": steps, "step": steps, "norm": 1.0})
+
+
+def weights(value: float) -> dict[str, np.ndarray]:
+    return {"weights/a": np.full((3, 2), value, dtype=np.float32)}
+
+
+def fill(path: Path, *ends: int) -> None:
+    """A folder with a checkpoint after each of ``ends`` completed updates."""
+    with RunFolder(path, Run(), INFO) as folder:
+        done = 0
+        for end in ends:
+            folder.save(end, rows(done, end - 1), epochs(end), weights(end))
+            done = end
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    fill(tmp_path / "run", 10, 20)
+    run = load(tmp_path / "run")
+    assert run.run == Run()
+    assert run.steps["step"].tolist() == list(range(20))
+    assert run.steps["norm"].dtype == np.float64
+    assert run.steps["loss"].dtype == np.float32
+    assert run.steps["step"].dtype == np.int64
+    assert run.epochs["step"].tolist() == [10, 20]
+    assert run.checkpoint().completed == 20
+    assert run.checkpoint().arrays["weights/a"][0, 0] == 20
+
+
+def test_float64_runs_are_recorded_in_float64(tmp_path):
+    with RunFolder(tmp_path / "run", Run(dtype="float64"), INFO) as folder:
+        folder.save(5, rows(0, 4), epochs(5), weights(1))
+    assert load(tmp_path / "run").steps["loss"].dtype == np.float64
+
+
+def test_units_and_version_are_in_the_schema(tmp_path):
+    fill(tmp_path / "run", 3)
+    (part,) = (tmp_path / "run" / "steps").iterdir()
+    schema = pq.read_schema(part)
+    assert schema.metadata[b"format_version"] == b"1"
+    assert schema.field("loss").metadata[b"unit"].startswith(b"nats")
+
+
+def test_unknown_columns_are_kept(tmp_path):
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        folder.save(3, rows(0, 2).assign(mine=["a", "b", "c"]), epochs(3), weights(1))
+    assert load(tmp_path / "run").steps["mine"].tolist() == ["a", "b", "c"]
+
+
+def test_rows_beyond_the_checkpoint_are_dropped(tmp_path):
+    fill(tmp_path / "run", 10)
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        folder.append(rows(10, 14), epochs(12))  # killed before its checkpoint
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        assert folder.resume().completed == 10
+    run = load(tmp_path / "run")
+    assert run.steps["step"].max() == 9
+    assert run.epochs["step"].tolist() == [10]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_damaged_newest_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
+    fill(tmp_path / "run", 10, 20)
+    newest = list_checkpoints(tmp_path / "run" / "checkpoints")[-1]
+    content = bytearray(newest.read_bytes())
+    if damage == "flip":
+        content[-3] ^= 1
+    newest.write_bytes({"flip": content, "truncate": content[:-9], "empty": b""}[damage])
+    told = []
+    with RunFolder(tmp_path / "run", Run(), INFO, told.append) as folder:
+        assert folder.resume().completed == 10
+    assert "the one before it is used" in told[0]
+    assert str(newest) in told[0]
+    assert load(tmp_path / "run").steps["step"].max() == 9
+
+
+def test_part_that_straddles_a_checkpoint_is_shortened(tmp_path):
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        folder.save(10, rows(0, 9), epochs(10), weights(1))
+        folder.append(rows(10, 29), epochs())
+        folder.save(30, epochs(), epochs(30), weights(2))
+        folder.save(35, rows(30, 34), epochs(35), weights(3))
+    for part in (
+        "checkpoints/step-000000000029.safetensors",
+        "checkpoints/step-000000000034.safetensors",
+    ):
+        (tmp_path / "run" / part).write_bytes(b"damaged")
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        assert folder.resume() is None  # the older one has been pruned: only two are kept
+    assert load(tmp_path / "run").steps.empty
+
+
+def test_only_two_checkpoints_stay(tmp_path):
+    fill(tmp_path / "run", 1, 2, 3, 4)
+    assert len(list_checkpoints(tmp_path / "run" / "checkpoints")) == 2
+
+
+def test_another_description_is_refused_by_name(tmp_path):
+    fill(tmp_path / "run", 3)
+    with pytest.raises(UserError, match=r"lr 0\.1 there, 0\.3 here"):
+        RunFolder(tmp_path / "run", Run(lr=0.3), INFO)
+    assert len(load(tmp_path / "run").steps) == 3
+
+
+def test_where_and_how_are_no_part_of_the_identity(tmp_path):
+    fill(tmp_path / "run", 3)
+    told = []
+    with RunFolder(tmp_path / "run", Run(), {**INFO, "threads": 2}, told.append):
+        pass
+    assert "no longer bit-identical" in told[0]
+    assert load(tmp_path / "run").info["resumed_under"] == [{"threads": 2}]
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with (
+        RunFolder(tmp_path / "run", Run(), INFO),
+        pytest.raises(UserError, match="another process"),
+    ):
+        RunFolder(tmp_path / "run", Run(), INFO)
+    with RunFolder(tmp_path / "run", Run(), INFO):
+        pass
+
+
+def test_somebody_elses_folder_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("…")
+    (tmp_path / "notes.tmp").write_text("…")
+    with pytest.raises(UserError, match="not empty"):
+        RunFolder(tmp_path, Run(), INFO)
+    assert (tmp_path / "notes.tmp").exists()
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        RunFolder(tmp_path / "run", Run(), INFO)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOSPC, RunError), (errno.EIO, RunError), (errno.EROFS, UserError)]
+)
+def test_disk_errors_are_one_line_and_corrupt_nothing(tmp_path, monkeypatch, code, kind):
+    fill(tmp_path / "run", 10)
+
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        folder.resume()
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(kind, match=os.strerror(code)):
+            folder.save(20, rows(10, 19), epochs(20), weights(2))
+        monkeypatch.undo()
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert len(load(tmp_path / "run").steps) == 10
+
+
+def test_a_damaged_part_is_named(tmp_path):
+    fill(tmp_path / "run", 5)
+    (part,) = (tmp_path / "run" / "steps").iterdir()
+    part.write_bytes(b"PAR1 no more")
+    with pytest.raises(UserError, match=part.name):
+        _ = load(tmp_path / "run").steps
+
+
+def test_loading_what_is_no_run(tmp_path):
+    with pytest.raises(UserError, match=r"run\.json is missing"):
+        load(tmp_path)
+    with pytest.raises(UserError, match="no run in"):
+        load_all(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_a_sweep_is_loaded_in_order_of_its_paths(tmp_path):
+    for name in ("b", "a", "deep/c"):
+        fill(tmp_path / name, 1)
+    assert [run.name for run in load_all(tmp_path)] == ["a", "b", "c"]
+
+
+def test_an_unfinished_folder_shows_empty_tables(tmp_path):
+    with RunFolder(tmp_path / "run", Run(), INFO):
+        pass
+    run = load(tmp_path / "run")
+    assert run.steps.empty
+    assert list(run.steps.columns) == list(STEP_COLUMNS)

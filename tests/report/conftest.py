@@ -1,0 +1,97 @@
+"""Made-up runs: a relaxation oscillator in a few lines, and what the report expects of a run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from limitcycle.record import Run
+
+STEPS_PER_EPOCH = 10
+
+
+def sawtooth_table(rows=3_000, period=600, lr=0.3, weight_decay=0.005, seed=0):
+    """A step table whose norm decays by 1 − ηλ a step and is thrown back once a period.
+
+    The loss falls from its peak to 1e-3, leaves it 4 steps before the next peak; peaks lie at
+    multiples of ``period`` (the first descent, at step 0, is no event).
+    """
+    rng = np.random.default_rng(seed)
+    step = np.arange(rows)
+    since, until = step % period, period - step % period
+    rise = np.where(
+        (until <= 4) & (step // period < (rows - 1) // period),
+        10.0 ** (-3 + 3 * (4 - until) / 4),
+        0,
+    )
+    loss = (1e-3 + 3 * np.exp(-since / 3) + rise) * np.exp(0.1 * rng.standard_normal(rows))
+    fall = np.exp(-lr * weight_decay * since)
+    norm = 6 * fall * (1 - (1 - np.exp(-lr * weight_decay * period)) * np.exp(-since / 4.0))
+    effective_grad_norm = 10 * np.sqrt(loss)
+    return pd.DataFrame(
+        {
+            "step": step,
+            "epoch": step // STEPS_PER_EPOCH,
+            "loss": loss,
+            "norm": norm,
+            "grad_norm": effective_grad_norm / norm,
+            "radial": 0.0,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "effective_lr": lr / norm**2,
+            "effective_grad_norm": effective_grad_norm,
+            "cosine_distance": (lr * effective_grad_norm / norm**2) ** 2 / 2,
+        }
+    )
+
+
+def epoch_table(steps, measured=True):
+    """The epoch table of a step table; the test error is NaN where not ``measured``."""
+    each = steps.iloc[::STEPS_PER_EPOCH].reset_index(drop=True)
+    error = 0.02 + 0.3 * np.minimum(each["loss"], 1.0)
+    return pd.DataFrame(
+        {
+            "epoch": each["step"] / STEPS_PER_EPOCH,
+            "step": each["step"],
+            "train_loss": np.nan,
+            "test_error": error if measured else np.nan,
+            "norm": each["norm"],
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Double:
+    """What `limitcycle.load` returns, without a folder."""
+
+    name: str
+    run: Run | None
+    steps: pd.DataFrame
+    epochs: pd.DataFrame
+    status: dict = field(default_factory=lambda: {"state": "done", "reason": "", "step": 0})
+    info: dict = field(default_factory=lambda: {"versions": {"torch": "2"}, "device": "cpu"})
+
+    @property
+    def path(self):
+        return Path("runs") / self.name
+
+
+def sawtooth_run(name="run", *, measured=True, run=True, **table):
+    steps = sawtooth_table(**table)
+    lr, weight_decay = table.get("lr", 0.3), table.get("weight_decay", 0.005)
+    described = Run(lr=lr, weight_decay=weight_decay, steps=max(len(steps), 1)) if run else None
+    return Double(name, described, steps, epoch_table(steps, measured))
+
+
+@pytest.fixture(scope="session")
+def sawtooth():
+    """Makes a periodic run: ``sawtooth(name, rows=…, period=…, lr=…, weight_decay=…, seed=…)``."""
+    return sawtooth_run
+
+
+@pytest.fixture
+def double():
+    """Makes a run of given tables: ``double(name, run, steps, epochs, status, info)``."""
+    return Double

@@ -1,0 +1,168 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from limitcycle.errors import UserError
+from limitcycle.record import Run
+from limitcycle.report.figure import Clock, Line, Points, Span, drawable
+from limitcycle.report.panels import four_panels
+from limitcycle.report.period import most_telling, one_period, typical_period
+from limitcycle.report.track import labels, running_mean, tracks
+
+
+def named(figure):
+    return {panel.name: panel for panel in figure.panels}
+
+
+def test_the_four_panels_of_the_paper(sawtooth):
+    panels = named(four_panels(tracks([sawtooth("a"), sawtooth("b", lr=0.1)])))
+    assert list(panels) == ["loss", "test_error", "norm", "phase"]
+    assert [panels[name].y.log for name in ("loss", "norm", "phase")] == [True] * 3
+    assert panels["phase"].x.log and panels["loss"].x is None
+    for panel in panels.values():
+        assert {mark.run for mark in panel.marks} == {0, 1}
+
+
+def test_the_norm_is_drawn_as_it_was_recorded(sawtooth):
+    run = sawtooth()
+    (line,) = named(four_panels(tracks([run])))["norm"].marks
+    assert np.array_equal(line.y, run.steps["norm"])
+    assert np.array_equal(line.x.steps, run.steps["step"])
+
+
+def test_every_event_found_is_in_the_picture(sawtooth):
+    (track,) = tracks([sawtooth(rows=60_000, period=300)])
+    events = track.verdict.events
+    assert len(events) > 190
+    marks = named(four_panels([track]))["loss"].marks
+    raw = next(mark for mark in marks if isinstance(mark, Line))
+    for column in ("start", "peak", "recovery"):
+        assert set(events[column]) <= set(raw.x.steps)
+    triangles = next(mark for mark in marks if isinstance(mark, Points))
+    assert set(triangles.x.steps) == set(events["peak"])
+
+
+def test_starting_point_and_threshold_of_the_phase_diagram(sawtooth):
+    run = sawtooth(lr=0.3, weight_decay=0.005)
+    path, line, start = named(four_panels(tracks([run])))["phase"].marks
+    assert (start.x[0], start.y[0]) == (path.x[0], path.y[0])
+    assert line.x * line.y == pytest.approx(np.sqrt(0.0015 * (2 - 0.0015)))
+    assert line.x.min() < path.x.min() and line.x.max() > path.x.max()
+
+
+def test_three_time_axes(sawtooth):
+    run = sawtooth(lr=0.3, weight_decay=0.005)
+    (line,) = named(four_panels(tracks([run]), "periods"))["norm"].marks
+    assert line.x.on("periods") == pytest.approx(run.steps["step"] * 0.0015)
+    assert line.x.on("epochs") == pytest.approx(run.steps["step"] / 10)
+
+
+def test_a_schedule_integrates_its_time(sawtooth):
+    run = sawtooth(rows=100, period=50)
+    steps = run.steps.assign(lr=np.where(run.steps["step"] < 50, 0.2, 0.1))
+    (track,) = tracks([dataclasses.replace(run, steps=steps)])
+    assert np.isnan(track.lr)
+    assert track.clock.periods[[0, 50, 60]] == pytest.approx([0.0, 50 * 0.001, 55 * 0.001])
+    marks = named(four_panels([track]))["phase"].marks
+    assert len(marks) == 2, "no one threshold holds for two learning rates"
+
+
+def test_without_weight_decay_there_is_no_time_in_periods(sawtooth):
+    run = sawtooth(lr=0.3, weight_decay=0.0)
+    with pytest.raises(UserError, match=r"'run'.*weight decay"):
+        four_panels(tracks([run]), "periods")
+
+
+def test_a_bare_table_is_drawn_too(double, sawtooth):
+    table = sawtooth().steps[["step", "loss", "norm"]]
+    (track,) = tracks([double("mine.csv", None, table, pd.DataFrame())])
+    assert track.label == "mine.csv"
+    panels = named(four_panels([track]))
+    assert len(panels["norm"].marks) == 1
+    for name in ("test_error", "phase"):
+        assert panels[name].marks == () and panels[name].note
+    with pytest.raises(UserError, match="epoch column"):
+        four_panels([track], "epochs")
+
+
+def test_an_epoch_table_alone_is_drawn(double, sawtooth):
+    run = sawtooth(rows=6_000, period=1_500)
+    epochs = run.epochs.assign(train_loss=run.steps["loss"].to_numpy()[::10])
+    (track,) = tracks([double("e", run.run, pd.DataFrame(), epochs)])
+    (line,) = named(four_panels([track]))["norm"].marks
+    assert len(line.y) == 600
+
+
+def test_a_missing_test_error_is_said(sawtooth):
+    runs = [sawtooth("a", measured=False), sawtooth("b", lr=0.1)]
+    panel = named(four_panels(tracks(runs)))["test_error"]
+    assert panel.note == "not measured for η = 0.3" and len(panel.marks) == 1
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 29])
+def test_short_runs(sawtooth, rows):
+    figure = four_panels(tracks([sawtooth(rows=rows)]))
+    assert len(figure.panels) == 4
+
+
+def test_no_run_at_all():
+    with pytest.raises(UserError, match="no run to show"):
+        tracks([])
+
+
+def test_a_period_has_its_three_phases(sawtooth):
+    (track,) = tracks([sawtooth(rows=6_000, period=600)])
+    period = typical_period(track)
+    assert period.end - period.phase_a == pytest.approx(600, abs=5)
+    assert period.phase_a < period.phase_b < period.phase_c < period.end
+    figure = one_period(track)
+    assert [panel.name for panel in figure.panels] == [
+        "loss", "norm", "gradient", "angle", "jump", "phase",
+    ]  # fmt: skip
+    spans = [mark for mark in figure.panels[0].marks if isinstance(mark, Span)]
+    assert [span.text for span in spans] == ["A", "B", "C"]
+    assert spans[0].x.steps[0] == period.phase_a and spans[2].x.steps[1] == period.end
+    labels = [mark.label for mark in figure.panels[-1].marks]
+    assert labels == ["phase A", "phase B", "phase C"]
+
+
+def test_a_run_without_periods_has_none_to_enlarge(sawtooth):
+    (track,) = tracks([sawtooth(rows=500, period=600)])
+    assert typical_period(track) is None and one_period(track) is None
+
+
+def test_the_run_to_look_at_has_few_but_enough_events(sawtooth):
+    made = [sawtooth(rows=6_000, period=period) for period in (7_000, 300, 1_200)]
+    assert most_telling(tracks(made)) == 2
+
+
+def test_labels_name_what_differs(double):
+    def label(*runs):
+        return labels([double(f"r{at}", run, None, None) for at, run in enumerate(runs)])
+
+    assert label(Run(lr=0.3), Run(lr=1.0)) == ["η = 0.3", "η = 1"]
+    assert label(Run(batch_size=None), Run(lr=1.0)) == [
+        "η = 0.1, full batch",
+        "η = 1, batch 128",
+    ]
+    assert label(Run(steps=10), Run(steps=20)) == ["steps 10", "steps 20"]
+    assert label(Run(), Run()) == ["r0", "r1"]
+    assert label(Run(), None) == ["r0", "r1"]
+
+
+def test_running_mean_is_centred_and_leaves_out_what_is_missing():
+    values = np.array([1.0, 2.0, np.nan, np.inf, 8.0])
+    assert running_mean(values, 3) == pytest.approx([1.5, 1.5, 2.0, 8.0, 8.0])
+    assert running_mean(values, 1) is values
+
+
+def test_what_a_logarithmic_axis_cannot_show():
+    values = np.array([-1.0, 0.0, 2.0, np.inf, np.nan])
+    assert drawable(values, log=True)[2] == 2 and np.isnan(drawable(values, log=True)).sum() == 4
+    assert np.isnan(drawable(values, log=False)).sum() == 2
+
+
+def test_a_clock_without_epochs_says_so():
+    assert Clock(np.arange(3.0)).on("epochs") is None
