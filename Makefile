@@ -1,0 +1,39 @@
+# `make demo` and `make test` set everything up by themselves; a second call starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: demo test test-all check format overhead clean
+
+demo: $(READY)
+	$(BIN)/limitcycle demo --out runs/demo
+
+test: $(READY) check
+	$(BIN)/pytest
+
+test-all: $(READY) check
+	$(BIN)/pytest -m "slow or not slow"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+overhead: $(READY)
+	$(BIN)/python benchmarks/engine_overhead.py
+
+# pip of the system installs into the environment: some Pythons come without ensurepip.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
