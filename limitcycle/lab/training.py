@@ -7,6 +7,7 @@ seconds. Where it ends changes nothing in the results.
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ def train(
     device = _device(device)
     out = Path(out)
     with machine.threads(threads) as used:
-        info = machine.describe(device, used)
+        info = {**machine.describe(device, used), **_origin(run)}
         with RunFolder(out, run, info, notice) as folder:
             _raise_if_failed(folder)
             if folder.status.get("state") != "done":
@@ -256,6 +257,17 @@ def _device(device: str | torch.device) -> torch.device:
         reason = str(problem).splitlines()[0]
         raise UserError(f"device {str(device)!r} cannot be used: {reason}") from None
     return found
+
+
+def _origin(run: Run) -> dict[str, str]:
+    """What pins down a run that starts from a checkpoint: the file's content, not only its name."""
+    if run.start_from is None:
+        return {}
+    try:
+        content = Path(run.start_from).read_bytes()
+    except OSError as problem:
+        raise UserError(f"start_from {run.start_from}: {problem.strerror}") from None
+    return {"start_from_digest": sha256(content).hexdigest()[:16]}
 
 
 def _raise_if_failed(folder: RunFolder) -> None:

@@ -129,6 +129,11 @@ class RunFolder:
         known = read_json(path)
         if known.get("identity") != self._run.identity:
             raise UserError(_difference(self.path, known.get("run", {}), self._run))
+        if info.get("start_from_digest") != known.get("start_from_digest"):
+            raise UserError(
+                f"{self.path} was started from another content of {self._run.start_from} "
+                "(start_from): choose another --out"
+            )
         changed = {key: info.get(key) for key in _MACHINE if info.get(key) != known.get(key)}
         if changed and changed not in known["resumed_under"] and self.status.get("state") != "done":
             known["resumed_under"].append(changed)
