@@ -4,8 +4,9 @@ import dataclasses
 import shutil
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from limitcycle.report import write_report
@@ -143,12 +144,23 @@ def test_the_legend_switches_a_run_off_and_on_in_all_panels(page, browser):
 
 
 def test_zoom_in_time_is_one_zoom(page, browser):
-    page("Plotly.relayout(time[1], {'xaxis.range[0]': 700, 'xaxis.range[1]': 1900})")
-    alike = "time.every(plot => plot._fullLayout.xaxis.range.join() === '700,1900')"
-    wait(browser, page, f"return {alike}")
-    assert page("return phase._fullLayout.xaxis.range.join()") != "700,1900"
-    page("Plotly.relayout(time[2], {'xaxis.autorange': true})")
-    wait(browser, page, "return time.every(plot => plot._fullLayout.xaxis.range[1] > 2900)")
+    ranges = "return time.map(plot => plot._fullLayout.xaxis.range.map(Math.round))"
+    before = page(ranges)
+    plot = browser.find_element(By.CSS_SELECTOR, "#panels .plot .nsewdrag")
+    drag = ActionChains(browser).move_to_element(plot).click_and_hold()
+    drag.move_by_offset(100, 0).release().perform()
+    WebDriverWait(browser, 20).until(lambda _: page(ranges)[2] != before[2])
+    zoomed = page(ranges)
+    assert zoomed[0] == zoomed[1] == zoomed[2]
+    assert zoomed[0][1] - zoomed[0][0] < 1_500
+    ActionChains(browser).double_click(plot).perform()
+    WebDriverWait(browser, 20).until(lambda _: page(ranges) == before)
+
+
+def test_hovering_tells_the_value(page):
+    told = page("""Plotly.Fx.hover(time[2], [{curveNumber: 0, pointNumber: 100}]);
+        return time[2].querySelector('.hoverlayer').textContent""")
+    assert "η = 0.3" in told and "norm" in told and "100" in told
 
 
 def test_the_reader_chooses_the_time_axis(page):

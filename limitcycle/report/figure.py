@@ -1,0 +1,141 @@
+"""A figure as data: panels, axes, marks. Two painters draw it, on paper and in the browser.
+
+Time is the reader's choice (steps, epochs, units of 1/(ηλ)), so marks of a time panel carry a
+`Clock`, which knows all three, instead of x values.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+TimeAxis = Literal["steps", "epochs", "periods"]
+
+TIME_LABELS: dict[TimeAxis, str] = {
+    "steps": "step",
+    "epochs": "epoch",
+    "periods": "time in units of 1/(ηλ)",
+}
+
+# Okabe and Ito's palette for colour-blind readers; grey stands in for its yellow and its black,
+# which vanish on a white and on a dark page.
+RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+DASHES = ("solid", "dash", "dot", "dashdot")
+PHASE_COLOURS = {"A": "#E69F00", "B": "#56B4E9", "C": "#CC79A7"}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When the points of a mark happen.
+
+    Attributes:
+        steps: updates made, shape (n,).
+        epochs: passes over the training set, shape (n,); None where the epoch's length is unknown.
+        periods: ∫ηλ dt, i.e. time in units of 1/(ηλ), shape (n,); None without weight decay.
+    """
+
+    steps: Array
+    epochs: Array | None = None
+    periods: Array | None = None
+
+    def on(self, axis: TimeAxis) -> Array | None:
+        """The same instants on the chosen axis, shape (n,); None where it is not defined."""
+        return {"steps": self.steps, "epochs": self.epochs, "periods": self.periods}[axis]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A polyline; a NaN breaks it. ``walk``: the cursor of the page may walk along it."""
+
+    x: Array | Clock
+    y: Array
+    colour: str
+    label: str = ""
+    run: int | None = None
+    dash: str = "solid"
+    width: float = 1.3
+    opacity: float = 1.0
+    walk: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """Single points; ``symbol`` is one of circle, triangle, cross."""
+
+    x: Array | Clock
+    y: Array
+    colour: str
+    label: str = ""
+    run: int | None = None
+    symbol: str = "circle"
+    size: float = 5.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """A shaded stretch of time: a clock of two instants, with a letter at its top."""
+
+    x: Clock
+    colour: str
+    text: str = ""
+
+
+Mark = Line | Points | Span
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A labelled axis, linear or logarithmic."""
+
+    label: str
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One system of axes.
+
+    Attributes:
+        name: by which programs find it: loss, test_error, norm, …
+        title: by which readers find it.
+        y: the vertical axis.
+        marks: what is drawn, the first one at the back.
+        x: the horizontal axis; None means time.
+        note: why some marks, or all, are missing.
+        enlarged: shows a part of the time that its neighbours show, and is not zoomed with them.
+    """
+
+    name: str
+    title: str
+    y: Axis
+    marks: tuple[Mark, ...]
+    x: Axis | None = None
+    note: str = ""
+    enlarged: bool = False
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a figure's legend."""
+
+    label: str
+    colour: str
+    dash: str = "solid"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels that share one legend and one time axis."""
+
+    panels: tuple[Panel, ...]
+    axis: TimeAxis
+    keys: tuple[Key, ...] = ()
+    title: str = ""
+
+
+def drawable(values: Array, *, log: bool) -> Array:
+    """``values`` with NaN where an axis can show nothing: infinities, on log axes also ≤ 0."""
+    shown = np.isfinite(values) & ((values > 0) if log else True)
+    return np.where(shown, values, np.nan)

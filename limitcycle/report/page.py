@@ -1,0 +1,156 @@
+"""The report: runs as one self-contained, interactive HTML file that works without a network.
+
+All data is escaped on three roads: texts into HTML, JSON into its script element (no ``<`` is left
+in it), names into plotly's labels (`limitcycle.report.web`).
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from limitcycle._version import __version__
+from limitcycle.dynamics import words
+from limitcycle.errors import UserError
+from limitcycle.report.details import details, summary_row
+from limitcycle.report.figure import TIME_LABELS, TimeAxis
+from limitcycle.report.panels import check_axis, four_panels
+from limitcycle.report.period import most_telling, one_period, typical_period
+from limitcycle.report.track import Recorded, Track, tracks
+from limitcycle.report.web import Clocks, encode_steps, paint_web
+from limitcycle.theory import growth_threshold
+
+AXIS_NAMES: dict[TimeAxis, str] = {"steps": "steps", "epochs": "epochs", "periods": "1/(ηλ)"}
+
+
+def write_report(
+    runs: Sequence[Recorded], out: str | Path, *, axis: TimeAxis = "steps", title: str | None = None
+) -> Path:
+    """Write the report of ``runs`` into the file ``out``; an existing one is replaced.
+
+    Args:
+        runs: loaded runs, e.g. of `limitcycle.load_all`; drawn in this order.
+        out: the HTML file.
+        axis: the time axis that the page opens with; the reader may change it.
+        title: the page's heading.
+
+    Returns:
+        ``out`` as a path.
+
+    Raises:
+        UserError: no runs, ``axis`` not defined for a run, ``out`` cannot be written, or plotly
+            is not installed.
+    """
+    drawn = tracks(runs)
+    for track in drawn:
+        check_axis(track, axis)
+    page = Template(_asset("page.html")).substitute(
+        title=escape(title or _title(drawn)),
+        lead=escape(_lead(drawn)),
+        version=escape(__version__),
+        style=_asset("report.css"),
+        script=_asset("report.js"),
+        plotly=_plotly(),
+        explanation=_asset("explanation.html"),
+        summary_rows="\n".join(summary_row(at, track) for at, track in enumerate(drawn)),
+        details="\n".join(details(track) for track in drawn),
+        data=_script_safe(_data(drawn, axis)),
+    )
+    path = Path(out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as problem:
+        raise UserError(f"cannot write {path}: {problem.strerror}; choose another --out") from None
+    return path
+
+
+def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:
+    """Everything the page's script draws."""
+    clocks = Clocks()
+    return {
+        "axis": axis,
+        "axisNames": AXIS_NAMES,
+        "axisLabels": TIME_LABELS,
+        "axisMissing": {name: _missing(drawn, name) for name in AXIS_NAMES},
+        "follow": most_telling(drawn),
+        "panels": paint_web(four_panels(drawn, axis), clocks),
+        "runs": [_run(track, clocks) for track in drawn],
+        "clocks": clocks.encoded,
+    }
+
+
+def _run(track: Track, clocks: Clocks) -> dict[str, Any]:
+    product = track.lr * track.weight_decay
+    phases = track.verdict.phases
+    return {
+        "label": track.label,
+        "phases": "".join(phases["phase"]),
+        "phaseStarts": encode_steps(phases["start"].to_numpy(float)),
+        "threshold": float(growth_threshold(track.lr, track.weight_decay)) if product > 0 else None,
+        "period": _period(track, clocks),
+    }
+
+
+def _period(track: Track, clocks: Clocks) -> dict[str, Any]:
+    figure, period = one_period(track), typical_period(track)
+    if figure is None or period is None:
+        why = "has no complete period, so there is nothing to enlarge"
+        return {"text": f"{track.label} {why}: {words.phrase(track.verdict)}.", "panels": []}
+    length, share = period.end - period.phase_a, [end - start for _, start, end in period.phases]
+    parts = ", ".join(
+        f"{steps:,.0f} in phase {letter}" for letter, steps in zip("ABC", share, strict=True)
+    )
+    text = f"{track.label}, a period of typical length: {length:,.0f} steps, {parts}."
+    return {"text": text, "panels": paint_web(figure, clocks)}
+
+
+def _missing(drawn: Sequence[Track], axis: TimeAxis) -> str:
+    """Why a time axis is not on offer; empty where it is."""
+    try:
+        for track in drawn:
+            check_axis(track, axis)
+    except UserError as refusal:
+        return str(refusal).split("; choose")[0]
+    return ""
+
+
+def _title(drawn: Sequence[Track]) -> str:
+    if len(drawn) == 1:
+        return f"Training run {drawn[0].source.name}"
+    return f"{len(drawn)} training runs"
+
+
+def _lead(drawn: Sequence[Track]) -> str:
+    periodic = sum(track.verdict.label == "periodic" for track in drawn)
+    if periodic == 0:
+        return "No periodic behaviour was found here. What was looked for is explained below."
+    who = "This run is"
+    if len(drawn) > 1:
+        who = f"{periodic} of {len(drawn)} runs {'is' if periodic == 1 else 'are'}"
+    return f"{who} periodic: training destabilises, recovers, and does so again, all by itself."
+
+
+def _script_safe(content: Any) -> str:
+    """JSON that cannot end its script element, whatever the names in it."""
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    return (resources.files("limitcycle.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """plotly.js, compressed to a quarter, as base64 for its script element."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise UserError("the HTML report needs plotly: pip install 'limitcycle[report]'") from None
+    packed = gzip.compress(get_plotlyjs().encode(), mtime=0)
+    return base64.b64encode(packed).decode("ascii")

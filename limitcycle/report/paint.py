@@ -1,0 +1,204 @@
+"""The painter for paper: a figure as PNG or SVG, by matplotlib, without a browser or a display.
+
+The same figure gives the same bytes (no dates, no random identifiers).
+"""
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+)
+
+from limitcycle.errors import UserError
+from limitcycle.report.figure import (
+    TIME_LABELS,
+    Array,
+    Axis,
+    Clock,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Span,
+    TimeAxis,
+    drawable,
+)
+
+PANEL_HEIGHT = 1.32
+DOTS_PER_INCH = 300
+KEY_WIDTH, LETTER_WIDTH = 0.45, 0.055  # of the legend, inches
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": (0, (4, 1.4)),
+    "dot": (0, (1.2, 1.2)),
+    "dashdot": (0, (4, 1.2, 1.2, 1.2)),
+}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SYMBOLS = {"circle": "o", "triangle": "v", "cross": "x"}
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 6.5,
+    "axes.titlesize": 6.8,
+    "axes.labelsize": 6.5,
+    "axes.titlepad": 3.0,
+    "axes.labelpad": 1.5,
+    "axes.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 6.0,
+    "ytick.labelsize": 6.0,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2.0,
+    "ytick.major.size": 2.0,
+    "xtick.major.pad": 1.5,
+    "ytick.major.pad": 1.5,
+    "legend.fontsize": 6.2,
+    "svg.hashsalt": "limitcycle",
+    "agg.path.chunksize": 10_000,
+}
+
+
+def paint(figure: Figure, path: Path, *, width: float) -> Path:
+    """Draw ``figure`` into ``path``; the suffix (.png or .svg) chooses the format.
+
+    Args:
+        figure: what to draw.
+        path: the file to write.
+        width: of the picture in inches; from 5 inches on, the panels stand in more columns.
+
+    Raises:
+        UserError: another suffix.
+    """
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise UserError(f"{path} must end in .png or .svg")
+    with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        canvas = _canvas(figure, width)
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
+        canvas.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
+    return path
+
+
+def _canvas(figure: Figure, width: float) -> Any:
+    columns = 2 if width < 5 else (4 if len(figure.panels) == 4 else 3)
+    rows = -(-len(figure.panels) // columns)
+    across = _keys_across(figure, width)
+    height = rows * PANEL_HEIGHT + 0.14 * -(-len(figure.keys) // across)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03)
+    canvas = Canvas(figsize=(width, height), layout=layout)
+    axes = np.atleast_1d(canvas.subplots(rows, columns)).ravel()
+    for panel, on in zip(figure.panels, axes, strict=False):
+        _panel(on, panel, figure.axis)
+    for on in axes[len(figure.panels) :]:
+        on.set_axis_off()
+    if figure.keys:
+        _legend(canvas, figure, across, width)
+    return canvas
+
+
+def _panel(on: Any, panel: Panel, axis: TimeAxis) -> None:
+    on.set_title(panel.title, loc="left")
+    for mark in panel.marks:
+        _mark(on, mark, panel, axis)
+    x = panel.x or Axis(TIME_LABELS[axis])
+    on.set_xlabel(x.label)
+    on.set_ylabel(panel.y.label)
+    if x.log:
+        on.set_xscale("log")
+    if panel.y.log:
+        on.set_yscale("log")
+    _ticks(on.xaxis, x, on.get_xlim())
+    _ticks(on.yaxis, panel.y, on.get_ylim())
+    if panel.note:
+        _note(on, panel)
+
+
+def _note(on: Any, panel: Panel) -> None:
+    """Why something is missing: in the middle of an empty panel, else at the top."""
+    height, align = (0.97, "top") if panel.marks else (0.5, "center")
+    style = {"ha": "center", "va": align, "size": 5.5, "color": "0.35", "wrap": True}
+    on.text(0.5, height, _plain(panel.note), transform=on.transAxes, **style)
+
+
+def _mark(on: Any, mark: Mark, panel: Panel, axis: TimeAxis) -> None:
+    if isinstance(mark, Span):
+        start, end = _x(mark.x, axis)
+        on.axvspan(start, end, color=mark.colour, alpha=0.22, linewidth=0)
+        on.text((start + end) / 2, 0.97, mark.text, transform=on.get_xaxis_transform(),
+                ha="center", va="top", size=6.5, weight="bold", color="0.25")  # fmt: skip
+        return
+    x = drawable(_x(mark.x, axis), log=panel.x is not None and panel.x.log)
+    y = drawable(mark.y, log=panel.y.log)
+    if isinstance(mark, Line):
+        on.plot(x, y, color=mark.colour, linestyle=DASHES[mark.dash], alpha=mark.opacity,
+                linewidth=0.7 * mark.width, solid_joinstyle="round")  # fmt: skip
+    elif isinstance(mark, Points):
+        on.plot(x, y, SYMBOLS[mark.symbol], color=mark.colour, markersize=0.5 * mark.size)
+
+
+def _x(x: Array | Clock, axis: TimeAxis) -> Array:
+    values = x.on(axis) if isinstance(x, Clock) else x
+    assert values is not None, "the builder checks that every clock has the figure's axis"
+    return values
+
+
+def _ticks(ticks: Any, axis: Axis, limits: tuple[float, float]) -> None:
+    """Few and plain ticks; on a logarithmic axis of less than two decades at 1, 2 and 5."""
+    ticks.set_minor_locator(NullLocator())
+    if not axis.log:
+        ticks.set_major_locator(MaxNLocator(4))
+        ticks.set_major_formatter(EngFormatter(sep=""))
+        return
+    decades = range(math.floor(math.log10(limits[0])), math.ceil(math.log10(limits[1])))
+    few = [leading * 10.0**at for at in decades for leading in (1, 2, 5)]
+    few = [value for value in few if limits[0] <= value <= limits[1]]
+    if limits[1] > 100 * limits[0]:
+        ticks.set_major_locator(LogLocator(numticks=6))
+        ticks.set_major_formatter(FuncFormatter(_power_of_ten))
+    else:
+        ticks.set_major_locator(FixedLocator(few) if len(few) > 1 else MaxNLocator(3))
+        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _power_of_ten(value: float, _: object) -> str:
+    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPTS)
+
+
+def _keys_across(figure: Figure, width: float) -> int:
+    """How many entries of the legend fit side by side."""
+    longest = max((len(key.label) for key in figure.keys), default=0)
+    return max(1, int(width / (KEY_WIDTH + LETTER_WIDTH * longest)))
+
+
+def _legend(canvas: Any, figure: Figure, across: int, width: float) -> None:
+    room = int((width - KEY_WIDTH) / LETTER_WIDTH)
+    handles = [Line2D([], [], color=key.colour, linestyle=DASHES[key.dash]) for key in figure.keys]
+    names = [_plain(_abridged(key.label, room)) for key in figure.keys]
+    style = {"frameon": False, "handlelength": 2.2, "columnspacing": 1.0, "handletextpad": 0.5}
+    columns = min(across, len(names))
+    canvas.legend(handles, names, loc="outside upper center", ncols=columns, **style)
+
+
+def _abridged(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading a user's dollar signs as mathematics."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,184 @@
+"""A closer look at one period of one run, its phases A, B and C shaded (the paper's Figure 3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from limitcycle.report.figure import (
+    PHASE_COLOURS,
+    RUN_COLOURS,
+    Array,
+    Axis,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    Span,
+    TimeAxis,
+)
+from limitcycle.report.panels import EFFECTIVE_GRADIENT, EFFECTIVE_LR, LOSS, NORM, check_axis, take
+from limitcycle.report.thin import Rows
+from limitcycle.report.track import Track
+
+ROWS_OF_A_PERIOD = 1_500
+MARGIN = 0.04
+INK = RUN_COLOURS[0]
+
+
+@dataclass(frozen=True)
+class Period:
+    """One turn of the oscillator: the steps at which its phases begin and the last one ends."""
+
+    phase_a: float
+    phase_b: float
+    phase_c: float
+    end: float
+
+    @property
+    def phases(self) -> tuple[tuple[str, float, float], ...]:
+        """Letter, first step and last step of each phase."""
+        return (
+            ("A", self.phase_a, self.phase_b),
+            ("B", self.phase_b, self.phase_c),
+            ("C", self.phase_c, self.end),
+        )
+
+
+def typical_period(track: Track) -> Period | None:
+    """The period of median length among the later half, where training is past its warm-up.
+
+    None where no two events follow each other with a phase B between them.
+    """
+    periods = _periods(track)
+    late = periods[len(periods) // 2 :]
+    if not late:
+        return None
+    return sorted(late, key=lambda period: period.end - period.phase_a)[(len(late) - 1) // 2]
+
+
+def _periods(track: Track) -> list[Period]:
+    """From every peak to the next; what comes before the first peak is no period."""
+    starts, peaks = (track.verdict.events[name].to_numpy(float) for name in ("start", "peak"))
+    phases = track.verdict.phases
+    quiet = phases.loc[phases["phase"] == "B", "start"].to_numpy(float)
+    tops = [quiet[(quiet >= a) & (quiet < c)] for a, c in zip(peaks[:-1], starts[1:], strict=True)]
+    return [
+        Period(peak, top[0], start, end)
+        for peak, top, start, end in zip(peaks[:-1], tops, starts[1:], peaks[1:], strict=True)
+        if len(top)
+    ]
+
+
+def most_telling(tracks: Sequence[Track]) -> int:
+    """The run to look at closely: of those with at least three events the one with the fewest."""
+    events = [len(track.verdict.events) for track in tracks]
+    return min(
+        range(len(tracks)),
+        key=lambda at: (events[at] < 3, events[at] if events[at] >= 3 else -events[at]),
+    )
+
+
+def one_period(track: Track, axis: TimeAxis = "steps") -> Figure | None:
+    """Loss, norm, effective gradient, angle, the jump enlarged, and the loop in the phase diagram.
+
+    Returns:
+        The figure; None where the run has no complete period.
+
+    Raises:
+        UserError: the run has no such time axis.
+    """
+    check_axis(track, axis)
+    period = typical_period(track)
+    if period is None:
+        return None
+    margin = MARGIN * (period.end - period.phase_a)
+    rows = _rows(track, period.phase_a - margin, period.end + margin)
+    shading = _shading(track, period)
+    panels = (
+        Panel("loss", "Training loss", LOSS, (*shading, *_curve(track, rows, "loss"))),
+        Panel("norm", "SI weight norm", NORM, (*shading, *_curve(track, rows, "norm"))),
+        Panel(
+            "gradient",
+            "Effective gradient norm",
+            Axis("ρ‖∇f‖", log=True),
+            (*shading, *_curve(track, rows, "effective_grad_norm")),
+        ),
+        _angle(track, rows, shading),
+        _jump(track, period),
+        _loop(track, rows, period),
+    )
+    return Figure(panels, axis, title=f"One period of {track.label}")
+
+
+def _rows(track: Track, start: float, end: float) -> Rows:
+    """Rows to draw from step ``start`` to step ``end``."""
+    first, last = np.searchsorted(track.clock.steps, [start, end])
+    return track.rows_to_draw(ROWS_OF_A_PERIOD, slice(int(first), int(last) + 1))
+
+
+def _shading(track: Track, period: Period) -> list[Mark]:
+    return [
+        Span(take(track.clock, track.rows_of([start, end])), PHASE_COLOURS[letter], letter)
+        for letter, start, end in period.phases
+    ]
+
+
+def _curve(track: Track, rows: Rows, name: str) -> list[Mark]:
+    raw = track.columns[name]
+    at, mean = take(track.clock, rows), track.means.get(name, raw)
+    line = Line(at, mean[rows], INK, track.label, walk=True)
+    return [line] if mean is raw else [Line(at, raw[rows], INK, width=0.5, opacity=0.35), line]
+
+
+def _angle(track: Track, rows: Rows, shading: list[Mark]) -> Panel:
+    """Cosine distance of neighbouring weights: the δ of the paper's δ-jumps (Definition 1)."""
+    axis = Axis("1 − cos(xₜ, xₜ₊₁)", log=True)
+    if not np.isfinite(track.columns["cosine_distance"]).any():
+        return Panel(
+            "angle", "Distance of a step", axis, (), note="the angle of a step was not recorded"
+        )
+    marks = (*shading, *_curve(track, rows, "cosine_distance"))
+    return Panel("angle", "Distance of a step", axis, marks)
+
+
+def _jump(track: Track, period: Period) -> Panel:
+    """Phase C enlarged: the loss leaves first, the norm follows (Section 3)."""
+    room = max(period.end - period.phase_c, 8.0)
+    rows = _rows(track, period.phase_c - 0.5 * room, period.end + room)
+    start = track.rows_of([period.phase_c])
+    at = take(track.clock, rows)
+    phase_c = Span(
+        take(track.clock, track.rows_of([period.phase_c, period.end])), PHASE_COLOURS["C"], "C"
+    )
+    lines = [
+        Line(at, _relative(track.columns["loss"], rows, start), INK, "loss"),
+        Line(
+            at,
+            _relative(track.columns["norm"], rows, start),
+            RUN_COLOURS[1],
+            "norm ρ",
+            None,
+            "dash",
+        ),
+    ]
+    axis = Axis("ratio to start of C", log=True)
+    title = "Phase C: loss, norm (dashed)"
+    return Panel("jump", title, axis, (phase_c, *lines), enlarged=True)
+
+
+def _relative(values: Array, rows: Rows, start: Rows) -> Array:
+    return values[rows] / values[start]
+
+
+def _loop(track: Track, rows: Rows, period: Period) -> Panel:
+    """The period as a loop in the phase diagram, each phase in its colour."""
+    x, y = track.columns["effective_lr"], track.means["effective_grad_norm"]
+    steps = track.clock.steps[rows]
+    marks: list[Mark] = []
+    for letter, start, end in period.phases:
+        inside = rows[(steps >= start) & (steps <= end)]
+        marks.append(
+            Line(x[inside], y[inside], PHASE_COLOURS[letter], f"phase {letter}", width=1.6)
+        )
+    return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR)

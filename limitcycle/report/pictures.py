@@ -1,0 +1,56 @@
+"""Pictures for papers and talks: the four panels, and one period beside them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from limitcycle.errors import UserError
+from limitcycle.report.figure import Figure, TimeAxis
+from limitcycle.report.panels import four_panels
+from limitcycle.report.period import most_telling, one_period
+from limitcycle.report.track import Recorded, tracks
+
+HALF_PAGE = 3.3
+
+
+def save_pictures(
+    runs: Sequence[Recorded],
+    out: str | Path,
+    *,
+    axis: TimeAxis = "steps",
+    width: float = HALF_PAGE,
+) -> list[Path]:
+    """Draw the four panels into ``out`` and, where a run has one, a period into a file beside it.
+
+    Args:
+        runs: loaded runs, e.g. of `limitcycle.load_all`.
+        out: the file; its suffix, .png or .svg, chooses the format. The period's name ends in
+            ``-period``.
+        axis: the time axis.
+        width: in inches; 3.3 is half a page.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: no runs, another suffix, ``axis`` not defined for a run, ``out`` cannot be
+            written, or matplotlib is not installed.
+    """
+    path, drawn = Path(out), tracks(runs)
+    written = [_paint(four_panels(drawn, axis), path, width)]
+    period = one_period(drawn[most_telling(drawn)], axis)
+    if period is not None:
+        beside = path.with_name(f"{path.stem}-period{path.suffix}")
+        written.append(_paint(period, beside, width))
+    return written
+
+
+def _paint(figure: Figure, path: Path, width: float) -> Path:
+    try:
+        from limitcycle.report.paint import paint
+    except ImportError:
+        raise UserError("pictures need matplotlib: pip install 'limitcycle[report]'") from None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return paint(figure, path, width=width)
+    except OSError as problem:
+        raise UserError(f"cannot write {path}: {problem.strerror}; choose another file") from None

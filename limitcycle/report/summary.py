@@ -1,0 +1,58 @@
+"""A run in one line of numbers: what the table of the page and the table of the terminal show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from limitcycle.dynamics import words
+from limitcycle.report.track import Recorded, Track, tracks
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of one run.
+
+    Attributes:
+        name: the run's folder.
+        label: what tells it from the others.
+        lr: learning rate; NaN where it changes or is unknown.
+        destabilisations: how many were found.
+        period: median distance of their starts in steps; NaN where there are fewer than two.
+        effective_lr: smallest and largest value after warm-up; NaN if unknown.
+        final_error: the last measured test error, as a fraction; NaN where none was measured.
+        verdict: in words.
+    """
+
+    name: str
+    label: str
+    lr: float
+    destabilisations: int
+    period: float
+    effective_lr: tuple[float, float]
+    final_error: float
+    verdict: str
+
+
+def summarise(runs: Sequence[Recorded]) -> list[Summary]:
+    """One summary a run, in the order given.
+
+    Raises:
+        UserError: there is no run.
+    """
+    return [summary_of(track) for track in tracks(runs)]
+
+
+def summary_of(track: Track) -> Summary:
+    """The summary of one run."""
+    measured = track.test_error[np.isfinite(track.test_error)]
+    return Summary(
+        name=track.source.name,
+        label=track.label,
+        lr=track.lr,
+        destabilisations=len(track.verdict.events),
+        period=float(track.verdict.period),
+        effective_lr=track.verdict.effective_lr,
+        final_error=float(measured[-1]) if len(measured) else np.nan,
+        verdict=words.phrase(track.verdict),
+    )

@@ -1,0 +1,259 @@
+"""What the pictures need of one run, worked out once: label, clocks, verdict, smoothed series.
+
+Mini-batch values are noisy; the paper draws them as means over an epoch. So beside the raw values
+a track holds the running mean over one epoch of rows (full batch: the values themselves).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from limitcycle.dynamics import Verdict, diagnose
+from limitcycle.errors import UserError
+from limitcycle.report.figure import Array, Clock
+from limitcycle.report.thin import Rows, extremes_between, thin
+
+AVERAGED = ("loss", "effective_grad_norm", "cosine_distance")
+DRAWN = ("loss", "norm", "effective_grad_norm", "cosine_distance")
+
+
+class Recorded(Protocol):
+    """A loaded run, as `limitcycle.load` returns it; ``run`` is None for somebody's bare table."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name; any text."""
+
+    @property
+    def run(self) -> Any:
+        """The description."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Versions, device, threads and the like."""
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """``state`` and ``reason``."""
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """The step table; may be empty."""
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """The epoch table; may be empty."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One run, ready to be drawn.
+
+    Attributes:
+        source: the loaded run.
+        label: what tells it from the others, for legends.
+        columns: series against ``clock``, by name, each of shape (n,); NaN where not recorded.
+        clock: when the n rows happen.
+        means: the noisy ones of them averaged over one epoch, shape (n,).
+        test_error: fractions, shape (m,), against ``test_clock``.
+        lr, weight_decay: constants of the run; NaN where they are unknown or change.
+        verdict: of `limitcycle.dynamics.diagnose`.
+    """
+
+    source: Recorded
+    label: str
+    columns: dict[str, Array]
+    clock: Clock
+    means: dict[str, Array]
+    test_error: Array
+    test_clock: Clock
+    lr: float
+    weight_decay: float
+    verdict: Verdict
+
+    def rows_of(self, steps: Sequence[float] | Array) -> Rows:
+        """The rows at these steps (the last one before, where a step is not in the table)."""
+        rows = np.searchsorted(self.clock.steps, np.asarray(steps, dtype=float), side="right") - 1
+        return np.clip(rows, 0, max(len(self.clock.steps) - 1, 0)).astype(np.int64)
+
+    def rows_to_draw(self, budget: int, window: slice = slice(None)) -> Rows:
+        """Rows within ``window`` that draw like all of them; see `limitcycle.report.thin`."""
+        first, last, _ = window.indices(len(self.clock.steps))
+        if last <= first:
+            return np.empty(0, dtype=np.int64)
+        keep = self._landmarks(budget)
+        inside = keep[(keep >= first) & (keep < last)] - first
+        series = [self.columns[name][first:last] for name in DRAWN]
+        measured = [column for column in series if np.isfinite(column).any()]
+        return first + thin(measured or series[:1], budget, inside)
+
+    def _landmarks(self, budget: int) -> Rows:
+        """Rows of the events and, where they fit half the budget, of the turns between them."""
+        events = self.verdict.events
+        marks = [self.rows_of(events[name].to_numpy()) for name in ("start", "peak", "recovery")]
+        cuts = np.unique(np.concatenate([[0], marks[1], [len(self.clock.steps)]])).astype(np.int64)
+        if 6 * len(cuts) < budget / 2:
+            marks += [
+                extremes_between(self.columns["norm"], cuts, largest=True),
+                extremes_between(self.columns["norm"], cuts, largest=False),
+                extremes_between(self.columns["loss"], cuts, largest=False),
+            ]
+        return np.unique(np.concatenate(marks)).astype(np.int64)
+
+
+def tracks(runs: Sequence[Recorded]) -> list[Track]:
+    """One track a run, in the order given.
+
+    Raises:
+        UserError: there is no run.
+    """
+    if not runs:
+        raise UserError("there is no run to show: give a run folder, or a folder of run folders")
+    return [_track(run, label) for run, label in zip(runs, labels(runs), strict=True)]
+
+
+def labels(runs: Sequence[Recorded]) -> list[str]:
+    """What tells the runs apart: the settings that differ, or the names where those do not."""
+    if any(run.run is None for run in runs):
+        return [run.name for run in runs]
+    settings = [asdict(run.run) for run in runs]
+    if len(runs) == 1:
+        return [_phrase("lr", settings[0]["lr"])]
+    differing = [name for name in settings[0] if _differs(name, settings)]
+    short = [name for name in differing if name not in ("steps", "epochs", "eval_every")]
+    for names in (short, differing):
+        phrases = [[_phrase(name, each[name]) for name in names] for each in settings]
+        found = [", ".join(filter(None, each)) for each in phrases]
+        if len(names) <= 3 and all(found) and len(set(found)) == len(found):
+            return found
+    return [run.name for run in runs]
+
+
+def _differs(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    return any(each[name] != settings[0][name] for each in settings)
+
+
+def _phrase(setting: str, value: Any) -> str:
+    """A setting and its value in the field's words."""
+    if setting == "batch_size":
+        return "full batch" if value is None else f"batch {value}"
+    words = {"lr": "η", "weight_decay": "λ"}.get(setting, setting.replace("_", " "))
+    return f"{words} = {value:g}" if isinstance(value, float) else f"{words} {value}"
+
+
+def running_mean(values: Array, rows: int) -> Array:
+    """Centred mean over ``rows`` neighbours, shorter at the ends; missing values are left out."""
+    if rows <= 1:
+        return values
+    finite = pd.Series(np.where(np.isfinite(values), values, np.nan))
+    return finite.rolling(rows, center=True, min_periods=1).mean().to_numpy()
+
+
+def _track(run: Recorded, label: str) -> Track:
+    frame, tested = _table(run.steps, run.name), _table(run.epochs, run.name)
+    if frame.empty:
+        frame = tested.rename(columns={"train_loss": "loss"})
+    lr, weight_decay = (_constant(run, frame, name) for name in ("lr", "weight_decay"))
+    per_epoch = _steps_per_epoch(frame, tested)
+    clock = _clock(frame, per_epoch, lr * weight_decay)
+    columns = _columns(frame, lr)
+    rows = round(per_epoch * len(frame) / max(np.ptp(clock.steps), 1)) if per_epoch else 1
+    return Track(
+        source=run,
+        label=label,
+        columns=columns,
+        clock=clock,
+        means={name: running_mean(columns[name], rows) for name in AVERAGED},
+        test_error=_series(tested, "test_error"),
+        test_clock=_at(clock, _series(tested, "step"), per_epoch),
+        lr=lr,
+        weight_decay=weight_decay,
+        verdict=_verdict(run, frame.assign(**columns), lr, weight_decay),
+    )
+
+
+def _table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """``frame`` in order of its steps, each once; without rows where it has none."""
+    if frame.empty:
+        return pd.DataFrame({"step": np.empty(0)})
+    if "step" not in frame:
+        raise UserError(f"the table of run {name!r} has no column 'step'")
+    return frame.sort_values("step", kind="stable").drop_duplicates("step", keep="last")
+
+
+def _series(frame: pd.DataFrame, name: str) -> Array:
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _columns(frame: pd.DataFrame, lr: float) -> dict[str, Array]:
+    """The series that are drawn; the effective ones computed where the table leaves them out."""
+    names = (*DRAWN, "effective_lr")
+    found = {name: _series(frame, name) for name in names}
+    with np.errstate(divide="ignore", over="ignore"):
+        if "effective_lr" not in frame:
+            found["effective_lr"] = lr / found["norm"] ** 2
+        if "effective_grad_norm" not in frame:
+            found["effective_grad_norm"] = found["norm"] * _series(frame, "grad_norm")
+    return found
+
+
+def _constant(run: Recorded, frame: pd.DataFrame, name: str) -> float:
+    """The run's learning rate or weight decay; NaN where it changes or nobody said."""
+    described = float(getattr(run.run, name, np.nan))
+    recorded = _series(frame, name)
+    recorded = recorded[np.isfinite(recorded)]
+    if len(recorded) == 0:
+        return described
+    first = float(recorded[0])
+    if np.ptp(recorded) > 1e-5 * abs(first):
+        return np.nan
+    return described if np.isclose(described, first, rtol=1e-5) else first
+
+
+def _steps_per_epoch(*tables: pd.DataFrame) -> float | None:
+    """Steps from one epoch to the next, from the first table that covers two of them."""
+    for table in tables:
+        epoch, step = _series(table, "epoch"), _series(table, "step")
+        turns = np.flatnonzero(np.diff(epoch) > 0) + 1
+        if len(turns) > 1:
+            passed = epoch[turns[-1]] - epoch[turns[0]]
+            return float((step[turns[-1]] - step[turns[0]]) / passed)
+    return None
+
+
+def _clock(frame: pd.DataFrame, per_epoch: float | None, product: float) -> Clock:
+    steps = _series(frame, "step")
+    products = _series(frame, "lr") * _series(frame, "weight_decay")
+    periods = None
+    if product > 0:
+        periods = steps * product
+    elif np.isnan(product) and np.isfinite(products).all() and (products > 0).any():
+        before = np.diff(steps, prepend=0.0) * np.concatenate([products[:1], products[:-1]])
+        periods = np.cumsum(before)
+    return Clock(steps, steps / per_epoch if per_epoch else None, periods)
+
+
+def _at(clock: Clock, steps: Array, per_epoch: float | None) -> Clock:
+    """A clock for other steps of the same run."""
+    periods = None
+    if clock.periods is not None and len(clock.steps) > 1:
+        rate = (clock.periods[-1] - clock.periods[-2]) / (clock.steps[-1] - clock.steps[-2])
+        beyond = np.maximum(steps - clock.steps[-1], 0) * rate
+        periods = np.interp(steps, clock.steps, clock.periods) + beyond
+    return Clock(steps, steps / per_epoch if per_epoch else None, periods)
+
+
+def _verdict(run: Recorded, frame: pd.DataFrame, lr: float, weight_decay: float) -> Verdict:
+    return diagnose(
+        frame,
+        lr=lr if np.isfinite(lr) else None,
+        weight_decay=weight_decay if np.isfinite(weight_decay) else None,
+        status=dict(run.status),
+        train_size=run.info.get("train_size"),
+        batch_size=getattr(run.run, "batch_size", None),
+    )
