@@ -4,6 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -37,19 +38,22 @@ def demo(options: argparse.Namespace) -> int:
 
 def table(summaries: list[Summary]) -> Table:
     """The summaries as a table for the terminal."""
-    shown = Table()
-    for heading in ("run", "learning rate", "destabil-\nisations", "median\nperiod"):
-        shown.add_column(heading, justify="left" if heading == "run" else "right")
-    shown.add_column("effective learning rate", justify="right")
-    shown.add_column("final\nerror", justify="right")
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    shown.add_column("learning\nrate", no_wrap=True)
+    for heading in (
+        "destabil-\nisations",
+        "period\n(steps)",
+        "effective\nlearning rate",
+        "final\nerror",
+    ):
+        shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("verdict")
     for summary in summaries:
         shown.add_row(
-            summary.name,
-            _number(summary.lr, "g"),
+            _number(summary.lr, "g") + (" (full batch)" if "full batch" in summary.label else ""),
             str(summary.destabilisations),
             _number(summary.period, ",.0f"),
-            " … ".join(_number(value, ".1e") for value in summary.effective_lr),
+            " – ".join(_number(value, ".0e") for value in summary.effective_lr),
             _number(summary.final_error, ".1%"),
             summary.verdict,
         )

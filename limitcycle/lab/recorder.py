@@ -94,7 +94,8 @@ class Recorder:
         table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": raw["loss"]}
         columns = step_columns(raw, lr, np.full_like(lr, self._setup.weight_decay))
         frame = pd.DataFrame({**table, **columns}, columns=list(STEP_COLUMNS))
-        return frame.loc[step % self._every == 0]
+        kept: pd.DataFrame = frame.loc[step % self._every == 0]
+        return kept
 
 
 def _add_in_order(sums: Array, values: Array) -> Array:

@@ -1,0 +1,10 @@
+"""From a table of a run to what the run does: destabilisations, periods, phases, verdict, words.
+
+NumPy and frames alone. `diagnose` returns data; every sentence is made in `words`.
+"""
+
+from limitcycle.dynamics.judge import diagnose
+from limitcycle.dynamics.lock import EpochLock
+from limitcycle.dynamics.verdict import LABELS, Verdict
+
+__all__ = ["LABELS", "EpochLock", "Verdict", "diagnose"]

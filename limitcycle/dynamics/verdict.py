@@ -1,0 +1,67 @@
+"""What `diagnose` returns: a verdict as data. The sentences about it are made in `words`."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import pandas as pd
+
+from limitcycle.dynamics import words
+from limitcycle.dynamics.lock import EpochLock
+from limitcycle.dynamics.rest import Rest
+
+Label = Literal["periodic", "equilibrium", "stuck", "converging", "diverged", "unknown"]
+LABELS: tuple[Label, ...] = get_args(Label)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a run does. Steps are those of the table's ``step`` column.
+
+    Attributes:
+        label: one of `LABELS`.
+        events: one row a destabilisation: ``start``, ``peak``, ``recovery`` as defined in
+            `diagnose`; then ``turn`` and ``top``, the steps of the norm's minimum and following
+            maximum, ``norm_turn`` and ``norm_top``, the norm there, ``loss_start``, ``loss_peak``.
+        period: median distance of neighbouring starts, steps; NaN with fewer than two events.
+        phases: ``phase`` ("A", "B", "C"), ``start``, ``end``; empty without events.
+        consistent_from: step at which warm-up is over; None where that cannot be told.
+        lock, lock_reason: jumps locked to a position in the epoch, or why none is reported.
+        unfinished: step at which the loss left its low level without having come back; None if not.
+        turns: how often the norm turned from falling to rising, with a jump or without.
+        wandering: the norm turns without jumps so often that the few with one count as chance.
+        effective_lr: smallest and largest effective learning rate after warm-up (or in the whole
+            table); NaN where the learning rate is not known.
+        steps_to_jump, forecast_reason: steps until weight decay alone brings the norm down to
+            where the last jump began; NaN with a reason where that cannot be said.
+        rest: drift and loss outside of the events; None where there are too few rows.
+        failure: what the diverged run's end was; empty otherwise.
+        rows, usable_rows: of the table.
+        last_step: the last usable step; None in an empty table.
+    """
+
+    label: Label
+    events: pd.DataFrame
+    period: float
+    phases: pd.DataFrame
+    consistent_from: int | None
+    lock: EpochLock | None
+    lock_reason: str
+    unfinished: int | None
+    turns: int
+    wandering: bool
+    effective_lr: tuple[float, float]
+    steps_to_jump: float
+    forecast_reason: str
+    rest: Rest | None
+    failure: str
+    rows: int
+    usable_rows: int
+    last_step: int | None
+
+    @property
+    def reason(self) -> str:
+        """Why this label: one clause that names the numbers."""
+        return words.reason(self)
+
+    def __str__(self) -> str:
+        return words.paragraph(self)

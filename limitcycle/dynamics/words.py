@@ -1,0 +1,133 @@
+"""Every sentence about a verdict: what command line, report and watching say is said here.
+
+`phrase` fits into a table cell, `reason` is the clause behind the label, `paragraph` tells it all.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+from limitcycle.dynamics.constants import MAX_DRIFT
+
+if TYPE_CHECKING:
+    from limitcycle.dynamics.verdict import Verdict
+
+
+def phrase(verdict: "Verdict") -> str:
+    """A few words for a table cell."""
+    if verdict.label == "periodic":
+        return f"periodic: {len(verdict.events)} jumps, one every {_steps(verdict.period)}"
+    if verdict.label in ("diverged", "unknown") or verdict.rest is None:
+        return f"{verdict.label}: {reason(verdict)}"
+    tail = ", one jump" if len(verdict.events) else ""
+    if verdict.label == "converging":
+        return f"converging: norm still {_direction(verdict.rest.drift)[0]}{tail}"
+    if verdict.label == "stuck":
+        return f"stuck at loss {verdict.rest.loss:.2g}{tail}"
+    return f"equilibrium: norm settled at loss {verdict.rest.loss:.2g}{tail}"
+
+
+def reason(verdict: "Verdict") -> str:
+    """The clause behind the label, with its numbers."""
+    if verdict.failure:
+        return verdict.failure
+    if verdict.rest is None:
+        return f"{verdict.usable_rows} usable rows of {verdict.rows} are too few to tell"
+    if verdict.label == "periodic":
+        count = len(verdict.events)
+        return (
+            f"the norm turned from falling to rising in {count} destabilisations, "
+            f"one every {_steps(verdict.period)} (median)"
+        )
+    return "; ".join([_settling(verdict), *_exceptions(verdict)])
+
+
+def paragraph(verdict: "Verdict") -> str:
+    """The whole verdict in a few sentences."""
+    sentences = [f"{verdict.label.capitalize()}: {reason(verdict)}."]
+    if len(verdict.events):
+        sentences += [*_periods(verdict), *_lock(verdict), *_forecast(verdict)]
+    if not math.isnan(verdict.effective_lr[0]):
+        low, high = verdict.effective_lr
+        when = " since warm-up" if verdict.consistent_from is not None else ""
+        sentences.append(f"Effective learning rate{when}: {low:.2g} to {high:.2g}.")
+    return " ".join(sentences)
+
+
+def _settling(verdict: "Verdict") -> str:
+    rest = verdict.rest
+    assert rest is not None
+    verb = _direction(rest.drift)[1]
+    text = f"no period; over the last half the norm {verb} by {abs(rest.drift):.1%}"
+    if rest.within_scatter and abs(rest.drift) >= MAX_DRIFT:
+        text += ", within its scatter,"
+    if rest.free_decay:
+        return f"{text}, weight decay alone would make it fall by {-rest.free_drift:.1%}"
+    if verdict.label == "converging":
+        return text
+    relation = "more" if verdict.label == "stuck" else "not more"
+    return f"{text} and the median loss is {rest.loss:.3g}, {relation} than {rest.limit:.3g}"
+
+
+def _exceptions(verdict: "Verdict") -> list[str]:
+    """What was seen besides and does not make a period."""
+    seen = []
+    if verdict.wandering:
+        seen.append(f"most of the norm's {verdict.turns:,} turns upwards came without a jump")
+    if len(verdict.events):
+        start = int(verdict.events["start"].iloc[0])
+        seen.append(f"one destabilisation, at step {start:,}, does not make a period")
+    if verdict.unfinished is not None:
+        step = f"{verdict.unfinished:,}"
+        seen.append(f"the loss left its low level at step {step} and has not come back")
+    return seen
+
+
+def _periods(verdict: "Verdict") -> list[str]:
+    events = verdict.events
+    rise = (events["norm_top"] / events["norm_turn"]).median()
+    recovery = (events["recovery"] - events["peak"]).median()
+    sentences = [
+        f"A jump raises the loss from {events['loss_start'].median():.2g} to "
+        f"{events['loss_peak'].median():.2g} and the norm {rise:.2f}-fold; the loss is half way "
+        f"back, on a logarithmic scale, after {_steps(recovery)} (medians)."
+    ]
+    if verdict.consistent_from is not None:
+        warm_up = int((events["start"] < verdict.consistent_from).sum())
+        sentences.append(
+            f"The consistent stage begins at step {verdict.consistent_from:,}, "
+            f"after {warm_up or 'no'} jump{'' if warm_up == 1 else 's'} of the warm-up."
+        )
+    if verdict.unfinished is not None and verdict.label == "periodic":
+        sentences.append(f"A jump that began at step {verdict.unfinished:,} is under way.")
+    return sentences
+
+
+def _lock(verdict: "Verdict") -> list[str]:
+    lock = verdict.lock
+    if lock is None:
+        return []
+    size = "" if lock.batch_size is None else f", of size {lock.batch_size}"
+    return [
+        f"{lock.hits} of {lock.jumps} jumps follow the same batch{size}: look at that batch "
+        f"(number {lock.position + 1} of {lock.batches} in the epoch; "
+        f"by chance {lock.chance:.0e})."
+    ]
+
+
+def _forecast(verdict: "Verdict") -> list[str]:
+    if math.isnan(verdict.steps_to_jump):
+        return [f"No forecast: {verdict.forecast_reason}."]
+    if verdict.steps_to_jump < 1:
+        return ["The norm is below where the last jump began: the next one is due."]
+    return [
+        "At the rate of weight decay the norm is back where the last jump began in "
+        f"{_steps(verdict.steps_to_jump)}."
+    ]
+
+
+def _direction(drift: float) -> tuple[str, str]:
+    return ("rising", "rose") if drift > 0 else ("falling", "fell")
+
+
+def _steps(count: float) -> str:
+    return f"{count:,.0f} step{'' if round(count) == 1 else 's'}"

@@ -1,0 +1,13 @@
+"""Which parameters are scale-invariant: decided here and nowhere else.
+
+- `search` asks the question and puts the answer together;
+- `probe` gathers Euler products from forward and backward passes (`arithmetic`: in float64, with
+  vanishing eps; `untouched`: the model comes back as it was);
+- `nullspace` and `integers` turn them into groups and exponents;
+- `answer` is what the user holds.
+"""
+
+from limitcycle.symmetry.answer import Group, Symmetries
+from limitcycle.symmetry.search import symmetries
+
+__all__ = ["Group", "Symmetries", "symmetries"]

@@ -1,0 +1,155 @@
+"""The answer of a search: groups of tensors that scale together, readable and storable."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from limitcycle.errors import UserError
+
+Exponents = dict[str, float]
+Kind = Literal["scale-invariant", "rescaling", "mixed", "dead"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors connected by scaling symmetries: w_i → α^{k_i} w_i leaves the function unchanged.
+
+    Attributes:
+        names: the tensors, in the model's order.
+        generators: a basis of the null vectors k, each as name → exponent without zeros; smallest
+            integers, sparse.
+        exponents: the generator where there is one; else the smallest all-positive vector if the
+            group has one; else None.
+        kind: ``scale-invariant``: some vector has every exponent positive; ``rescaling``: no vector
+            but zero is free of negative exponents; ``mixed``: neither; ``dead``: the output does
+            not depend on the tensor.
+        leak: |Σkᵢ⟨wᵢ, gᵢ⟩| / (√Σ‖kᵢwᵢ‖² · √Σ‖gᵢ‖²) at the model's own eps, dtype and weights, for
+            ``exponents`` (the worst generator where there are none); for a dead tensor ‖g‖ relative
+            to the whole gradient. NaN where the model's own gradient is zero or not finite.
+        residual: how far from a symmetry the probes found the worst generator, in wide arithmetic:
+            about 1e-14 is exact, 1e-9 to 1e-3 *approximate* (an eps out of reach).
+    """
+
+    names: tuple[str, ...]
+    generators: tuple[Exponents, ...]
+    exponents: Exponents | None
+    kind: Kind
+    leak: float
+    residual: float
+
+    @property
+    def approximate(self) -> bool:
+        """Whether the symmetry holds only nearly."""
+        return self.residual > 1e-9
+
+
+@dataclass(frozen=True)
+class Symmetries:
+    """All scaling symmetries of a model's trainable tensors.
+
+    Attributes:
+        groups: the connected components, in the model's order of their first tensors.
+        not_invariant: names of the trainable tensors that no symmetry touches.
+        frozen: names of the parameters that were held constant.
+    """
+
+    groups: tuple[Group, ...]
+    not_invariant: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+    @property
+    def scale_invariant(self) -> tuple[str, ...]:
+        """Names of the tensors in scale-invariant groups."""
+        return tuple(
+            name for group in self.groups if group.kind == "scale-invariant" for name in group.names
+        )
+
+    def is_symmetry(self, exponents: Mapping[str, float]) -> bool:
+        """Whether multiplying each tensor by α^exponent (0 where not named) changes nothing.
+
+        Raises:
+            UserError: a name that is no trainable tensor of the model.
+        """
+        unknown = sorted(set(exponents) - set(self._owner) - set(self.not_invariant))
+        if unknown:
+            raise UserError(f"{unknown[0]!r} is no trainable parameter of the probed model")
+        if any(exponents.get(name, 0) for name in self.not_invariant):
+            return False
+        return all(_spans(group, exponents) for group in self.groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a leak that is not finite becomes None."""
+        groups = [asdict(group) for group in self.groups]
+        for group in groups:
+            group["names"], group["generators"] = list(group["names"]), list(group["generators"])
+            group["leak"] = group["leak"] if math.isfinite(group["leak"]) else None
+        return {
+            "groups": groups,
+            "not_invariant": list(self.not_invariant),
+            "frozen": list(self.frozen),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            UserError: no such content.
+        """
+        try:
+            groups = tuple(_group(group) for group in content["groups"])
+            return cls(groups, tuple(content["not_invariant"]), tuple(content["frozen"]))
+        except (KeyError, TypeError) as problem:
+            raise UserError(f"these are no stored symmetries ({problem!r} is wrong)") from None
+
+    def __str__(self) -> str:
+        rows = [("group", "parameter", "exponent", "kind", "leak")]
+        for number, group in enumerate(self.groups, start=1):
+            rows += _table_rows(str(number), group)
+        rows += [("", name, "", "not invariant", "") for name in self.not_invariant]
+        rows += [("", name, "", "frozen", "") for name in self.frozen]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    @cached_property
+    def _owner(self) -> dict[str, Group]:
+        return {name: group for group in self.groups for name in group.names}
+
+
+def _group(content: Mapping[str, Any]) -> Group:
+    leak = content["leak"]
+    return Group(
+        names=tuple(content["names"]),
+        generators=tuple(dict(generator) for generator in content["generators"]),
+        exponents=None if content["exponents"] is None else dict(content["exponents"]),
+        kind=content["kind"],
+        leak=math.nan if leak is None else float(leak),
+        residual=float(content["residual"]),
+    )
+
+
+def _spans(group: Group, exponents: Mapping[str, float]) -> bool:
+    """Whether the group's part of ``exponents`` is a combination of its generators."""
+    part = np.array([exponents.get(name, 0) for name in group.names], dtype=float)
+    basis = np.array([[k.get(name, 0) for k in group.generators] for name in group.names])
+    left = part - basis @ np.linalg.lstsq(basis, part, rcond=None)[0]
+    return bool(np.linalg.norm(left) <= 1e-6 * np.linalg.norm(part))
+
+
+def _table_rows(number: str, group: Group) -> list[tuple[str, str, str, str, str]]:
+    """One line a tensor: its exponent in ``exponents``, or in each generator."""
+    vectors = [group.exponents] if group.exponents is not None else list(group.generators)
+    kind = f"{group.kind} (nearly)" if group.approximate else group.kind
+    lines = []
+    for line, name in enumerate(group.names):
+        exponents = " ".join(f"{k.get(name, 0):+g}".replace("+0", "0") for k in vectors)
+        first = (number, name, exponents, kind, f"{group.leak:.1e}")
+        lines.append(first if line == 0 else ("", name, exponents, "", ""))
+    return lines
