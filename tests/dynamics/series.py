@@ -36,7 +36,10 @@ class Oscillator:
         pieces += [self._jump(round(length), rng) for length in lengths[1:]]
         starts = np.cumsum([len(loss) for loss, _ in pieces])[:-1] - 1
         log_loss = np.concatenate([loss for loss, _ in pieces])
-        log_norm = np.cumsum(np.concatenate([step for _, step in pieces]))
+        steps = np.concatenate([step for _, step in pieces])
+        log_norm = np.concatenate(
+            [[0.0], np.cumsum(steps)[:-1]]
+        )  # a row's update shows in the next
         log_loss = log_loss + self.loss_noise * rng.standard_normal(len(log_loss))
         log_norm = log_norm + self.norm_noise * rng.standard_normal(len(log_norm))
         spikes = rng.choice(len(log_loss), self.bad_batches, replace=False)

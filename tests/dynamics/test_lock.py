@@ -12,20 +12,21 @@ from tests.dynamics.series import FAST
 BATCHES = 12
 
 
-def run(jumps=9, locked=True, seed=0):
-    """Twelve batches an epoch; all jumps follow the last one, or none in particular."""
+def run(jumps=9, locked=True, seed=0, behind=0):
+    """Twelve batches an epoch; jumps begin ``behind`` rows behind the last one, or anywhere."""
     jitter = 0.0 if locked else 0.2
     frame, starts = dataclasses.replace(
-        FAST, periods=jumps, period=60 * BATCHES, jitter=jitter, loss_noise=0.1, seed=seed
+        FAST, periods=jumps, period=60 * BATCHES, jitter=jitter, loss_noise=0.1, climb=1, seed=seed
     ).run()
-    shift = -(starts[0] + 1) % BATCHES
-    frame["step"] += shift
+    frame["step"] += (behind - starts[0] - 2) % BATCHES
     frame["epoch"] = frame["step"] // BATCHES
     return frame
 
 
-def test_locked_jumps_name_the_batch_and_its_size():
-    verdict = diagnose(run(), train_size=1437, batch_size=128)
+@pytest.mark.parametrize("behind", [0, 1])
+def test_locked_jumps_name_the_batch_and_its_size(behind):
+    """Whether the small batch shows the first high loss itself (0) or the batch behind it (1)."""
+    verdict = diagnose(run(behind=behind), train_size=1437, batch_size=128)
     lock = verdict.lock
     assert (lock.position, lock.batches, lock.hits, lock.jumps) == (11, BATCHES, 9, 9)
     assert lock.batch_size == 29
