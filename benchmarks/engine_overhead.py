@@ -15,10 +15,11 @@ import torch
 from torch.nn import functional as F
 
 from limitcycle.lab import machine
+from limitcycle.lab.data import take
 from limitcycle.lab.engine import step
 from limitcycle.lab.nets import build_net
 from limitcycle.lab.setup import Setup, prepare
-from limitcycle.lab.training import batches, hyper
+from limitcycle.lab.training import hyper
 from limitcycle.record import Run
 
 CASES = {
@@ -67,22 +68,28 @@ def bare_pass(run: Run, setup: Setup) -> Callable[[], object]:
     data = setup.data
     module = build_net(run, data.image_shape, data.classes)
     module = module.to(memory_format=torch.channels_last).train()
-    images, labels = data.train_images[: setup.batch_size], data.train_labels[: setup.batch_size]
+    images, labels = first_batch(setup)
     weights = [p for p in module.parameters() if p.requires_grad]
     return lambda: torch.autograd.grad(F.cross_entropy(module(images), labels), weights)
 
 
 def engine_step(run: Run, setup: Setup) -> Callable[[], object]:
-    """One step of the training loop: batch from the data set, update, measurement."""
+    """The same batch through the engine: derivative, update and measurement."""
     fixed = {**hyper(run, setup), "lr": torch.tensor(run.lr)}
-    following = batches(run, setup, 0, 1_000_000)
+    batch = first_batch(setup)
     state = setup.state
 
     def once() -> None:
         nonlocal state
-        state, _ = step(setup.net, state, next(following), fixed)
+        state, _ = step(setup.net, state, batch, fixed)
 
     return once
+
+
+def first_batch(setup: Setup) -> tuple[torch.Tensor, torch.Tensor]:
+    """One batch, laid out as the training loop lays it out."""
+    which = torch.arange(setup.batch_size)
+    return take(setup.data.train_images, which), setup.data.train_labels[which]
 
 
 def clock(call: Callable[[], object], times: int) -> float:

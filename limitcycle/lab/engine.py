@@ -12,12 +12,7 @@ from torch import Tensor
 
 from limitcycle.control import project
 from limitcycle.lab.functional import Differentiate, FunctionalNet, State, differentiate
-from limitcycle.measure import SCALARS, UPDATE_SCALARS, step_scalars
-
-ROW = ("loss", "wrong", *SCALARS, *UPDATE_SCALARS)
-"""What a row holds: loss (nats) and wrong answers (count) of the batch, and the scalars of
-`limitcycle.measure` of the leading weights, all taken at x_t before the update. Without momentum
-the update's scalars are left out."""
+from limitcycle.measure import step_scalars
 
 Hyper = Mapping[str, Tensor]
 
@@ -28,7 +23,7 @@ def step(
     batch: tuple[Tensor, Tensor],
     hyper: Hyper,
     derivative: Differentiate = differentiate,
-) -> tuple[dict[str, Tensor], Tensor]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """x_{t+1} = (1 − ηλ)x_t − η∇f(x_t), Eq. (1); with momentum μ: x_{t+1} = x_t − η·v_t,
     v_t = μ·v_{t−1} + ∇f(x_t) + λx_t (PyTorch's convention).
 
@@ -41,7 +36,9 @@ def step(
         derivative: how the gradient is taken.
 
     Returns:
-        The next state, and the row in float64, laid out as `ROW`. The arguments stay as they were.
+        The next state, and the row of this step at x_t: ``loss`` (nats) and ``wrong`` answers
+        (count) of the batch, and the scalars of `limitcycle.measure.step_scalars` for the leading
+        weights. The arguments stay as they were.
     """
     weights = state["weights"]
     here = derivative(net, state, *batch)
@@ -53,10 +50,11 @@ def step(
     following["weights"] = torch.addcmul(weights, update, hyper["lr"], value=-1)
     if "norm" in hyper:
         following["weights"] = _hold(following["weights"], net.leading, hyper["norm"])
-    n = net.leading
-    scalars = step_scalars(weights[:n], here.gradient[:n], update[:n] if moving else None)
+    vectors = [weights, here.gradient, *([update] if moving else [])]
+    if net.leading < len(weights):
+        vectors = [vector[: net.leading] for vector in vectors]
     wrong = (here.logits.argmax(1) != batch[1]).sum()
-    return following, torch.stack([here.loss.double(), wrong.double(), *scalars])
+    return following, {"loss": here.loss, "wrong": wrong, **step_scalars(*vectors)}
 
 
 def _hold(weights: Tensor, leading: int, norm: Tensor) -> Tensor:

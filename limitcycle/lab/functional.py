@@ -54,11 +54,15 @@ class FlatPart:
 
     def install(self, flat: Tensor) -> None:
         """Hang views into ``flat`` into the net; nothing to do where they hang there already."""
-        if flat is self._installed:
-            return
-        for slot, view in zip(self.slots, self.views(flat), strict=True):
-            slot.home[slot.key] = view
-        self._installed = flat
+        if flat is not self._installed:
+            self.hang(self.views(flat))
+            self._installed = flat
+
+    def hang(self, tensors: Sequence[Tensor]) -> None:
+        """Hang ``tensors`` into the net, in the layout's order."""
+        for slot, tensor in zip(self.slots, tensors, strict=True):
+            slot.home[slot.key] = tensor
+        self._installed = None
 
 
 class FunctionalNet:
@@ -104,22 +108,23 @@ class FunctionalNet:
             for name, part in self.parts.items()
         }
 
-    def logits(self, state: State, images: Tensor, *, train: bool) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes), and the running statistics after this call (unchanged in eval)."""
+    def logits(
+        self, state: State, images: Tensor, *, train: bool, weights: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (N, classes), and the running statistics after this call (unchanged in eval).
+
+        ``weights`` stand in for the state's, one tensor a slot of their layout.
+        """
         stats = state["stats"].clone() if train else state["stats"]
-        for name, flat in (("weights", state["weights"]), ("frozen", state["frozen"])):
-            self.parts[name].install(flat)
+        if weights is None:
+            self.parts["weights"].install(state["weights"])
+        else:
+            self.parts["weights"].hang(weights)
+        self.parts["frozen"].install(state["frozen"])
         self.parts["stats"].install(stats)
         if self.net.training != train:
             self.net.train(train)
         return self.net(images), stats
-
-    def loss(
-        self, state: State, images: Tensor, labels: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Mean cross-entropy of a batch in train mode; besides, logits and running statistics."""
-        logits, stats = self.logits(state, images, train=True)
-        return F.cross_entropy(logits, labels), (logits.detach(), stats)
 
 
 class Derivative(NamedTuple):
@@ -135,11 +140,16 @@ Differentiate = Callable[[FunctionalNet, State, Tensor, Tensor], Derivative]
 
 
 def differentiate(net: FunctionalNet, state: State, images: Tensor, labels: Tensor) -> Derivative:
-    """The derivative of the batch's loss, by ordinary autograd: the fastest for one run."""
-    weights = state["weights"].detach().requires_grad_()
-    loss, (logits, stats) = net.loss({**state, "weights": weights}, images, labels)
-    (gradient,) = torch.autograd.grad(loss, weights)
-    return Derivative(gradient, loss.detach(), logits, stats)
+    """The derivative of the batch's loss in train mode, by ordinary autograd: fastest for one run.
+
+    The leaves are the tensors, not the vector: autograd is spared the way back through the views.
+    """
+    layout = net.parts["weights"]
+    leaves = [view.requires_grad_() for view in layout.views(state["weights"].detach())]
+    logits, stats = net.logits(state, images, train=True, weights=leaves)
+    loss = F.cross_entropy(logits, labels)
+    pieces = [_unshaped(piece) for piece in torch.autograd.grad(loss, leaves)]
+    return Derivative(torch.cat(pieces), loss.detach(), logits.detach(), stats)
 
 
 def differentiate_functionally(
@@ -147,13 +157,14 @@ def differentiate_functionally(
 ) -> Derivative:
     """The same by ``torch.func``, which composes with ``torch.vmap``, and costs more."""
 
-    def loss(weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        return net.loss({**state, "weights": weights}, images, labels)
+    def objective(weights: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        logits, stats = net.logits({**state, "weights": weights}, images, train=True)
+        return F.cross_entropy(logits, labels), (logits, stats)
 
-    gradient, (value, (logits, stats)) = torch.func.grad_and_value(loss, has_aux=True)(
+    gradient, (loss, (logits, stats)) = torch.func.grad_and_value(objective, has_aux=True)(
         state["weights"]
     )
-    return Derivative(gradient, value, logits, stats)
+    return Derivative(gradient, loss, logits, stats)
 
 
 def _slot(prefix: str, home: dict[str, Tensor | None], key: str, tensor: Tensor) -> Slot:

@@ -4,11 +4,12 @@ Running means are carried strictly in the order of the steps, so that where a bl
 is interrupted, changes no bit of them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from limitcycle.lab.engine import ROW
 from limitcycle.lab.setup import Setup
 from limitcycle.measure import step_columns
 from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS
@@ -33,24 +34,23 @@ class Recorder:
     def __init__(self, setup: Setup, every: int, carried: Array | None) -> None:
         self._setup = setup
         self._every = every
-        self._blocks: list[tuple[Array, Array]] = []
+        self._blocks: list[Mapping[str, Array]] = []
         self._first = 0
         self._epochs: list[dict[str, float]] = []
         self._sums = np.zeros(len(_RUNNING) + 1) if carried is None else carried.copy()
         self.latest = (np.nan, np.nan, np.nan)
 
-    def add_steps(self, first: int, rows: Array, lr: Array) -> None:
-        """Take a block: rows (T, ≤ len(ROW)) of steps first, first + 1, … and their rates (T,)."""
+    def add_steps(self, first: int, rows: Mapping[str, Array]) -> None:
+        """Take a block of steps first, first + 1, …: the engine's rows and ``lr``, each (T,)."""
         if not self._blocks:
             self._first = first
-        self._blocks.append((rows, lr))
-        raw = dict(zip(ROW, rows.T, strict=False))
-        size = self._setup.batch_sizes(first + np.arange(len(rows)))
-        gradient = np.sqrt(raw["norm²"] * raw["grad_norm²"])
-        values = np.stack([raw["loss"], gradient, raw["wrong"] / size])
+        self._blocks.append(rows)
+        size = self._setup.batch_sizes(first + np.arange(len(rows["loss"])))
+        gradient = np.sqrt(rows["norm²"] * rows["grad_norm²"])
+        values = np.stack([rows["loss"], gradient, rows["wrong"] / size])
         self._sums = _add_in_order(self._sums, values)
-        norm2 = float(raw["norm²"][-1])
-        self.latest = (float(raw["loss"][-1]), norm2**0.5, float(lr[-1]) / norm2)
+        norm2 = float(rows["norm²"][-1])
+        self.latest = (float(rows["loss"][-1]), norm2**0.5, float(rows["lr"][-1]) / norm2)
 
     def add_epoch(
         self, step: int, lr: float, norm: float, test: Array, train: Array | None
@@ -88,11 +88,11 @@ class Recorder:
     def _step_table(self) -> pd.DataFrame:
         if not self._blocks:
             return pd.DataFrame()
-        rows, lr = (np.concatenate(pieces) for pieces in zip(*self._blocks, strict=True))
-        raw = dict(zip(ROW, rows.T, strict=False))
-        step = self._first + np.arange(len(rows))
-        table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": raw["loss"]}
-        columns = step_columns(raw, lr, np.full_like(lr, self._setup.weight_decay))
+        rows = {name: np.concatenate([b[name] for b in self._blocks]) for name in self._blocks[0]}
+        step = self._first + np.arange(len(rows["loss"]))
+        decay = np.full(len(step), self._setup.weight_decay)
+        table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": rows["loss"]}
+        columns = step_columns(rows, rows["lr"], decay)
         frame = pd.DataFrame({**table, **columns}, columns=list(STEP_COLUMNS))
         kept: pd.DataFrame = frame.loc[step % self._every == 0]
         return kept

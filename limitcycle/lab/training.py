@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limitcycle.errors import RunError, UserError
@@ -26,6 +27,7 @@ from limitcycle.lab.setup import Setup, from_arrays, prepare, to_arrays
 from limitcycle.record import LoadedRun, Run, RunFolder, load
 
 _BLOCK_SECONDS = 2.0
+_GATHERED = 16  # batches cut from the data set at once: small nets feel each operation
 _CARRY = "recorder/sums"
 
 
@@ -151,26 +153,31 @@ class _Loop:
         for rate, batch in zip(rates, batches(self.run, self.setup, self.done, end), strict=True):
             state, row = step(self.setup.net, state, batch, {**fixed, "lr": rate})
             rows.append(row)
-        values = torch.stack(rows).cpu().numpy()
+        values = {name: torch.stack([row[name] for row in rows]).cpu().numpy() for name in rows[0]}
+        values["loss"] = values["loss"].astype(np.float64)
+        values["lr"] = lr
         self.seconds["training"] += (elapsed := time.monotonic() - began)
         self.pace = len(steps) / max(elapsed, 1e-9)
-        self.check_finite(values, lr)
-        self.recorder.add_steps(self.done, values, lr)
+        self.check_finite(values)
+        self.recorder.add_steps(self.done, values)
         self.state, self.done = state, end
 
-    def check_finite(self, rows: np.ndarray[Any, Any], lr: np.ndarray[Any, Any]) -> None:
+    def check_finite(self, rows: dict[str, NDArray[Any]]) -> None:
         """Stop at the first loss that is not finite, with everything up to it kept."""
-        bad = np.flatnonzero(~np.isfinite(rows[:, 0]))
+        bad = np.flatnonzero(~np.isfinite(rows["loss"]))
         if not len(bad):
             return
-        at = self.done + int(bad[0])
+        at = int(bad[0])
         if self.done:
             self.save()  # the last state known to be sound
-        self.recorder.add_steps(self.done, rows[: bad[0] + 1], lr[: bad[0] + 1])
+        self.recorder.add_steps(
+            self.done, {name: column[: at + 1] for name, column in rows.items()}
+        )
         self.folder.append(*self.recorder.take())
         raise RunError(
-            f"the loss is {rows[bad[0], 0]} at step {at:,}: the run ends there; its tables up to "
-            f"that step and its weights at step {self.done:,} are kept in {self.folder.path}"
+            f"the loss is {rows['loss'][at]} at step {self.done + at:,}: the run ends there; its "
+            f"tables up to that step and its weights at step {self.done:,} are kept in "
+            f"{self.folder.path}"
         )
 
     def evaluate(self) -> None:
@@ -217,21 +224,22 @@ class _Loop:
 def batches(run: Run, setup: Setup, first: int, end: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Images and labels for the steps from ``first`` to before ``end``, on the device."""
     data, size = setup.data, setup.batch_size
-    count = len(data.train_labels)
+    count, device = len(data.train_labels), data.train_labels.device
     epoch_now, shuffled = -1, data.train_labels
-    for t in range(first, end):
+    t = first
+    while t < end:
         epoch, position = divmod(t, setup.epoch_steps)
+        if epoch != epoch_now:
+            epoch_now, shuffled = epoch, order(run.seed, epoch, count).to(device)
+        ahead = min(end - t, setup.epoch_steps - position, _GATHERED)
         if size == count:  # the whole set in its own order: a sum needs no shuffling
             images, labels = data.train_images, data.train_labels
         else:
-            if epoch != epoch_now:
-                epoch_now = epoch
-                shuffled = order(run.seed, epoch, count).to(data.train_labels.device)
-            which = shuffled[position * size : (position + 1) * size]
+            which = shuffled[position * size : (position + ahead) * size]
             images, labels = take(data.train_images, which), data.train_labels[which]
-        if run.augment:
-            images = augment(images, data.black, run.seed, t)
-        yield images, labels
+        for batch in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+            yield (augment(batch[0], data.black, run.seed, t), batch[1]) if run.augment else batch
+            t += 1
 
 
 def hyper(run: Run, setup: Setup) -> dict[str, Tensor]:

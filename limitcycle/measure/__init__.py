@@ -5,6 +5,6 @@ made from them on the host, a block at a time (`step_columns`).
 """
 
 from limitcycle.measure.columns import step_columns
-from limitcycle.measure.scalars import SCALARS, UPDATE_SCALARS, step_scalars
+from limitcycle.measure.scalars import step_scalars
 
-__all__ = ["SCALARS", "UPDATE_SCALARS", "step_columns", "step_scalars"]
+__all__ = ["step_columns", "step_scalars"]

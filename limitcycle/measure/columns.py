@@ -12,8 +12,7 @@ def step_columns(scalars: Mapping[str, Array], lr: Array, weight_decay: Array) -
     """The measured columns of the step table (SGD, with or without momentum).
 
     Args:
-        scalars: arrays (T,) by the names in `limitcycle.measure.SCALARS`, and with momentum those
-            in `limitcycle.measure.UPDATE_SCALARS`.
+        scalars: arrays (T,) by the names of `limitcycle.measure.step_scalars`.
         lr: learning rate η_t, (T,).
         weight_decay: λ_t, (T,).
 

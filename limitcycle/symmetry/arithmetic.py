@@ -1,12 +1,13 @@
-"""Wide arithmetic with vanishing eps, for any forward pass and without touching the model.
+"""Arithmetic of a chosen width with vanishing eps, for any forward pass and without touching it.
 
 A scaling symmetry of a normalised network is exact only where the eps of its normalisations is
 negligible, and is told from a near miss only with digits to spare. Both are properties of the
-arithmetic, not of the modules, so they are set where torch's functions are called: requests for a
-narrow float type are answered with float64, and the small constant that a normalisation adds to its
+arithmetic, not of the modules, so they are set where torch's functions are called: requests for any
+float type are answered with the chosen one, and the small constant that a normalisation adds to its
 denominator, wherever it comes from (an attribute, a configuration, a literal), becomes `TINY`.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
@@ -16,30 +17,33 @@ from torch.overrides import TorchFunctionMode
 
 TINY = 1e-14  # below 1e-20 a constant channel would divide rounding errors by each other
 LARGEST_EPS = 1e-3
-NARROW = {torch.float16, torch.bfloat16, torch.float32}
-NARROWING = {"float", "half", "bfloat16"}
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+CASTS = {"float", "half", "bfloat16", "double"}
 SHIFTS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
 SHIFTS |= {"clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "maximum"}
 FEWEST_VALUES = 3
+CENTRED = {"batch_norm", "instance_norm", "group_norm", "layer_norm"}
+SHAPE = "normalized_shape"
 
 
-class WideArithmetic(TorchFunctionMode):
-    """While active, torch computes in float64 with eps = `TINY`, and batch statistics are noted.
+class Arithmetic(TorchFunctionMode):
+    """While active, torch computes in ``dtype`` with eps = `TINY`, and statistics are noted.
 
     Attributes:
         running_statistics: a normalisation used running statistics instead of its batch's.
-        few_values: the fewest values over which batch statistics were taken, where they are so few
-            that normalising leaves only signs; else None.
+        few_values: over how many values a mean and a variance were taken, where they are so few
+            that centring and scaling leaves only signs; else None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
+        self.dtype = dtype
         self.running_statistics = False
         self.few_values: int | None = None
 
     def __enter__(self) -> Self:
         self._default_dtype = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float64)
+        torch.set_default_dtype(self.dtype)
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -55,29 +59,42 @@ class WideArithmetic(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         name, kwargs = getattr(func, "__name__", ""), dict(kwargs or {})
-        if name in NARROWING and args and isinstance(args[0], Tensor):
-            return args[0].double()
-        if name in ("batch_norm", "instance_norm"):
+        if name in CASTS and args and isinstance(args[0], Tensor):
+            return args[0].to(self.dtype)
+        if name in CENTRED and args:
             self._note_statistics(name, args, kwargs)
         shrink = name in SHIFTS or "norm" in name
-        args = tuple(_widened(value, shrink) for value in args)
-        kwargs = {key: _widened(value, shrink or "eps" in key) for key, value in kwargs.items()}
+        args = tuple(self._changed(value, shrink) for value in args)
+        kwargs = {
+            key: self._changed(value, shrink or "eps" in key) for key, value in kwargs.items()
+        }
         return func(*args, **kwargs)
 
     def _note_statistics(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Both functions take what says whether statistics are the batch's as sixth argument."""
-        key = "training" if name == "batch_norm" else "use_input_stats"
-        if not kwargs.get(key, args[5] if len(args) > 5 else name == "instance_norm"):
+        """Read a functional normalisation's arguments: x, then what the name goes by."""
+        own = {"batch_norm": "training", "instance_norm": "use_input_stats"}.get(name)
+        if own and not kwargs.get(own, args[5] if len(args) > 5 else name == "instance_norm"):
             self.running_statistics = True
-        elif name == "batch_norm":
-            values = args[0].numel() // max(args[0].shape[1], 1)
-            if values < FEWEST_VALUES:
-                self.few_values = values
+            return
+        second = args[1] if len(args) > 1 else kwargs.get("num_groups", kwargs.get(SHAPE))
+        values = _values_together(name, args[0].shape, second)
+        if values < FEWEST_VALUES:
+            self.few_values = values
+
+    def _changed(self, value: Any, shrink: bool) -> Any:
+        if isinstance(value, torch.dtype):
+            return self.dtype if value in FLOATS else value
+        if shrink and isinstance(value, float) and 0 < value <= LARGEST_EPS:
+            return TINY
+        return value
 
 
-def _widened(value: Any, shrink: bool) -> Any:
-    if isinstance(value, torch.dtype):
-        return torch.float64 if value in NARROW else value
-    if shrink and isinstance(value, float) and 0 < value <= LARGEST_EPS:
-        return TINY
-    return value
+def _values_together(name: str, shape: torch.Size, second: Any) -> int:
+    """How many values share a mean and a variance in an input of ``shape``."""
+    if name == "batch_norm":
+        return math.prod(shape) // max(shape[1], 1)
+    if name == "instance_norm":
+        return math.prod(shape[2:])
+    if name == "group_norm":
+        return math.prod(shape[1:]) // int(second)
+    return math.prod(second)

@@ -16,10 +16,26 @@ from limitcycle.symmetry.integers import Vector, primitive, row_reduced, sparse
 
 Array = NDArray[np.float64]
 
-DEAD = 1e-10  # sensitivity, relative to the most sensitive tensor
-EXACT = 1e-9  # singular value, in units of a matrix with entries of order one
-APPROXIMATE = 1e-3
-CLEAN_GAP = 30.0
+
+@dataclass(frozen=True)
+class Limits:
+    """Where rounding ends and dependence begins, for the precision that the rows were made in.
+
+    Attributes:
+        dead: sensitivity, relative to the most sensitive tensor, below which nothing depends on it.
+        exact: singular value, in units of a matrix with entries of order one, of a symmetry.
+        approximate: likewise, of a near symmetry (an eps out of reach).
+        gap: factor by which what counts must exceed what does not.
+    """
+
+    dead: float
+    exact: float
+    approximate: float
+    gap: float
+
+
+DOUBLE = Limits(dead=1e-11, exact=1e-9, approximate=1e-3, gap=30)
+SINGLE = Limits(dead=1e-5, exact=1e-4, approximate=1e-4, gap=300)  # strict: doubt is for `DOUBLE`
 
 
 @dataclass(frozen=True)
@@ -47,19 +63,21 @@ class EulerProducts:
         products: ⟨w_i, g_ri⟩, shape (rows, tensors).
         sensitivity: ‖w_i‖‖g_ri‖/√d_i, the typical size of the product with a random direction in
             place of w_i; the same shape.
+        limits: of the precision.
     """
 
-    def __init__(self, products: Array, sensitivity: Array) -> None:
+    def __init__(self, products: Array, sensitivity: Array, limits: Limits = DOUBLE) -> None:
+        self.limits = limits
         size = np.linalg.norm(sensitivity, axis=1, keepdims=True)
         size[size == 0] = 1
         self.scale = np.sqrt(np.mean((sensitivity / size) ** 2, axis=0))
         self.scale /= self.scale.max(initial=0.0) or 1.0
-        self.live = np.flatnonzero(self.scale > DEAD)
+        self.live = np.flatnonzero(self.scale > limits.dead)
         self.matrix = products[:, self.live] / size / self.scale[self.live]
         rows, tensors = self.matrix.shape
         _, values, self._directions = np.linalg.svd(self.matrix)
         # Entries of order one are the unit: where every tensor is invariant all values are noise.
-        self.unit = max(values.max(initial=0.0), rows**0.5)
+        self.unit: float = max(float(values.max(initial=0.0)), rows**0.5)
         self.singular_values = np.zeros(tensors)
         self.singular_values[: min(rows, tensors)] = values[:tensors] / self.unit
 
@@ -67,58 +85,64 @@ class EulerProducts:
     def rank(self) -> int:
         """Tensors less symmetries: singular values above the gap.
 
-        Below `EXACT` all are rounding. Those between it and `APPROXIMATE` are near symmetries (an
-        eps out of reach) if a clean gap sets them apart from the rest, and dependence if not.
+        Below `Limits.exact` all are rounding. Those between it and `Limits.approximate` are near
+        symmetries if a clean gap sets them apart from the rest, and dependence if not.
         """
-        exact, loose = (int(np.sum(self.singular_values > cut)) for cut in (EXACT, APPROXIMATE))
-        return loose if _gap(self.singular_values, loose) > CLEAN_GAP else exact
+        cuts = (self.limits.exact, self.limits.approximate)
+        exact, loose = (int(np.sum(self.singular_values > cut)) for cut in cuts)
+        return loose if self._apart(self.singular_values, loose, 0.0) else exact
 
     @property
     def clear(self) -> bool:
         """Whether a gap sets symmetries apart from dependence, and dead tensors from live ones."""
         decreasing = np.sort(self.scale)[::-1]
-        gaps = _gap(self.singular_values, self.rank), _gap(decreasing, len(self.live))
-        return min(gaps) > CLEAN_GAP
+        return self._apart(self.singular_values, self.rank, self.limits.exact) and self._apart(
+            decreasing, len(self.live), self.limits.dead
+        )
 
     def components(self, order: Sequence[int]) -> list[Component]:
         """The connected components; ``order`` ranks the tensors where a basis needs a choice."""
-        dead = np.setdiff1d(np.arange(len(self.scale)), self.live).tolist()
-        found = [Component((index,), ((1,),), 0.0, dead=True) for index in dead]
-        reduced = row_reduced(self._directions[self.rank :], self._error)
-        place = {index: rank for rank, index in enumerate(order)}
-        for rows, columns in _connected(reduced):
-            members = sorted(self.live[columns].tolist(), key=place.__getitem__)
-            columns = np.searchsorted(self.live, members).tolist()
-            basis = self._integers(reduced[np.ix_(rows, columns)], members)
-            residual = max(self._residual(columns, vector) for vector in basis)
-            found.append(Component(tuple(members), tuple(basis), residual))
+        found = [Component((index,), ((1,),), 0.0, dead=True) for index in self.dead]
+        place = {index: column for column, index in enumerate(self.live.tolist())}
+        columns = [place[index] for index in order if index in place]
+        reduced = self._integers(columns)
+        for rows, positions in _connected(reduced):
+            members = tuple(int(self.live[columns[position]]) for position in positions)
+            basis = tuple(sparse([primitive(reduced[row, positions]) for row in rows]))
+            found.append(Component(members, basis, self.residual(members, basis)))
         return found
 
     @property
-    def _error(self) -> float:
-        """How far a null vector's entries may be off: what is neglected over what is not, ×100."""
+    def dead(self) -> list[int]:
+        """Indices of the tensors that the function does not depend on."""
+        indices: list[int] = np.setdiff1d(np.arange(len(self.scale)), self.live).tolist()
+        return indices
+
+    def residual(self, members: Sequence[int], generators: Sequence[Vector]) -> float:
+        """`Component.residual` of ``generators``, one exponent for each of ``members``."""
+        vectors = np.zeros((len(generators), len(self.scale)))
+        vectors[:, list(members)] = np.array(generators) * self.scale[list(members)]
+        sizes = np.linalg.norm(vectors, axis=1)
+        images = np.linalg.norm(self.matrix @ vectors[:, self.live].T, axis=0)
+        return float((images / np.maximum(sizes, 1e-300)).max()) / self.unit
+
+    def _integers(self, columns: Sequence[int]) -> Array:
+        """Reduced basis of the null space on ``columns``, which are pivots in that order."""
         kept, left = self.singular_values[: self.rank], self.singular_values[self.rank :]
-        error = 100 * max(left.max(initial=0.0), 1e-15) / kept.min(initial=1.0)
-        return min(max(error, 1e-9), 3e-2)
+        error = 100 * max(float(left.max(initial=0.0)), 1e-15) / float(kept.min(initial=1.0))
+        error = min(max(error, 1e-9), 3e-2)
+        scale = self.scale[self.live[list(columns)]]
+        whole = []
+        for vector in row_reduced(self._directions[self.rank :, list(columns)], error):
+            slack = error / scale[vector != 0].min()
+            whole.append(primitive(vector / scale, min(slack, 2e-2)))
+        return row_reduced(np.reshape(whole, (-1, len(scale))), 1e-6, in_order=True)
 
-    def _integers(self, vectors: Array, members: Sequence[int]) -> list[Vector]:
-        """Scaled null vectors as a basis of integer ones that only the order of members decides."""
-        scale = self.scale[list(members)]
-        slack = min(self._error / scale.min(), 2e-2)
-        exponents = [primitive(vector / scale, slack) for vector in vectors]
-        return sparse([primitive(row) for row in row_reduced(exponents, 1e-6, in_order=True)])
-
-    def _residual(self, columns: Sequence[int], vector: Vector) -> float:
-        scaled = np.asarray(vector, dtype=float) * self.scale[self.live[columns]]
-        image = self.matrix[:, columns] @ (scaled / np.linalg.norm(scaled))
-        return float(np.linalg.norm(image)) / float(self.unit)
-
-
-def _gap(decreasing: Array, count: int) -> float:
-    """Ratio between the ``count``-th value and the next; infinite at either end."""
-    if count in (0, len(decreasing)):
-        return np.inf
-    return float(decreasing[count - 1] / max(decreasing[count], 1e-300))
+    def _apart(self, decreasing: Array, count: int, floor: float) -> bool:
+        """Whether the first ``count`` values exceed the rest, and ``floor``, by the gap."""
+        kept, left = decreasing[:count], decreasing[count:]
+        below = max(float(left.max(initial=0.0)), floor)
+        return float(kept.min(initial=np.inf)) > self.limits.gap * below
 
 
 def _connected(reduced: Array) -> list[tuple[list[int], list[int]]]:

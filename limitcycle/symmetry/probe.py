@@ -1,12 +1,13 @@
 """Rows of Euler products: the model's outputs differentiated at perturbed weights and inputs.
 
-A probe is a forward pass in `WideArithmetic` with every trainable tensor moved at random, and a few
+A probe is a forward pass in `Arithmetic` with every trainable tensor moved at random, and a few
 backward passes from random projections of its outputs. A symmetry holds everywhere, an accident of
 the initialisation (a zero bias, equal scales) does not survive.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry.arithmetic import WideArithmetic
+from limitcycle.symmetry.arithmetic import Arithmetic
 from limitcycle.symmetry.untouched import seed_all
 
 Array = NDArray[np.float64]
@@ -25,6 +26,7 @@ Loss = Callable[[Any], Tensor]
 
 SAMPLES = 4
 INPUT_NOISE = 0.25
+FULL_NOISE = 0.9
 ROUNDING = 1e-6
 
 
@@ -49,36 +51,46 @@ class Probe:
 
     def __init__(self, model: nn.Module, batch: Any, loss: Loss | None) -> None:
         self.model, self.loss = model, loss
-        self.batch = batch if loss is not None else first_samples(batch, SAMPLES)
+        self.batch = batch
+        self.few = batch if loss is not None else first_samples(batch, SAMPLES)
         named = dict(model.named_parameters())
         self.trainable = {name: p.detach() for name, p in named.items() if p.requires_grad}
         self.constant = {name: p.detach() for name, p in named.items() if not p.requires_grad}
         self.buffers = {name: buffer.detach() for name, buffer in model.named_buffers()}
-        self.arithmetic = WideArithmetic()
-        self.noise = 0.9
+        self.noise = FULL_NOISE
 
     def check(self) -> None:
         """Refuse what has no answer: running statistics, signs for values, a changing forward."""
-        (_, first), (_, again) = self._at(seed=0), self._at(seed=0)
-        if self.arithmetic.running_statistics:
+        arithmetic = Arithmetic(torch.float64)
+        try:
+            _, first = self._at(0, arithmetic)
+        except Exception:
+            if self.few is self.batch:
+                raise
+            self.few = self.batch  # the model may insist on the size of its batch
+            _, first = self._at(0, arithmetic)
+        self._reference = [out.detach() for out in first]
+        if not first:
+            raise UserError("the output depends on no trainable parameter: nothing to probe")
+        if arithmetic.running_statistics:
             raise UserError(
                 f"a normalisation{_frozen_statistics(self.model)} uses running statistics, which "
                 "do not follow the weights: call model.train() first"
             )
-        if self.arithmetic.few_values is not None:
+        if arithmetic.few_values is not None:
             raise UserError(
-                f"batch statistics over {self.arithmetic.few_values} values leave only signs: "
-                "give a batch of at least four samples"
+                f"a normalisation over {arithmetic.few_values} values leaves only signs: "
+                "give a batch of at least four samples, or larger groups"
             )
-        if not _alike(first, again):
+        if not self.survives({}):
             raise UserError(
                 "the forward pass differs between two equal calls from the same random state: "
                 "remove what it keeps from one call to the next, or a generator of its own"
             )
 
-    def rows(self, seed: int, count: int) -> list[Row]:
+    def rows(self, seed: int, count: int, dtype: torch.dtype) -> list[Row]:
         """Up to ``count`` rows at the random point of ``seed``; none where it is not finite."""
-        weights, outputs = self._at(seed)
+        weights, outputs = self._at(seed, Arithmetic(dtype))
         rows = _rows(weights, outputs, min(count, sum(out.numel() for out in outputs)))
         if rows and all(np.isfinite(row.products).all() for row in rows):
             return rows
@@ -87,30 +99,38 @@ class Probe:
 
     def survives(self, exponents: Mapping[str, float]) -> bool:
         """Whether w_i → 2^{k_i}·w_i leaves the outputs at a random point where they were."""
-        return _alike(self._at(seed=0)[1], self._at(seed=0, exponents=exponents)[1])
+        noise, self.noise = self.noise, FULL_NOISE
+        try:
+            _, outputs = self._at(0, Arithmetic(torch.float64), exponents)
+        finally:
+            self.noise = noise
+        return _alike(self._reference, outputs)
 
     def row_as_it_is(self) -> Row | None:
         """A row in the model's own arithmetic, at its own weights and on its own inputs."""
         seed_all(0)
         weights = {name: p.clone().requires_grad_() for name, p in self.trainable.items()}
         constant = self.constant | {name: b.clone() for name, b in self.buffers.items()}
-        output = _call(self.model, weights | constant, map_tensors(self.batch, torch.clone))
+        output = _call(self.model, weights | constant, map_tensors(self.few, torch.clone))
         return next(iter(_rows(weights, self._projectable(output), 1)), None)
 
     def _at(
-        self, seed: int, exponents: Mapping[str, float] = MappingProxyType({})
+        self,
+        seed: int,
+        arithmetic: Arithmetic,
+        exponents: Mapping[str, float] = MappingProxyType({}),
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """Weights at the random point of ``seed`` (then scaled by 2^exponent), and the outputs."""
         seed_all(seed)
-        with self.arithmetic:
-            moved = {name: self._moved(p) for name, p in self.trainable.items()}
-            weights = {
-                name: (p * 2.0 ** exponents.get(name, 0)).requires_grad_()
-                for name, p in moved.items()
-            }
-            constant = {name: _wide(p) for name, p in self.constant.items()}
-            constant |= {name: _wide(b).clone() for name, b in self.buffers.items()}
-            batch = map_tensors(self.batch, _moved_input)
+        cast = partial(_cast, dtype=arithmetic.dtype)
+        moved = {name: self._moved(cast(p)) for name, p in self.trainable.items()}
+        weights = {
+            name: (p * 2.0 ** exponents.get(name, 0)).requires_grad_() for name, p in moved.items()
+        }
+        constant = {name: cast(p) for name, p in self.constant.items()}
+        constant |= {name: cast(b.clone()) for name, b in self.buffers.items()}
+        batch = map_tensors(self.few, lambda tensor: _moved_input(cast(tensor.detach().clone())))
+        with arithmetic:
             return weights, self._projectable(_call(self.model, weights | constant, batch))
 
     def _moved(self, weight: Tensor) -> Tensor:
@@ -119,7 +139,6 @@ class Probe:
         A matrix ends with entries of about √(2/fan-in), which a ReLU net of any depth can bear, or
         of its own size where that is larger; a vector is moved by a third of its size, or of one.
         """
-        weight = weight.double()
         vector = weight.ndim < 2
         floor = 1.0 if vector else (2 * len(weight) / weight.numel()) ** 0.5
         size = torch.clamp(weight.square().mean().sqrt(), min=floor) * (1 / 3 if vector else 1)
@@ -143,7 +162,8 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Mapping):
         return {key: map_tensors(item, change) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)([map_tensors(item, change) for item in value])
+        items = [map_tensors(item, change) for item in value]
+        return value._make(items) if hasattr(value, "_make") else type(value)(items)
     return value
 
 
@@ -173,7 +193,7 @@ def _rows(weights: dict[str, Tensor], outputs: list[Tensor], count: int) -> list
     if not outputs or not all(bool(out.isfinite().all()) for out in outputs):
         return []
     leaves, rows = list(weights.values()), []
-    norms = torch.stack([leaf.detach().double().norm() for leaf in leaves])
+    norms = torch.stack([leaf.detach().norm(dtype=torch.float64) for leaf in leaves])
     sized = [(out, out.detach().double().norm().clamp(min=1e-300)) for out in outputs]
     for left in range(count - 1, -1, -1):
         directions = [torch.randn_like(out) / size for out, size in sized]
@@ -203,16 +223,15 @@ def _call(model: nn.Module, tensors: dict[str, Tensor], batch: Any) -> Any:
     return functional_call(model, tensors, batch if isinstance(batch, tuple) else (batch,))
 
 
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _moved_input(tensor: Tensor) -> Tensor:
     """Floating inputs times a factor near one: zeros, signs and infinities (masks) stay."""
     if not tensor.is_floating_point():
-        return tensor.clone()
-    wide = tensor.detach().double()
-    return wide * (1 + INPUT_NOISE * (2 * torch.rand_like(wide) - 1))
+        return tensor
+    return tensor * (1 + INPUT_NOISE * (2 * torch.rand_like(tensor) - 1))
 
 
 def _alike(first: list[Tensor], again: list[Tensor]) -> bool:

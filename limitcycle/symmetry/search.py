@@ -1,17 +1,19 @@
 """Find a model's scaling symmetries: gather Euler products until their null space is settled."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from limitcycle.errors import UserError
 from limitcycle.symmetry.answer import Exponents, Group, Kind, Symmetries
 from limitcycle.symmetry.integers import Vector, holds_nonnegative, smallest_positive
-from limitcycle.symmetry.nullspace import APPROXIMATE, EXACT, Component, EulerProducts
+from limitcycle.symmetry.nullspace import DOUBLE, SINGLE, Component, EulerProducts, Limits
 from limitcycle.symmetry.probe import Loss, Probe, Row
 from limitcycle.symmetry.untouched import untouched, unwrapped
 
@@ -27,8 +29,8 @@ def symmetries(model: nn.Module, batch: Any, loss: Loss | None = None) -> Symmet
 
     w_i → α^{k_i}·w_i for all i changes nothing, for every input, exactly when Σ k_i⟨w_i, ∂f/∂w_i⟩
     vanishes everywhere. So the Euler products ⟨w_i, ∂f/∂w_i⟩ are gathered at random weights and
-    inputs, in float64 and with vanishing eps, and the null space of their matrix is the answer:
-    names and module types play no part. The model comes back untouched.
+    inputs, with vanishing eps, and the null space of their matrix is the answer, confirmed in
+    float64. Names and module types play no part. The model comes back untouched.
 
     Args:
         model: as it is trained, in train mode; wrappers of DDP and ``torch.compile`` are looked
@@ -46,7 +48,10 @@ def symmetries(model: nn.Module, batch: Any, loss: Loss | None = None) -> Symmet
     with untouched(model):
         probe = Probe(model, batch, loss)
         probe.check()
-        components = _components(_gather(probe), _intrinsic_order(probe.trainable))
+        order = _intrinsic_order(probe.trainable)
+        components = _screened(probe, order)
+        if components is None:
+            components = _thorough(probe, order)
         _try_out(components, probe)
         own = probe.row_as_it_is()
     names = [name.replace("_orig_mod.", "") for name in probe.trainable]
@@ -68,7 +73,7 @@ def _check_parameters(model: nn.Module) -> None:
             raise UserError(f"parameter {name} holds values that are not finite: probe before that")
 
 
-def _gather(probe: Probe) -> EulerProducts:
+def _gather(probe: Probe, dtype: torch.dtype, limits: Limits) -> EulerProducts:
     """Rows until there are `SPARE_ROWS` more of them than their rank.
 
     Rows drawn at random raise the rank until they span what there is to span; spare rows that do
@@ -78,22 +83,38 @@ def _gather(probe: Probe) -> EulerProducts:
     points = refused = 0
     missing = SPARE_ROWS
     while missing > 0 or points < FEWEST_POINTS:
-        found = probe.rows(seed=1 + points + refused, count=max(missing, 1))
+        found = probe.rows(1 + points + refused, max(missing, 1), dtype)
         points, refused = points + bool(found), refused + (not found)
         if refused > REFUSALS:
             raise UserError("the output is not finite at weights near the model's own")
         rows += found
         if found:
-            products = _euler_products(rows, probe.trainable)
+            products = _euler_products(rows, probe.trainable, limits)
             missing = products.rank + SPARE_ROWS - len(rows)
     return products
 
 
-def _components(products: EulerProducts, order: Sequence[int]) -> list[Component]:
-    """The connected components, if the rows tell them clearly."""
+def _screened(probe: Probe, order: Sequence[int]) -> list[Component] | None:
+    """The answer of single precision, three times as fast, if double precision confirms it."""
+    screen = _gather(probe, torch.float32, SINGLE)
+    rows = probe.rows(seed=0, count=2, dtype=torch.float64) if screen.clear else []
+    if not rows:
+        return None
+    exact = _euler_products(rows, probe.trainable, DOUBLE)
+    components = [
+        dataclasses.replace(c, residual=0.0 if c.dead else exact.residual(c.members, c.generators))
+        for c in screen.components(order)
+    ]
+    confirmed = all(c.residual < DOUBLE.exact for c in components)
+    return components if confirmed and screen.dead == exact.dead else None
+
+
+def _thorough(probe: Probe, order: Sequence[int]) -> list[Component]:
+    """The answer of double precision, if the rows tell it clearly."""
+    products = _gather(probe, torch.float64, DOUBLE)
     components = products.components(order) if products.clear else []
     worst = max((component.residual for component in components), default=0.0)
-    if not products.clear or worst > APPROXIMATE:
+    if not products.clear or worst > DOUBLE.approximate:
         raise UserError(
             "symmetries cannot be told from weak dependence here: the tensors' influence on the "
             "output spans too many orders of magnitude; probe a shallower part of the model"
@@ -106,7 +127,7 @@ def _try_out(components: Sequence[Component], probe: Probe) -> None:
     names, signs = list(probe.trainable), np.random.default_rng(0)
     exponents = dict.fromkeys(names, 0.0)
     for component in components:
-        for vector in component.generators if component.residual < EXACT else ():
+        for vector in component.generators if component.residual < DOUBLE.exact else ():
             sign = signs.choice((-1.0, 1.0))
             for member, k in zip(component.members, vector, strict=True):
                 exponents[names[member]] += sign * k
@@ -117,11 +138,14 @@ def _try_out(components: Sequence[Component], probe: Probe) -> None:
         )
 
 
-def _euler_products(rows: Sequence[Row], trainable: dict[str, Tensor]) -> EulerProducts:
+def _euler_products(
+    rows: Sequence[Row], trainable: dict[str, Tensor], limits: Limits
+) -> EulerProducts:
     root = np.sqrt([max(p.numel(), 1) for p in trainable.values()])
     return EulerProducts(
         np.array([row.products for row in rows]),
         np.array([row.weight_norms * row.gradient_norms / root for row in rows]),
+        limits,
     )
 
 

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from limitcycle.measure import SCALARS, UPDATE_SCALARS, step_columns, step_scalars
+from limitcycle.measure import step_columns, step_scalars
 
 SIZE = 5_000
 
 
 def measured(x, g, lr, weight_decay, update=None):
     """One step's columns as the recorder makes them."""
-    scalars = step_scalars(x, g, update)
-    names = SCALARS if update is None else (*SCALARS, *UPDATE_SCALARS)
-    raw = {n: np.array([float(s)]) for n, s in zip(names, scalars, strict=True)}
+    raw = {name: np.array([float(s)]) for name, s in step_scalars(x, g, update).items()}
     columns = step_columns(raw, np.array([lr]), np.array([weight_decay]))
     return {name: value[0] for name, value in columns.items()}
 
