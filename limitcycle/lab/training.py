@@ -289,6 +289,7 @@ def _introduce(folder: RunFolder, setup: Setup, notice: Callable[[str], None]) -
     """Keep and say what was found out about the run before its first step."""
     found = {**setup.symmetries.to_dict(), "measured": list(setup.measured)}
     folder.write_json("symmetries.json", found)
+    folder.add_info(train_size=len(setup.data.train_labels), epoch_steps=setup.epoch_steps)
     if setup.data.remark:
         notice(setup.data.remark)
     if not set(setup.measured) <= set(setup.symmetries.scale_invariant):

@@ -91,6 +91,12 @@ class RunFolder:
         """Write one of the folder's small files (``symmetries.json``, ``timing.json``)."""
         write_json(self.path / name, content)
 
+    def add_info(self, **content: Any) -> None:
+        """Add to ``run.json`` what became known after the folder was opened."""
+        known = read_json(self.path / "run.json")
+        if any(known.get(name) != value for name, value in content.items()):
+            write_json(self.path / "run.json", {**known, **content})
+
     def resume(self) -> Checkpoint | None:
         """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond."""
         checkpoint = newest_checkpoint(self.path / "checkpoints", self._notice)

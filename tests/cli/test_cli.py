@@ -1,0 +1,156 @@
+"""The command line as a user meets it: what it prints, how it ends, what it imports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from limitcycle.cli.main import main
+from limitcycle.record import load
+
+SMALL = ["--width", "16", "--train-size", "300", "--test-size", "100"]
+
+
+def run(*arguments, **options):
+    """``python -m limitcycle`` in a process of its own."""
+    command = [sys.executable, "-m", "limitcycle", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def test_train_diagnose_report(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", *SMALL, "--lr", "1", "--steps", "40", "--out", str(out)]) == 0
+    assert len(load(out).steps) == 40
+    assert main(["diagnose", str(out)]) == 0
+    assert "run: " in capsys.readouterr().out
+    assert main(["diagnose", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["label"] in (
+        "converging",
+        "equilibrium",
+        "stuck",
+    )
+    assert main(["report", str(out)]) == 0
+    assert "plotly" in (out / "report.html").read_text().lower()
+    assert main(["report", str(out), "--out", str(tmp_path / "a.png")]) == 0
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_several_values_make_a_grid(tmp_path):
+    grid = ["--lr", "0.1", "1", "--seed", "0", "1", "--steps", "5"]
+    assert main(["train", *SMALL, *grid, "--out", str(tmp_path / "grid")]) == 0
+    names = sorted(path.name for path in (tmp_path / "grid").iterdir())
+    assert names == ["lr=0.1_seed=0", "lr=0.1_seed=1", "lr=1_seed=0", "lr=1_seed=1"]
+    assert load(tmp_path / "grid" / "lr=1_seed=1").run.lr == 1.0
+
+
+def test_a_table_of_ones_own_is_diagnosed(tmp_path, capsys):
+    step = np.arange(500)
+    frame = pd.DataFrame({"step": step, "loss": 2.0 * 0.99**step + 0.01, "norm": 5 * 0.999**step})
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    assert main(["diagnose", str(tmp_path / "log.csv"), "--lr", "1", "--weight-decay", "1e-3"]) == 0
+    assert "log.csv: converging" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "--lr", "fast", "--out", "x"], "invalid float value: 'fast'"),
+        (["train", "--net", "vgg", "--out", "x"], "net must be one of"),
+        (["train", "--steps", "1", "--epochs", "1", "--out", "x"], "not both"),
+        (["train", "--stop-after", "soon", "--out", "x"], "--stop-after"),
+        (["train"], "--out"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["diagnose", "nowhere"], "nowhere does not exist"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_column_is_named(tmp_path):
+    pd.DataFrame({"step": [1], "loss": [1.0]}).to_csv(tmp_path / "log.csv")
+    done = run("diagnose", "log.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "norm" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_another_description_in_a_used_folder_is_refused(tmp_path):
+    out = tmp_path / "run"
+    assert main(["train", *SMALL, "--steps", "5", "--out", str(out)]) == 0
+    assert main(["train", *SMALL, "--steps", "6", "--out", str(out)]) == 2
+    assert len(load(out).steps) == 5
+
+
+def test_a_failed_run_exits_with_1(tmp_path, capsys):
+    absurd = ["--lr", "1e30", "--weight-decay", "0", "--norm", "none", "--steps", "50"]
+    assert main(["train", *SMALL, *absurd, "--out", str(tmp_path / "run")]) == 1
+    assert "kept in" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path):
+    out = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "limitcycle",
+        "train",
+        *SMALL,
+        "--steps",
+        "3000",
+        "--out",
+        str(out),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    deadline = time.monotonic() + 60
+    while not (out / "status.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    stopped = load(out)
+    assert stopped.status["state"] == "stopped"
+    assert stopped.checkpoint().completed == len(stopped.steps) > 0
+    assert run(*command[3:]).returncode == 0
+    assert len(load(out).steps) == 3000
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["demo", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    program = (
+        "import sys; from limitcycle.cli.main import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'numpy', 'plotly', 'matplotlib', 'rich'} & set(sys.modules)\n"
+        "print(sorted(heavy), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+    assert "usage: limitcycle" in done.stdout
+
+
+def test_the_package_imports_lazily():
+    program = "import sys, limitcycle; print({'torch', 'pandas', 'plotly'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_public_name_exists():
+    import limitcycle
+
+    for name in limitcycle.__all__:
+        assert getattr(limitcycle, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = limitcycle.nothing
