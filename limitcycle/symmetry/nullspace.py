@@ -35,7 +35,7 @@ class Limits:
 
 
 DOUBLE = Limits(dead=1e-11, exact=1e-9, approximate=1e-3, gap=30)
-SINGLE = Limits(dead=1e-5, exact=1e-4, approximate=1e-4, gap=300)  # strict: doubt is for `DOUBLE`
+SINGLE = Limits(dead=1e-6, exact=1e-5, approximate=1e-5, gap=300)  # strict: doubt is for `DOUBLE`
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,10 @@ def _gather(probe: Probe, dtype: torch.dtype, limits: Limits) -> EulerProducts:
 
 def _screened(probe: Probe, order: Sequence[int]) -> list[Component] | None:
     """The answer of single precision, three times as fast, if double precision confirms it."""
-    screen = _gather(probe, torch.float32, SINGLE)
+    try:
+        screen = _gather(probe, torch.float32, SINGLE)
+    except UserError:  # an overflow, perhaps: double precision decides
+        return None
     rows = probe.rows(seed=0, count=2, dtype=torch.float64) if screen.clear else []
     if not rows:
         return None

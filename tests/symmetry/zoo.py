@@ -5,6 +5,7 @@ not name is in no symmetry. Where a group has several generators its exponents a
 positive ones, or, for a rescaling, one of its vectors.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -83,11 +84,15 @@ class PreActivation(nn.Module):
         return self.short(self.ns(x)) + self.c2(F.relu(self.n2(self.c1(F.relu(self.n1(x))))))
 
 
-def preresnet(*, affine: bool, train_head: bool) -> nn.Module:
-    blocks = [PreActivation(4, 4, affine), PreActivation(4, 8, affine), PreActivation(8, 8, affine)]
-    tail = [nn.BatchNorm2d(8, affine=affine), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    head = nn.Linear(8, 4, bias=False).requires_grad_(train_head)
-    return nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1, bias=False), *blocks, *tail, head)
+def preresnet(
+    *, affine: bool, train_head: bool, widths: tuple[int, ...] = (4, 4, 8, 8)
+) -> nn.Module:
+    """Stem of the first width, then a block a further width; last norm, pool and head."""
+    last = widths[-1]
+    blocks = [PreActivation(i, o, affine) for i, o in itertools.pairwise(widths)]
+    tail = [nn.BatchNorm2d(last, affine=affine), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    head = nn.Linear(last, 4, bias=False).requires_grad_(train_head)
+    return nn.Sequential(nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), *blocks, *tail, head)
 
 
 class PostActivation(nn.Module):
@@ -165,7 +170,7 @@ class Tied(nn.Module):
         self.into, self.out = nn.Linear(10, 10, bias=False), nn.Linear(10, 10, bias=False)
         self.out.weight = self.into.weight
         self.middle = nn.Parameter(torch.randn(10))
-        self.norm = nn.LayerNorm(10, elementwise_affine=False) if norm else nn.Identity()
+        self.norm = nn.LayerNorm(10, 1e-9, elementwise_affine=False) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.out(F.relu(self.into(x)) * self.middle))
@@ -185,7 +190,9 @@ class Attention(nn.Module):
         q, k = self.q(h), self.k(h)
         if self.qk_norm:
             q, k = (F.rms_norm(t, (8,), eps=1e-6) for t in (q, k))
-        return x + self.o(F.scaled_dot_product_attention(*(t[:, None] for t in (q, k, self.v(h))))[:, 0])
+        return x + self.o(
+            F.scaled_dot_product_attention(*(t[:, None] for t in (q, k, self.v(h))))[:, 0]
+        )
 
 
 class Keywords(nn.Module):
@@ -199,7 +206,7 @@ class Keywords(nn.Module):
 
 
 class Powers(nn.Module):
-    """Exponents other than one: f = a²·b·x, and c in front of a normalisation by its square."""
+    """Exponents other than one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,8 +223,6 @@ def stream(*names: str) -> tuple[str, dict[str, int]]:
 def _pairs(*modules: str) -> Groups:
     return [(SI, ones(f"{m}.weight", f"{m}.bias")) for m in modules]
 
-
-BN_PAIRS = {f"{i}.{kind}": 1 for i in (1, 4) for kind in ("weight", "bias")}
 
 ZOO: dict[str, Case] = {
     "mlp": Case(mlp, vectors, each("0.weight", "3.weight", "6.weight")),
@@ -300,11 +305,14 @@ ZOO: dict[str, Case] = {
     ),
     "depthwise": Case(
         lambda: nn.Sequential(
-            nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6), nn.SiLU()
+            nn.Conv2d(3, 6, 3, groups=3),
+            nn.ReLU(),
+            nn.Conv2d(6, 6, 1),
+            nn.BatchNorm2d(6),
+            nn.SiLU(),
         ),
         images,
-        [(SI, {"0.weight": 1, "0.bias": 1, "2.weight": 1}), (DEAD, {"2.bias": 1})][1:]
-        + [stream("2.weight"), stream("0.weight", "0.bias")],
+        [stream("0.weight", "0.bias"), stream("2.weight"), (DEAD, {"2.bias": 1})],
     ),
     "weight norm": Case(
         lambda: nn.Sequential(weight_norm(nn.Linear(10, 6)), nn.Tanh()),

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from limitcycle.record.run import Norm
 
 _GROUPS = 4  # of GroupNorm, or as many as divide the channels
+_LEAST = 4  # channels a group: of two normalised values only the signs are left
 
 
 def normalisation(kind: Norm, channels: int) -> nn.Module:
@@ -15,7 +16,8 @@ def normalisation(kind: Norm, channels: int) -> nn.Module:
     scale-invariant; ``batch-affine`` has them; ``none`` is the identity.
     """
     if kind == "group":
-        return nn.GroupNorm(_divisor(channels, _GROUPS), channels, affine=False)
+        groups = min(_GROUPS, max(1, channels // _LEAST))
+        return nn.GroupNorm(_divisor(channels, groups), channels, affine=False)
     if kind == "layer":
         return nn.GroupNorm(1, channels, affine=False)
     if kind == "none":

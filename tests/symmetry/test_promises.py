@@ -1,0 +1,241 @@
+"""What the search refuses, and that it gives the model back as it was."""
+
+import copy
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from limitcycle.errors import UserError
+from limitcycle.symmetry import symmetries
+from tests.symmetry.zoo import mlp, vectors
+
+
+def snapshot(model: nn.Module) -> dict[str, object]:
+    return {
+        "state": {name: value.clone() for name, value in model.state_dict().items()},
+        "grad": {name: copy.deepcopy(p.grad) for name, p in model.named_parameters()},
+        "trained": {name: p.requires_grad for name, p in model.named_parameters()},
+        "mode": [module.training for module in model.modules()],
+        "attributes": [sorted(vars(module)) for module in model.modules()],
+        "eps": [getattr(module, "eps", None) for module in model.modules()],
+        "random": (torch.get_rng_state(), np.random.random(), random.random()),  # noqa: NPY002
+        "default": torch.get_default_dtype(),
+    }
+
+
+def equal(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+def seeded() -> None:
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    random.seed(1)
+
+
+class Restless(nn.Module):
+    """Does in one forward pass all that may be left behind, and fails at the end if told to."""
+
+    def __init__(self, *, fails_at: int | None = None) -> None:
+        super().__init__()
+        self.net, self.calls, self.fails_at = mlp(), 0, fails_at
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.seen = x
+        self.net[1].eps = 1e-4
+        self.train()
+        noise = torch.rand(1) + np.random.random() + random.random()  # noqa: NPY002
+        if self.fails_at and self.calls >= self.fails_at:
+            raise RuntimeError("out of order")
+        return self.net(F.dropout(x, 0.5)) * noise.to(x.dtype)
+
+
+@pytest.mark.parametrize("fails_at", [None, 1, 3, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_the_model_comes_back_untouched(fails_at, dtype):
+    model = Restless(fails_at=fails_at).to(dtype)
+    model(vectors().to(dtype)).sum().backward() if fails_at is None else None
+    batch = vectors().to(dtype)
+    parameters, kept = list(model.parameters()), batch.clone()
+    seeded()
+    before = snapshot(model)
+    seeded()
+    if fails_at is None:
+        answer = symmetries(model, batch)
+        assert len(answer.scale_invariant) == 3
+    else:
+        with pytest.raises(RuntimeError, match="out of order"):
+            symmetries(model, batch)
+    assert equal(before, snapshot(model))
+    assert all(a is b for a, b in zip(parameters, model.parameters(), strict=True))
+    assert torch.equal(batch, kept)
+
+
+def test_in_place_work_on_the_batch_stays_inside():
+    batch = vectors()
+    kept = batch.clone()
+    symmetries(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(10, 3)), batch)
+    assert torch.equal(batch, kept)
+
+
+def test_it_works_where_no_gradient_is_recorded():
+    with torch.no_grad():
+        assert len(symmetries(mlp(), vectors()).groups) == 3
+
+
+def test_the_same_question_gets_the_same_answer():
+    model, batch = mlp(affine=True), vectors()
+    assert symmetries(model, batch) == symmetries(model, batch)
+
+
+class Counting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.calls = nn.Linear(10, 3), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.layer(x) * self.calls
+
+
+class Drawing(Counting):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.generator = getattr(self, "generator", torch.Generator())
+        return self.layer(x) + torch.rand(3, generator=self.generator)
+
+
+class Thresholded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(10, 10), nn.Linear(10, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.two((4 * self.one(x)).round())
+
+
+class NotFinite(Counting):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) / 0
+
+
+class NoOutput(Counting):
+    def forward(self, x: torch.Tensor) -> dict[str, str]:
+        return {"text": "nothing"}
+
+
+REFUSED = {
+    "running statistics": (lambda: mlp().eval(), vectors, r"\(1\) uses running statistics.*train"),
+    "only signs": (mlp, lambda: torch.randn(2, 10), "over 2 values leaves only signs"),
+    "signs by groups": (
+        lambda: nn.Sequential(nn.Linear(10, 8), nn.GroupNorm(4, 8), nn.Linear(8, 3)),
+        vectors,
+        "over 2 values leaves only signs",
+    ),
+    "state": (Counting, vectors, "differs between two equal calls"),
+    "own generator": (Drawing, vectors, "differs between two equal calls"),
+    "frozen": (lambda: mlp().requires_grad_(False), vectors, "no trainable parameter"),
+    "not finite": (NotFinite, vectors, "not finite"),
+    "no output": (NoOutput, vectors, "depends on no trainable parameter"),
+    "rounding": (Thresholded, vectors, "rounds or thresholds"),
+}
+
+
+@pytest.mark.parametrize("make, batch, message", REFUSED.values(), ids=list(REFUSED))
+def test_what_has_no_answer_is_refused_in_one_line(make, batch, message):
+    torch.manual_seed(0)
+    model = make()
+    with pytest.raises(UserError, match=message) as refusal:
+        symmetries(model, batch())
+    assert "\n" not in str(refusal.value)
+
+
+def test_weights_that_are_not_finite_are_named():
+    model = mlp()
+    with torch.no_grad():
+        model[3].weight[0, 0] = torch.nan
+    with pytest.raises(UserError, match=r"3\.weight"):
+        symmetries(model, vectors())
+
+
+def test_a_net_too_deep_to_tell_is_refused_rather_than_guessed():
+    layers = [layer for _ in range(90) for layer in (nn.Linear(4, 4), nn.Sigmoid())]
+    with pytest.raises(UserError, match="orders of magnitude"):
+        symmetries(nn.Sequential(*layers), torch.randn(8, 4))
+
+
+def test_a_loss_may_be_invariant_where_the_output_is_not():
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(10, 4, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x)
+
+    model, batch = Linear(), vectors()
+    assert symmetries(model, batch).not_invariant == ("layer.weight",)
+    direction = torch.randn(16, 4)
+    answer = symmetries(
+        model, batch, lambda out: F.cosine_similarity(out, direction.to(out.dtype)).mean()
+    )
+    assert answer.scale_invariant == ("layer.weight",)
+    with pytest.raises(UserError, match="scalar"):
+        symmetries(model, batch, lambda out: out)
+
+
+def test_wrappers_are_looked_through():
+    model = mlp()
+    names = symmetries(model, vectors()).scale_invariant
+    assert symmetries(nn.DataParallel(model), vectors()).scale_invariant == names
+    compiled = torch.compile(model, backend="eager")
+    assert symmetries(compiled, vectors()).scale_invariant == names
+    model.compile(backend="eager")
+    assert symmetries(model, vectors()).scale_invariant == names
+    assert model._compiled_call_impl is not None
+
+
+def test_an_eps_out_of_reach_makes_the_symmetry_nearly_one():
+    class Tensorial(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.eps = nn.Linear(10, 10, bias=False), torch.tensor(1e-5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.layer(x)
+            return torch.tanh(y / torch.sqrt(y.var(0) + self.eps))
+
+    torch.manual_seed(0)
+    answer = symmetries(Tensorial(), vectors())
+    (group,) = answer.groups
+    assert group.kind == "scale-invariant" and group.approximate
+    assert 1e-9 < group.residual < 1e-3 and "nearly" in str(answer)
+
+
+def test_the_leak_is_the_one_of_the_model_as_it_is():
+    """For BN(w·x) the leak is known: relative to the tangent it grows like eps over variance."""
+    torch.manual_seed(0)
+    model, batch = mlp(), vectors()
+    small = {group.names: group.leak for group in symmetries(model, batch).groups}
+    with torch.no_grad():
+        model[0].weight *= 0.1
+    large = {group.names: group.leak for group in symmetries(model, batch).groups}
+    assert large["0.weight",] > 20 * small["0.weight",]
+    assert 0 < max(small.values()) < 1e-3
+
+
+def test_is_symmetry_names_what_it_does_not_know():
+    answer = symmetries(mlp(), vectors())
+    assert answer.is_symmetry({}) and answer.is_symmetry({"0.weight": -3, "3.weight": 0.5})
+    with pytest.raises(UserError, match=r"nothing\.weight"):
+        answer.is_symmetry({"nothing.weight": 1})
