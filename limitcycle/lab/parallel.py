@@ -4,7 +4,6 @@ Workers stop cleanly, with a checkpoint, when they are told to or when their par
 """
 
 import multiprocessing
-import os
 import queue
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -62,9 +61,11 @@ def sweep(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     messages, stop = context.Queue(), context.Event()
+    # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
+    lifeline, held = context.Pipe(duplex=False)
     count = min(workers or machine.cores(), len(jobs))
     arguments = {"threads": threads, **(settings or {})}
-    with ProcessPoolExecutor(count, context, _initialise, (messages, stop)) as pool:
+    with ProcessPoolExecutor(count, context, _initialise, (messages, stop, lifeline)) as pool:
         futures = [pool.submit(_work, i, job, arguments) for i, job in enumerate(jobs)]
         told: dict[str, Callable[..., None]] = {"progress": progress, "notice": notice}
         while wait(futures, timeout=0).not_done:
@@ -74,6 +75,7 @@ def sweep(
                     future.cancel()  # those not yet begun
             _deliver(messages, told)
         _deliver(messages, told)
+    held.close()
     return [_outcome(future) for future in futures]
 
 
@@ -102,24 +104,24 @@ def _outcome(future: "Future[str]") -> Outcome:
         )
 
 
-# What a worker was given when it started: (queue of messages, stop event, its parent).
-_given: tuple[Any, Any, int] | None = None
+# What a worker was given when it started: queue of messages, stop event, lifeline.
+_given: tuple[Any, Any, Any] | None = None
 
 
-def _initialise(messages: Any, stop: Any) -> None:
+def _initialise(messages: Any, stop: Any, lifeline: Any) -> None:
     global _given
-    _given = (messages, stop, os.getppid())
+    _given = (messages, stop, lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells the workers
     machine.own_process()
 
 
 def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
     assert _given is not None, "workers are started by sweep"
-    messages, stop, parent = _given
+    messages, stop, lifeline = _given
     loaded = train(
         job.run,
         job.out,
-        should_stop=lambda: stop.is_set() or os.getppid() != parent,
+        should_stop=lambda: stop.is_set() or lifeline.poll(),
         progress=lambda progress: messages.put(("progress", index, progress)),
         notice=lambda notice: messages.put(("notice", index, notice)),
         **settings,

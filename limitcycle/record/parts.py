@@ -49,7 +49,7 @@ def write_part(folder: Path, frame: pd.DataFrame, *, double: bool = False) -> No
         folder.mkdir(exist_ok=True)
     write_whole(
         folder / f"{first:012d}-{last:012d}.parquet",
-        lambda beside: pq.write_table(table, beside, compression="zstd"),
+        lambda beside: pq.write_table(table, beside, compression="zstd", write_page_checksum=True),
     )
 
 
@@ -85,7 +85,7 @@ def drop_beyond(folder: Path, last: int) -> None:
 def _read(path: Path) -> pa.Table | None:
     """A part's table, or None where a run going on has just replaced it."""
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError) as problem:

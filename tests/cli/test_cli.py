@@ -128,6 +128,26 @@ def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path):
     assert len(load(out).steps) == 3000
 
 
+def test_workers_stop_when_their_parent_is_killed(tmp_path):
+    out = tmp_path / "grid"
+    grid = ["train", *SMALL, "--lr", "0.1", "1", "--steps", "1000000", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "limitcycle", *grid], stderr=subprocess.DEVNULL
+    )
+    folders = [out / "lr=0.1", out / "lr=1"]
+
+    def wait_until(condition):
+        deadline = time.monotonic() + 60
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert condition()
+
+    wait_until(lambda: all((folder / "status.json").exists() for folder in folders))
+    process.kill()
+    process.wait()
+    wait_until(lambda: all(load(folder).status["state"] == "stopped" for folder in folders))
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["demo", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
     program = (

@@ -179,10 +179,13 @@ def test_disk_errors_are_one_line_and_corrupt_nothing(tmp_path, monkeypatch, cod
     assert len(load(tmp_path / "run").steps) == 10
 
 
-def test_a_damaged_part_is_named(tmp_path):
-    fill(tmp_path / "run", 5)
+@pytest.mark.parametrize("damage", ["flip", "replace"])
+def test_a_damaged_part_is_named(tmp_path, damage):
+    fill(tmp_path / "run", 5_000)
     (part,) = (tmp_path / "run" / "steps").iterdir()
-    part.write_bytes(b"PAR1 no more")
+    content = bytearray(part.read_bytes())
+    content[len(content) // 4] ^= 1  # within the data, where Parquet by itself looks at nothing
+    part.write_bytes(content if damage == "flip" else b"PAR1 no more")
     with pytest.raises(UserError, match=part.name):
         _ = load(tmp_path / "run").steps
 
