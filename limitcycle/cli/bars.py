@@ -24,11 +24,17 @@ def bars(names: Sequence[str], console: Console) -> Iterator[Callable[[int, Prog
         TimeRemainingColumn(),
     )
     with Bars(*columns, console=console, refresh_per_second=5) as shown:
-        tasks = [shown.add_task(name, total=None, measured="waiting") for name in names]
+        tasks = [shown.add_task(name, total=None, measured="", visible=False) for name in names]
 
         def update(index: int, now: Progress) -> None:
             measured = f"loss {now.loss:8.2e}  ρ {now.norm:6.2f}  η/ρ² {now.effective_lr:8.2e}"
-            shown.update(tasks[index], completed=now.step, total=now.total, measured=measured)
+            shown.update(
+                tasks[index],
+                completed=now.step,
+                total=now.total,
+                measured=measured,
+                visible=True,
+            )
 
         yield update
 

@@ -89,7 +89,10 @@ def test_a_missing_column_is_named(tmp_path):
 def test_another_description_in_a_used_folder_is_refused(tmp_path):
     out = tmp_path / "run"
     assert main(["train", *SMALL, "--steps", "5", "--out", str(out)]) == 0
-    assert main(["train", *SMALL, "--steps", "6", "--out", str(out)]) == 2
+    done = run("train", *SMALL, "--steps", "6", "--out", out)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "steps 5 there, 6 here" in done.stderr
     assert len(load(out).steps) == 5
 
 
