@@ -1,4 +1,4 @@
-"""The two ways in which a command can end badly, told apart by their exit codes."""
+"""How a command can end badly: two kinds, told apart by their exit codes."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
 
 class RunError(RuntimeError):
     """The run itself failed (disk full, non-finite loss); says what was kept (exit code 1)."""
+
+
+class NonFiniteError(RunError):
+    """The loss became infinite or NaN: the same run would end there again."""

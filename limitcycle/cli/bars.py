@@ -14,8 +14,13 @@ from limitcycle.lab import Progress
 
 
 @contextmanager
-def bars(names: Sequence[str], console: Console) -> Iterator[Callable[[int, Progress], None]]:
-    """Show a bar a name; yields the function to call with (index, progress)."""
+def bars(
+    names: Sequence[str], console: Console, *, overall: bool = False
+) -> Iterator[Callable[[int, Progress], None]]:
+    """Show a bar a name; yields the function to call with (index, progress).
+
+    ``overall``: a bar for the whole on top, and the others only while their runs are under way.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -23,7 +28,10 @@ def bars(names: Sequence[str], console: Console) -> Iterator[Callable[[int, Prog
         TextColumn("{task.fields[measured]}"),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=console, refresh_per_second=5) as shown:
+    # Without a terminal a bar would only leave blank lines.
+    quiet = not console.is_terminal
+    with Bars(*columns, console=console, refresh_per_second=5, disable=quiet) as shown:
+        whole = shown.add_task("all runs", total=len(names), measured="", visible=overall)
         tasks = [shown.add_task(name, total=None, measured="", visible=False) for name in names]
 
         def update(index: int, now: Progress) -> None:
@@ -33,8 +41,10 @@ def bars(names: Sequence[str], console: Console) -> Iterator[Callable[[int, Prog
                 completed=now.step,
                 total=now.total,
                 measured=measured,
-                visible=True,
+                visible=not overall or now.step < now.total,
             )
+            if overall:
+                shown.update(whole, completed=sum(task.finished for task in shown.tasks[1:]))
 
         yield update
 

@@ -23,7 +23,7 @@ def demo(options: argparse.Namespace) -> int:
         "A small network with normalisation and weight decay learns handwritten digits, five times."
     )
     outcomes = run_jobs(jobs, console, {}, options.workers)
-    code = report_outcomes(outcomes, console)
+    code = report_outcomes(outcomes, Console(stderr=True))
     finished = [
         load(job.out)
         for job, outcome in zip(jobs, outcomes, strict=True)

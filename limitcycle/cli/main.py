@@ -5,13 +5,25 @@ imported before a verb is known, so that help comes at once.
 """
 
 import argparse
+import contextlib
+import math
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from limitcycle._version import __version__
 from limitcycle.errors import RunError, UserError
 
+# Verb → module of `limitcycle.cli`, and the function in it.
+_VERBS = {
+    "demo": ("demo", "demo"),
+    "train": ("train", "train"),
+    "paper": ("paper", "paper"),
+    "report": ("show", "report"),
+    "diagnose": ("show", "diagnose"),
+}
 _DESCRIPTION = "Watch, explain and reproduce the periodic behaviour of training with weight decay."
 
 
@@ -45,27 +57,27 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_demo(verbs.add_parser("demo", help="see the periodic behaviour of a real run in a minute"))
     _add_train(verbs.add_parser("train", help="train one run, or a grid of runs"))
+    _add_paper(verbs.add_parser("paper", help="reproduce the paper's figures, check its claims"))
     _add_report(verbs.add_parser("report", help="draw runs as an interactive page or as pictures"))
     _add_diagnose(verbs.add_parser("diagnose", help="say in words what a run is doing"))
     return top
 
 
 def _call(options: argparse.Namespace) -> int:
-    if options.verb == "demo":
-        from limitcycle.cli.demo import demo
+    module, function = _VERBS[options.verb]
+    with _loading():
+        verb = getattr(import_module(f"limitcycle.cli.{module}"), function)
+    return int(verb(options))
 
-        return demo(options)
-    if options.verb == "train":
-        from limitcycle.cli.train import train
 
-        return train(options)
-    if options.verb == "report":
-        from limitcycle.cli.show import report
-
-        return report(options)
-    from limitcycle.cli.show import diagnose
-
-    return diagnose(options)
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """While modules load, Ctrl-C ends the process at once: an import may swallow the exception."""
+    former = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _complain(message: str, code: int) -> int:
@@ -76,7 +88,9 @@ def _complain(message: str, code: int) -> int:
 def _add_demo(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", default="limitcycle-demo", metavar="DIR", help="where the runs go")
     verb.add_argument("--seed", type=int, default=0, metavar="N")
-    verb.add_argument("--workers", type=int, metavar="N", help="runs at once (default: the cores)")
+    verb.add_argument(
+        "--workers", type=_count, metavar="N", help="runs at once (default: the cores)"
+    )
 
 
 def _add_train(verb: argparse.ArgumentParser) -> None:
@@ -96,6 +110,7 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     what.add_argument("--width", type=int, nargs="+", default=[None], metavar="+")
     what.add_argument("--depth", type=int, metavar="N")
     what.add_argument("--norm", default="batch", metavar="batch|batch-affine|group|layer|none")
+    what.add_argument("--norm-eps", type=float, default=1e-5, metavar="X")
     what.add_argument(
         "--head-norm",
         type=_or_none,
@@ -109,7 +124,7 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     what.add_argument("--test-size", type=int, metavar="N")
     what.add_argument("--augment", action="store_true", help="random crop and flip")
     what.add_argument("--dtype", default="float32", metavar="float32|float64")
-    what.add_argument("--schedule", default="constant", metavar="constant|cosine|linear")
+    what.add_argument("--schedule", default="constant", metavar="constant|cosine|linear|step")
     what.add_argument("--warmup-steps", type=int, default=0, metavar="N")
     what.add_argument("--init-scale", type=float, default=1.0, metavar="X")
     what.add_argument(
@@ -124,10 +139,29 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     how = verb.add_argument_group("how to compute it")
     how.add_argument("--out", required=True, metavar="DIR", help="the run's folder, or the grid's")
     how.add_argument("--device", default="cpu", metavar="cpu|cuda")
-    how.add_argument("--threads", type=int, metavar="T", help="CPU threads a run")
-    how.add_argument("--workers", type=int, metavar="N", help="runs at once")
-    how.add_argument("--record-every", type=int, default=1, metavar="N", help="steps a table row")
+    how.add_argument("--threads", type=_count, metavar="T", help="CPU threads a run")
+    how.add_argument("--workers", type=_count, metavar="N", help="runs at once")
+    how.add_argument(
+        "--record-every", type=_count, default=1, metavar="N", help="steps a table row"
+    )
     how.add_argument("--stop-after", type=_seconds, metavar="9m", help="stop, to be gone on with")
+
+
+def _add_paper(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("figures", nargs="*", type=int, metavar="N", help="1 to 19; none: list them")
+    verb.add_argument("--all", action="store_true", help="make all nineteen")
+    verb.add_argument("--scale", default="quick", metavar="quick|laptop|paper")
+    verb.add_argument("--out", metavar="DIR", help="default: limitcycle-paper/SCALE")
+    verb.add_argument("--book", metavar="DIR", help="pictures and pages (default: the runs' DIR)")
+    verb.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="only three steps of every run",
+    )
+    verb.add_argument("--seeds", type=_count, metavar="N", help="default: the figure's own")
+    verb.add_argument("--device", default="cpu", metavar="cpu|cuda")
+    verb.add_argument("--workers", type=_count, metavar="N", help="runs at once (default: cores)")
+    verb.add_argument("--threads", type=_count, metavar="T", help="CPU threads a run")
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:
@@ -141,14 +175,22 @@ def _add_report(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_diagnose(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", metavar="PATH", help="a run's folder, or a table (.csv, .parquet)")
+    verb.add_argument("path", metavar="PATH", help="a run's folder, or a table (.csv, .parquet, …)")
     verb.add_argument("--lr", type=float, help="learning rate, where the table has none")
     verb.add_argument("--weight-decay", type=float, help="weight decay, likewise")
+    verb.add_argument("--momentum", type=float, help="heavy-ball momentum, likewise")
     verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
 def _batch_size(text: str) -> int | None:
     return None if text == "full" else int(text)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return count
 
 
 def _norm(text: str) -> float | str:
@@ -164,6 +206,6 @@ def _seconds(text: str) -> float:
     units = {"s": 1, "m": 60, "h": 3600}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     seconds = float(number) * units[unit]
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("must be positive")
     return seconds

@@ -14,18 +14,20 @@ from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
 from limitcycle.record import LoadedRun, load_all
 
-_READERS = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+_SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 
 
 def report(options: argparse.Namespace) -> int:
     """Draw the runs; exit code."""
     from limitcycle.report import save_pictures, write_report
 
-    runs = [run for folder in options.runs for run in load_all(folder)]
-    out = Path(options.out) if options.out else Path(options.runs[0]) / "report.html"
-    if out.suffix == ".html":
+    folders = [_given(folder) for folder in options.runs]
+    runs = [run for folder in folders for run in load_all(folder)]
+    out = folders[0] / "report.html" if options.out is None else _given(options.out)
+    suffix = out.suffix.lower()
+    if suffix == ".html":
         written = [write_report(runs, out, axis=options.axis)]
-    elif out.suffix in (".png", ".svg"):
+    elif suffix in (".png", ".svg"):
         written = save_pictures(runs, out, axis=options.axis)
     else:
         raise UserError(f"{out}: a report ends in .html, a picture in .png or .svg")
@@ -36,19 +38,24 @@ def report(options: argparse.Namespace) -> int:
 
 def diagnose(options: argparse.Namespace) -> int:
     """Say what each run is doing; exit code."""
-    path = Path(options.path)
+    path = _given(options.path)
     if path.is_dir():
         named = {run.name: diagnose_run(run) for run in load_all(path)}
     else:
         frame = _read_table(path)
-        named = {path.name: diagnose_frame(frame, options.lr, options.weight_decay)}
+        given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
+        named = {path.name: diagnose_frame(frame, **given)}
     console = Console()
     if options.json:
         console.print_json(json.dumps({name: _plain(v) for name, v in named.items()}))
         return 0
     for name, verdict in named.items():
-        console.print(f"{name}: {verdict.label}", style="bold", markup=False, highlight=False)
-        console.print(words.paragraph(verdict), markup=False, highlight=False)
+        heading = f"{name}: {verdict.label}"
+        console.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
+        wrapped = console.is_terminal  # elsewhere a line is a line, for grep
+        console.print(
+            words.paragraph(verdict), markup=False, highlight=False, soft_wrap=not wrapped
+        )
     return 0
 
 
@@ -56,18 +63,30 @@ def diagnose_run(run: LoadedRun) -> Verdict:
     """The verdict on a recorded run, from its step table."""
     size = run.run.batch_size if isinstance(run.run.batch_size, int) else None
     return diagnose_frame(
-        run.steps, status=run.status, batch_size=size, train_size=run.info.get("train_size")
+        run.steps,
+        momentum=run.run.momentum,
+        status=run.status,
+        batch_size=size,
+        train_size=run.info.get("train_size"),
     )
+
+
+def _given(path: str) -> Path:
+    """``path``, unless it is empty: an unset variable of a shell does not mean this folder."""
+    if not path.strip():
+        raise UserError("a path is empty: give a run's folder or a table")
+    return Path(path)
 
 
 def _read_table(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise UserError(f"{path} does not exist: give a run's folder or a table")
-    reader = _READERS.get(path.suffix)
-    if reader is None:
-        raise UserError(f"{path}: a table is a .csv or a .parquet file")
+    name = path.name.lower()
+    separators = [mark for end, mark in _SEPARATORS.items() if name.endswith(end)]
+    if not (separators or name.endswith(".parquet")):
+        raise UserError(f"{path}: a table is a .csv, .tsv (also .gz) or .parquet file")
     try:
-        return reader(path)  # type: ignore[operator, no-any-return]
+        return pd.read_csv(path, sep=separators[0]) if separators else pd.read_parquet(path)
     except Exception as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise UserError(f"{path} cannot be read as a table ({reason})") from None

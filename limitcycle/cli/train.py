@@ -21,7 +21,12 @@ def train(options: argparse.Namespace) -> int:
     """Train what ``options`` describe; exit code."""
     console = Console(stderr=True)
     settings = {name: getattr(options, name) for name in _SETTINGS}
-    outcomes = run_jobs(_jobs(options), console, settings, options.workers, options.threads)
+    jobs = _jobs(options)
+    outcomes = run_jobs(jobs, console, settings, options.workers, options.threads)
+    done = sum(outcome.state == "done" for outcome in outcomes)
+    what = "done" if len(jobs) == 1 else f"{done} of {len(jobs)} runs done"
+    if done:
+        say(console, f"{what}: {options.out}; look: limitcycle report {options.out}")
     return report_outcomes(outcomes, console)
 
 
@@ -31,14 +36,16 @@ def run_jobs(
     settings: dict[str, Any],
     workers: int | None = None,
     threads: int | None = None,
+    *,
+    overall: bool = False,
 ) -> list[Outcome]:
-    """Train ``jobs`` under progress bars.
+    """Train ``jobs`` under progress bars; ``overall``: one for the whole, and those under way.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed before all were done; each has a checkpoint.
     """
     names = [job.out.name for job in jobs]
-    with interruptible(console) as should_stop, bars(names, console) as update:
+    with interruptible(console) as should_stop, bars(names, console, overall=overall) as update:
         shared: dict[str, Any] = {
             "should_stop": should_stop,
             "progress": update,
@@ -57,9 +64,8 @@ def run_jobs(
 
 def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
     """Say what did not end well; exit code."""
-    for outcome in outcomes:
-        if outcome.problem:
-            say(console, outcome.problem)
+    for problem in dict.fromkeys(outcome.problem for outcome in outcomes if outcome.problem):
+        say(console, problem)
     if any(outcome.state == "stopped" for outcome in outcomes):
         console.print("stopped before the end, with checkpoints; the same command goes on")
     return max((outcome.code for outcome in outcomes), default=0)
@@ -106,4 +112,7 @@ def _run_settings() -> set[str]:
 
 
 def _short(value: Any) -> str:
-    return "full" if value is None else f"{value:g}"
+    """A value in a folder's name: short, but never two values alike."""
+    if value is None:
+        return "full"
+    return short if float(short := f"{value:g}") == value else repr(value)

@@ -55,7 +55,19 @@ DRIFT_BLOCKS = 10
 is, however the rows inside a block depend on each other."""
 
 DRIFT_ERRORS = 3.0
-"""A drift within so many standard errors of none is none: a wandering norm has settled too."""
+"""A drift within so many standard errors of none may be chance: a norm that wanders about one place
+has settled too, within the three limits that follow."""
+
+WANDER_DRIFT = 0.3
+"""... if the drift, of log ρ, is below this: a larger one is seen in any picture."""
+
+WANDER_SHARE = 0.25
+"""... if it is below this share of the range that log ρ covers over the last half."""
+
+WANDER_BLOCKS = 0.4
+"""... and if the means of the blocks stay within this share of that range: the norm comes back
+within a block. In stuck runs on digits they span 0.01 to 0.07 of it. Those of a random walk, which
+never comes back, span 0.5 to 0.9, and so do those of saw-teeth as long as a block."""
 
 FREE_DECAY_SHARE = 0.5
 """A norm that falls at more than this share of the rate of weight decay alone is in free decay,
@@ -66,6 +78,14 @@ STUCK_SHARE = 0.1
 
 FIRST_ROWS = 0.01
 """Share of rows (at least 3) that count as the first ones."""
+
+SAME_LEVEL = 3.0
+"""A settled loss within this factor of the first rows' has not shown a descent; where the table
+begins after it, their level says nothing of what is high."""
+
+PERIOD_SPREAD = 2.0
+"""The periods are told by their quartiles where those differ by more than this factor: the median
+may then lie where no period does."""
 
 CONSISTENT_SPREAD = math.log(1.5)
 """Warm-up ends when a jump starts at a norm within this factor of the later jumps' median. In the

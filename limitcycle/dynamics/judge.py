@@ -8,19 +8,21 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.dynamics import constants as c
+from limitcycle.dynamics.columns import Array
 from limitcycle.dynamics.events import Event, Found, find_events
 from limitcycle.dynamics.lock import find_lock
 from limitcycle.dynamics.rest import Rest, judge_rest
-from limitcycle.dynamics.series import Array, Hyper, Series, read_series
+from limitcycle.dynamics.series import Hyper, Series, read_series
 from limitcycle.dynamics.stages import consistent_event, phase_table, steps_to_jump
 from limitcycle.dynamics.verdict import Label, Verdict
 
 
 def diagnose(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Mapping[str, Any],
     lr: Hyper = None,
     weight_decay: Hyper = None,
     *,
+    momentum: Hyper = None,
     stuck_above: float | None = None,
     status: str | Mapping[str, Any] | None = None,
     train_size: int | None = None,
@@ -34,19 +36,23 @@ def diagnose(
     falling to rising; the first descent and a bad batch that leaves the norm alone are none.
 
     Args:
-        frame: columns ``step``, ``norm`` and ``loss`` (or ``train_loss``), in any order of rows;
-            of rows with equal step the last wins, NaN means missing. ``epoch``, ``lr``,
-            ``weight_decay`` and ``effective_lr`` are used where they are there.
+        frame: columns ``step``, ``norm`` and ``loss`` (or ``train_loss``), in any order of rows,
+            or a mapping of such columns; of rows with equal step the last wins, NaN means missing.
+            ``epoch``, ``lr``, ``weight_decay``, ``momentum`` and ``effective_lr`` are used where
+            they are there.
         lr, weight_decay: one number, or one a row; None takes the column of that name, if any.
+        momentum: likewise; heavy-ball momentum in PyTorch's convention, with which the norm decays
+            about 1/(1 − μ) times as fast. Without argument and column: none.
         stuck_above: a settled run with a larger loss is stuck; None means a tenth of the median
             of the first 1 % of rows (at least 3).
         status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
         train_size, batch_size: to name the size of a batch that jumps follow.
 
     Raises:
-        UserError: (a ValueError) a column is missing or holds no numbers.
+        UserError: (a ValueError) ``frame`` is no table, a column is missing or holds no numbers,
+            or an argument is outside its range.
     """
-    series = read_series(frame, lr, weight_decay)
+    series = read_series(frame, lr, weight_decay, momentum)
     found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
     events = found.events
     rest = judge_rest(series, found, stuck_above)

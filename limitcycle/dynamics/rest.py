@@ -1,32 +1,61 @@
 """What a run does outside of its events: settled low, settled high, or still under way."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from limitcycle.dynamics import constants as c
+from limitcycle.dynamics.columns import Array
+from limitcycle.dynamics.decay import log_decay
 from limitcycle.dynamics.events import Found
-from limitcycle.dynamics.series import Array, Series
+from limitcycle.dynamics.series import Series
 
 
 @dataclass(frozen=True)
 class Rest:
     """The label without events and the numbers behind it, all over the last half of the rest.
 
-    ``drift`` is the relative change of the norm, ``within_scatter`` says that it fluctuates so much
-    that this is none, ``free_drift`` what weight decay alone would do to
-    it (NaN: not known), ``free_decay`` says that the norm falls nearly as fast as that, ``loss`` is
-    the median and ``limit`` the loss above which a settled run is stuck.
+    ``drift`` is the relative change of the norm along a fitted line, ``reach`` its largest over its
+    smallest value, ``wanders`` says that it fluctuates about one place so much that the drift is
+    none. ``free_drift`` is what weight decay alone would do to it (NaN: not known), ``free_decay``
+    says that it falls nearly as fast as that. ``loss`` is the median, ``limit`` the loss above
+    which a settled run is stuck; ``first_loss``, the level of the first rows, is NaN where the
+    limit does not come from it.
     """
 
     label: Literal["equilibrium", "stuck", "converging"]
     drift: float
-    within_scatter: bool
+    reach: float
+    wanders: bool
     free_drift: float
     free_decay: bool
     loss: float
     limit: float
+    first_loss: float
+
+
+class Drift(NamedTuple):
+    """Change of log ρ along a fitted line, its standard error; what log ρ and its means span."""
+
+    size: float
+    error: float
+    span: float
+    block_span: float
+
+    @property
+    def sure(self) -> bool:
+        """It is no chance."""
+        return abs(self.size) > c.DRIFT_ERRORS * self.error
+
+    @property
+    def wanders(self) -> bool:
+        """The norm moves to and fro about one place, and its drift is small against that."""
+        return (
+            not self.sure
+            and abs(self.size) < min(c.WANDER_DRIFT, c.WANDER_SHARE * self.span)
+            and self.block_span < c.WANDER_BLOCKS * self.span
+        )
 
 
 def judge_rest(series: Series, found: Found, stuck_above: float | None) -> Rest | None:
@@ -38,23 +67,30 @@ def judge_rest(series: Series, found: Found, stuck_above: float | None) -> Rest 
         return None
     first, last = _longest_piece(len(series), found)
     half = slice((first + last) // 2, last)
-    drift, error = _drift(series.log_norm[half])
-    free = _free_drift(series, half)
-    sure = abs(drift) > c.DRIFT_ERRORS * error
-    falling = bool(sure and free < 0 and drift < c.FREE_DECAY_SHARE * free)
-    settled = not sure or abs(np.expm1(drift)) < c.MAX_DRIFT
+    drift, free = _drift(series.log_norm[half]), _free_drift(series, half)
+    falling = bool(drift.sure and free < 0 and drift.size < c.FREE_DECAY_SHARE * free)
+    settled = drift.wanders or abs(_change(drift.size)) < c.MAX_DRIFT
     loss = float(np.median(series.loss[half]))
-    limit = _stuck_limit(series) if stuck_above is None else stuck_above
+    first_loss = _first_loss(series) if stuck_above is None else float("nan")
+    limit = c.STUCK_SHARE * first_loss if stuck_above is None else stuck_above
     label: Literal["equilibrium", "stuck"] = "stuck" if loss > limit else "equilibrium"
     return Rest(
         label="converging" if falling or not settled else label,
-        drift=float(np.expm1(drift)),
-        within_scatter=not sure,
-        free_drift=float(np.expm1(free)),
+        drift=_change(drift.size),
+        reach=1 + _change(drift.span),
+        wanders=drift.wanders,
+        free_drift=_change(free),
         free_decay=falling,
         loss=loss,
         limit=limit,
+        first_loss=first_loss,
     )
+
+
+def _change(log_ratio: float) -> float:
+    """The relative change that a difference of logarithms stands for."""
+    with np.errstate(over="ignore"):
+        return float(np.expm1(log_ratio))
 
 
 def _longest_piece(rows: int, found: Found) -> tuple[int, int]:
@@ -66,28 +102,30 @@ def _longest_piece(rows: int, found: Found) -> tuple[int, int]:
     return max(pieces, key=lambda piece: piece[1] - piece[0])
 
 
-def _stuck_limit(series: Series) -> float:
+def _first_loss(series: Series) -> float:
+    """The level of the loss in the first rows."""
     rows = max(3, round(c.FIRST_ROWS * len(series)))
-    return c.STUCK_SHARE * float(np.median(series.loss[:rows]))
+    return float(np.median(series.loss[:rows]))
 
 
-def _drift(log_norm: Array) -> tuple[float, float]:
-    """Change of ``log_norm`` from end to end along a fitted line, and its standard error."""
-    blocks = min(c.DRIFT_BLOCKS, len(log_norm))
+def _drift(log_norm: Array) -> Drift:
+    """How ``log_norm`` changes from end to end, by a line fitted to the means of blocks."""
+    blocks, span = min(c.DRIFT_BLOCKS, len(log_norm)), float(np.ptp(log_norm))
     if blocks < 3:
-        return float(log_norm[-1] - log_norm[0]), 0.0
+        return Drift(float(log_norm[-1] - log_norm[0]), 0.0, span, span)
     edges = np.linspace(0, len(log_norm), blocks + 1).astype(int)
     means = np.add.reduceat(log_norm, edges[:-1]) / np.diff(edges)
     x = (np.arange(blocks) + 0.5) / blocks - 0.5
     slope = float(x @ means / (x @ x))
     residual = means - means.mean() - slope * x
-    return slope, float(np.sqrt(residual @ residual / (blocks - 2) / (x @ x)))
+    error = float(np.sqrt(residual @ residual / (blocks - 2) / (x @ x)))
+    return Drift(slope, error, span, float(np.ptp(means)))
 
 
 def _free_drift(series: Series, half: slice) -> float:
-    """What weight decay alone does to log ρ over ``half`` (Eq. 3); NaN where it is not known."""
+    """What weight decay alone does to log ρ over ``half``; NaN where it is not known."""
     if series.lr is None or series.weight_decay is None:
         return float("nan")
     product = float(np.median((series.lr * series.weight_decay)[half]))
     steps = float(series.step[half][-1] - series.step[half][0])
-    return steps * np.log1p(-product) if 0 <= product < 1 else float("nan")
+    return steps * log_decay(product, float(np.median(series.momentum[half])))

@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from limitcycle.dynamics.columns import Array, as_frame, needed_columns
 from limitcycle.errors import UserError
 
-Array = NDArray[np.float64]
 Hyper = ArrayLike | None
+WHOLE = 2.0**53  # beyond it not every whole number is a float
 
 
 @dataclass(frozen=True)
 class Series:
     """The usable rows of a table, oldest first; all arrays have one entry a row.
 
-    ``lr``, ``weight_decay`` and ``epoch`` are None where they are not known, ``broken_from`` is the
-    step at which loss or norm ceased to be finite for good (None: they did not).
+    ``lr``, ``weight_decay`` and ``epoch`` are None where they are not known, ``momentum`` is 0;
+    ``broken_from`` is the step at which loss or norm ceased to be finite for good (None: they did
+    not).
     """
 
     step: NDArray[Any]
@@ -27,6 +29,7 @@ class Series:
     norm: Array
     lr: Array | None
     weight_decay: Array | None
+    momentum: Array
     effective_lr: Array | None
     epoch: Array | None
     given: int
@@ -45,19 +48,27 @@ class Series:
         return len(self.step)
 
 
-def read_series(frame: pd.DataFrame, lr: Hyper, weight_decay: Hyper) -> Series:
+def read_series(
+    frame: pd.DataFrame | Mapping[str, Any],
+    lr: Hyper,
+    weight_decay: Hyper,
+    momentum: Hyper = None,
+) -> Series:
     """The usable rows of ``frame``: finite norm > 0, finite loss ≥ 0.
 
     Args:
         frame: columns ``step``, ``norm`` and ``loss`` (or ``train_loss``: an epoch table); any
             order of rows; of rows with the same step the last wins.
-        lr, weight_decay: one number, or one a row; None takes the column of that name, if any.
+        lr, weight_decay, momentum: one number, or one a row; None takes the column of that name,
+            if any.
 
     Raises:
-        UserError: a column is missing or holds no numbers, or an array has another length.
+        UserError: ``frame`` is no table, a column is missing or holds no numbers, a number is
+            outside its range, or an array has another length.
     """
-    table = _needed_columns(frame)
-    for name, given in (("lr", lr), ("weight_decay", weight_decay)):
+    table = needed_columns(as_frame(frame))
+    rows = len(table)
+    for name, given in (("lr", lr), ("weight_decay", weight_decay), ("momentum", momentum)):
         if given is not None:
             table[name] = _hyper(name, given, len(table))
     table = table[np.isfinite(table["step"])]
@@ -75,56 +86,52 @@ def read_series(frame: pd.DataFrame, lr: Hyper, weight_decay: Hyper) -> Series:
         norm=kept["norm"],
         lr=kept.get("lr"),
         weight_decay=kept.get("weight_decay"),
+        momentum=np.nan_to_num(kept.get("momentum", np.zeros(int(usable.sum())))),
         effective_lr=_effective_lr(kept),
         epoch=kept.get("epoch"),
-        given=len(frame),
+        given=rows,
         broken_from=None if broken is None else int(steps[broken]),
     )
 
 
-def _needed_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    if "step" not in frame.columns and frame.index.name == "step":
-        frame = frame.reset_index()
-    loss = "loss" if "loss" in frame.columns else "train_loss"
-    for name in ("step", loss, "norm"):
-        if name not in frame.columns:
-            wanted = "'loss' (or 'train_loss')" if name == "train_loss" else repr(name)
-            raise UserError(
-                f"the table has no column {wanted}; it has {', '.join(map(repr, frame.columns))}"
-            )
-    optional = [c for c in ("lr", "weight_decay", "effective_lr", "epoch") if c in frame.columns]
-    return pd.DataFrame(
-        {
-            "loss" if name == loss else name: _numbers(frame, name)
-            for name in ("step", loss, "norm", *optional)
-        }
-    )
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> Array:
-    column: Any = frame[name]
-    if isinstance(column, pd.DataFrame):
-        raise UserError(f"the table has more than one column {name!r}")
-    try:
-        return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
-    except (TypeError, ValueError):
-        raise UserError(f"column {name!r} does not hold numbers") from None
-
-
 def _hyper(name: str, given: ArrayLike, rows: int) -> Array:
-    values = np.asarray(given, dtype=np.float64)
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"{name} must be a number, or one a row, not {given!r}") from None
     if values.ndim > 1 or (values.ndim == 1 and len(values) != rows):
         raise UserError(f"{name} has shape {values.shape}, the table has {rows} rows")
+    _check_range(name, values)
     return np.broadcast_to(values, (rows,))
+
+
+def _check_range(name: str, values: Array) -> None:
+    """Refuse what no optimizer takes. In an array NaN means missing, and a schedule may reach 0."""
+    one = values.ndim == 0
+    if name == "lr" and one:
+        good, range_ = values > 0, "positive and finite"
+    elif name == "momentum":
+        good, range_ = (values >= 0) & (values < 1), "at least 0 and below 1"
+    else:
+        good, range_ = values >= 0, "finite and not negative"
+    if not np.all((good & np.isfinite(values)) | (np.isnan(values) & (not one))):
+        raise UserError(
+            f"{name} must be {range_}" + (f", not {values:g}" if one else " in every row")
+        )
 
 
 def _effective_lr(columns: Mapping[str, Array]) -> Array | None:
     if "effective_lr" in columns:
         return columns["effective_lr"]
-    return columns["lr"] / columns["norm"] ** 2 if "lr" in columns else None
+    if "lr" not in columns:
+        return None
+    with np.errstate(over="ignore"):  # of a norm of 1e-200 it is infinite, and not reported
+        return np.asarray(columns["lr"] / columns["norm"] / columns["norm"])
 
 
 def _whole(steps: Array) -> NDArray[Any]:
+    if len(steps) and np.abs(steps).max() >= WHOLE:
+        return steps
     whole = steps.astype(np.int64)
     return whole if np.array_equal(whole, steps) else steps
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.dynamics import constants as c
+from limitcycle.dynamics.decay import log_decay
 from limitcycle.dynamics.events import Event
 from limitcycle.dynamics.series import Series
 
@@ -56,17 +57,19 @@ def consistent_event(series: Series, events: Sequence[Event]) -> int | None:
 def steps_to_jump(series: Series, events: Sequence[Event]) -> tuple[float, str]:
     """Steps until weight decay alone has brought the norm to where the last jump began.
 
-    By Eq. (3) without gradient ρ² shrinks by the factor (1 − ηλ)² a step, so this takes
-    log(ρ²/ρ²_jump) / (−2 log(1 − ηλ)) steps. Returns NaN and a reason where that cannot be said.
+    By Eq. (3) without gradient ρ shrinks by the factor 1 − ηλ a step, so this takes
+    log(ρ/ρ_jump) / (−log(1 − ηλ)) steps; with momentum see `limitcycle.dynamics.decay`. Returns NaN
+    and a reason where that cannot be said.
     """
     if not events:
         return math.nan, "no jump to judge by"
     if series.lr is None or series.weight_decay is None:
         return math.nan, "learning rate or weight decay are not known"
     product = float(series.lr[-1] * series.weight_decay[-1])
-    if not 0 < product < 1:
+    decay = log_decay(product, float(series.momentum[-1]))
+    if not decay < 0:
         return math.nan, "weight decay does not shrink the norm"
     if series.log_norm[events[-1].top :].argmax() == len(series) - 1 - events[-1].top:
         return math.nan, "the norm is still rising after the last jump"
-    fall = 2 * (series.log_norm[-1] - series.log_norm[events[-1].turn])
-    return max(float(fall / (-2 * math.log1p(-product))), 0.0), ""
+    fall = series.log_norm[-1] - series.log_norm[events[-1].turn]
+    return max(float(fall / -decay), 0.0), ""

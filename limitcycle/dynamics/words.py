@@ -6,7 +6,9 @@
 import math
 from typing import TYPE_CHECKING
 
-from limitcycle.dynamics.constants import MAX_DRIFT
+import numpy as np
+
+from limitcycle.dynamics.constants import MAX_DRIFT, PERIOD_SPREAD, SAME_LEVEL
 
 if TYPE_CHECKING:
     from limitcycle.dynamics.verdict import Verdict
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def phrase(verdict: "Verdict") -> str:
     """A few words for a table cell."""
     if verdict.label == "periodic":
-        return f"periodic: {len(verdict.events)} jumps, one every {_steps(verdict.period)}"
+        return f"periodic: {len(verdict.events)} jumps, one every {_interval(verdict)[0]}"
     if verdict.label in ("diverged", "unknown") or verdict.rest is None:
         return f"{verdict.label}: {reason(verdict)}"
     tail = ", one jump" if len(verdict.events) else ""
@@ -36,7 +38,7 @@ def reason(verdict: "Verdict") -> str:
         count = len(verdict.events)
         return (
             f"the norm turned from falling to rising in {count} destabilisations, "
-            f"one every {_steps(verdict.period)} (median)"
+            "one every {} ({})".format(*_interval(verdict))
         )
     return "; ".join([_settling(verdict), *_exceptions(verdict)])
 
@@ -44,6 +46,7 @@ def reason(verdict: "Verdict") -> str:
 def paragraph(verdict: "Verdict") -> str:
     """The whole verdict in a few sentences."""
     sentences = [f"{verdict.label.capitalize()}: {reason(verdict)}."]
+    sentences += _yardstick(verdict)
     if len(verdict.events):
         sentences += [*_periods(verdict), *_lock(verdict), *_forecast(verdict)]
     if not math.isnan(verdict.effective_lr[0]):
@@ -58,14 +61,28 @@ def _settling(verdict: "Verdict") -> str:
     assert rest is not None
     verb = _direction(rest.drift)[1]
     text = f"no period; over the last half the norm {verb} by {abs(rest.drift):.1%}"
-    if rest.within_scatter and abs(rest.drift) >= MAX_DRIFT:
-        text += ", within its scatter,"
+    if rest.wanders and abs(rest.drift) >= MAX_DRIFT:
+        text = (
+            "no period; over the last half the norm wanders about one place (its highest value is "
+            f"{rest.reach:.2g} times its lowest, a drift of {rest.drift:+.1%} small against that)"
+        )
     if rest.free_decay:
         return f"{text}, weight decay alone would make it fall by {-rest.free_drift:.1%}"
     if verdict.label == "converging":
         return text
     relation = "more" if verdict.label == "stuck" else "not more"
     return f"{text} and the median loss is {rest.loss:.3g}, {relation} than {rest.limit:.3g}"
+
+
+def _yardstick(verdict: "Verdict") -> list[str]:
+    """A doubt: was the descent, whose beginning says what loss is high, seen at all?"""
+    rest = verdict.rest
+    if verdict.label != "stuck" or rest is None or not rest.loss * SAME_LEVEL > rest.first_loss:
+        return []
+    return [
+        f"The first rows have about this loss, too ({rest.first_loss:.3g}): if the table begins "
+        "after the first descent, say with stuck_above what loss is high."
+    ]
 
 
 def _exceptions(verdict: "Verdict") -> list[str]:
@@ -123,6 +140,15 @@ def _forecast(verdict: "Verdict") -> list[str]:
         "At the rate of weight decay the norm is back where the last jump began in "
         f"{_steps(verdict.steps_to_jump)}."
     ]
+
+
+def _interval(verdict: "Verdict") -> tuple[str, str]:
+    """How far apart jumps come, and what is meant by it: the median, or quartiles far apart."""
+    between = np.diff(verdict.events["start"].to_numpy(float))
+    low, high = np.quantile(between, [0.25, 0.75], method="nearest")
+    if high <= PERIOD_SPREAD * low:
+        return _steps(verdict.period), "median"
+    return f"{low:,.0f} to {_steps(high)}", f"quartiles; median {verdict.period:,.0f}"
 
 
 def _direction(drift: float) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from limitcycle.lab.demo import demo_jobs
 from limitcycle.lab.parallel import Job, Outcome, sweep
+from limitcycle.lab.rehearsal import Rehearsal, rehearse
 from limitcycle.lab.training import Progress, train
 
-__all__ = ["Job", "Outcome", "Progress", "demo_jobs", "sweep", "train"]
+__all__ = ["Job", "Outcome", "Progress", "Rehearsal", "demo_jobs", "rehearse", "sweep", "train"]

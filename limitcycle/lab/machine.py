@@ -18,9 +18,11 @@ from typing import Any
 import torch
 
 from limitcycle._version import __version__
+from limitcycle.errors import UserError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEEP_BYTES = 1 << 30
+MOST_THREADS = 1_024
 
 
 def own_process() -> None:
@@ -39,6 +41,8 @@ def cores() -> int:
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[int]:
     """Use ``count`` threads inside (None: leave as is), the former number again afterwards."""
+    if count is not None and not 0 < count <= MOST_THREADS:
+        raise UserError(f"threads must be between 1 and {MOST_THREADS:,}, not {count:,}")
     former = torch.get_num_threads()
     torch.set_num_threads(count or former)
     try:

@@ -4,11 +4,14 @@ Workers stop cleanly, with a checkpoint, when they are told to or when their par
 """
 
 import multiprocessing
+import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +63,7 @@ def sweep(
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
+    _start_server()
     messages, stop = context.Queue(), context.Event()
     # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
     lifeline, held = context.Pipe(duplex=False)
@@ -77,6 +81,16 @@ def sweep(
         _deliver(messages, told)
     held.close()
     return [_outcome(future) for future in futures]
+
+
+def _start_server() -> None:
+    """Start the fork server deaf to Ctrl-C, which reaches it, too, while it imports torch."""
+    resource_tracker.ensure_running()  # else started below, where it would lift the block again
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> None:
@@ -102,10 +116,14 @@ def _outcome(future: "Future[str]") -> Outcome:
         return Outcome(
             "failed", "a worker was killed (out of memory?): the same command goes on", 1
         )
+    except Exception as problem:  # the other jobs' outcomes must not be lost with this one's
+        first_line = next(iter(str(problem).splitlines()), "")
+        return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
 
 
 # What a worker was given when it started: queue of messages, stop event, lifeline.
 _given: tuple[Any, Any, Any] | None = None
+_busy = threading.Lock()  # held while a run is under way
 
 
 def _initialise(messages: Any, stop: Any, lifeline: Any) -> None:
@@ -113,17 +131,28 @@ def _initialise(messages: Any, stop: Any, lifeline: Any) -> None:
     _given = (messages, stop, lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells the workers
     machine.own_process()
+    threading.Thread(target=_leave_with_parent, args=(lifeline,), daemon=True).start()
+
+
+def _leave_with_parent(lifeline: Any) -> None:
+    """End this process when its parent is gone and the run under way has its checkpoint."""
+    lifeline.poll(None)
+    with _busy:
+        os._exit(1)
 
 
 def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
     assert _given is not None, "workers are started by sweep"
     messages, stop, lifeline = _given
-    loaded = train(
-        job.run,
-        job.out,
-        should_stop=lambda: stop.is_set() or lifeline.poll(),
-        progress=lambda progress: messages.put(("progress", index, progress)),
-        notice=lambda notice: messages.put(("notice", index, notice)),
-        **settings,
-    )
+    with _busy:
+        if lifeline.poll():
+            os._exit(1)  # a job that was still queued when the parent died
+        loaded = train(
+            job.run,
+            job.out,
+            should_stop=lambda: stop.is_set() or lifeline.poll(),
+            progress=lambda progress: messages.put(("progress", index, progress)),
+            notice=lambda notice: messages.put(("notice", index, notice)),
+            **settings,
+        )
     return str(loaded.status["state"])

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from limitcycle._version import __version__
 from limitcycle.control import project
-from limitcycle.errors import UserError
+from limitcycle.errors import RunError, UserError
 from limitcycle.lab.data import Dataset, load_dataset
 from limitcycle.lab.functional import FunctionalNet, State
 from limitcycle.lab.nets import build_net
@@ -24,6 +25,7 @@ from limitcycle.record.files import read_json, write_json
 from limitcycle.symmetry import Symmetries, symmetries
 
 _PROBE_IMAGES = 8  # enough for batch statistics, few enough for a wide net
+_PROBE_SIDE = 16  # pixels: a net's symmetries do not depend on the images' size, its cost does
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,17 @@ def prepare(run: Run, device: torch.device) -> Setup:
     """
     data = load_dataset(run, device)
     module = build_net(run, data.image_shape, data.classes).to(getattr(torch, run.dtype))
-    found = find_symmetries(run, module, data)
+    found = find_symmetries(run, data)
     measured = measured_names(module, found)
     size = len(data.train_labels)
-    batch_size = min(run.batch_size, size) if isinstance(run.batch_size, int) else size
+    batch_size = run.batch_size if isinstance(run.batch_size, int) else size
+    if batch_size > size:
+        raise UserError(
+            f"batch_size {batch_size:,} is more than the {size:,} training images: take fewer, or "
+            '"full"'
+        )
     epoch_steps = -(-size // batch_size)
-    _refuse_batch_of_one(module, data, size % batch_size or batch_size)
+    _refuse_batch_of_one(module, data, batch_size, size % batch_size or batch_size)
     net = FunctionalNet(module, measured)
     state = initial_state(run, net, device)
     return Setup(
@@ -90,7 +97,7 @@ def prepare(run: Run, device: torch.device) -> Setup:
     )
 
 
-def find_symmetries(run: Run, module: nn.Module, data: Dataset) -> Symmetries:
+def find_symmetries(run: Run, data: Dataset) -> Symmetries:
     """The net's scaling symmetries as `limitcycle.symmetry` finds them, cached by description."""
     described = (run.net, run.width, run.depth, run.norm, run.head_norm is None, run.train_head)
     key = json.dumps([__version__, *described, *data.image_shape, data.classes])
@@ -98,13 +105,22 @@ def find_symmetries(run: Run, module: nn.Module, data: Dataset) -> Symmetries:
     try:
         return Symmetries.from_dict(read_json(path))
     except (UserError, KeyError, TypeError):
-        found = symmetries(module, data.train_images[:_PROBE_IMAGES].cpu())
+        found = symmetries(*_smaller(run, data))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, found.to_dict())
-    except (OSError, UserError):
+    except (OSError, UserError, RunError):
         pass  # a cache that cannot be written costs time, not the run
     return found
+
+
+def _smaller(run: Run, data: Dataset) -> tuple[nn.Module, Tensor]:
+    """The run's net as built for small images, and a few of these."""
+    channels, side, _ = data.image_shape
+    least = min(side, max(_PROBE_SIDE, 2 ** (run.depth or 0)))
+    images = data.train_images[:_PROBE_IMAGES].cpu()
+    module = build_net(run, (channels, least, least), data.classes).to(images.dtype)
+    return module, functional.adaptive_avg_pool2d(images, least).contiguous()
 
 
 def measured_names(module: nn.Module, found: Symmetries) -> tuple[str, ...]:
@@ -171,7 +187,7 @@ def _held_norm(run: Run, state: State, leading: int) -> float | None:
     return float(torch.linalg.vector_norm(state["weights"][:leading], dtype=torch.float64))
 
 
-def _refuse_batch_of_one(module: nn.Module, data: Dataset, last: int) -> None:
+def _refuse_batch_of_one(module: nn.Module, data: Dataset, size: int, last: int) -> None:
     """A last batch of one image has no batch statistics; say so before hours of training."""
     if last > 1:
         return
@@ -179,7 +195,8 @@ def _refuse_batch_of_one(module: nn.Module, data: Dataset, last: int) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             module.train()(data.train_images[:1].cpu())
     except ValueError:
+        which = "a batch" if size == 1 else "the last batch of an epoch"
         raise UserError(
-            "the last batch of an epoch has one image, which batch normalisation cannot take: "
-            "change batch_size or train_size by one"
+            f"{which} has one image, which batch normalisation cannot take: change batch_size or "
+            "train_size"
         ) from None

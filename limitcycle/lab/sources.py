@@ -6,6 +6,7 @@ read that. The folder is found through one setting, ``LIMITCYCLE_DATA``.
 
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -66,7 +67,7 @@ def _digits() -> Images:
     """Handwritten digits, 8×8: 1,408 to train, 389 to test, split once and for all."""
     try:
         from sklearn.datasets import load_digits
-    except ImportError:
+    except ModuleNotFoundError:
         raise UserError("digits need scikit-learn: pip install 'limitcycle[lab]'") from None
     pixels, labels = load_digits(return_X_y=True)
     mixed = np.random.default_rng(0).permutation(len(labels))
@@ -131,9 +132,10 @@ def _read_cache(path: Path) -> dict[str, NDArray[Any]] | None:
 def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
     try:
         import datasets
-    except ImportError:
+    except ModuleNotFoundError:
         raise UserError(f"{name} needs 'datasets': pip install 'limitcycle[lab]'") from None
     datasets.disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are not our words
     arrays: dict[str, NDArray[Any]] = {}
     for split in ("train", "test"):
         with _readable(source):

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from limitcycle.errors import RunError, UserError
+from limitcycle.errors import NonFiniteError, RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.data import augment, order, take
 from limitcycle.lab.engine import step
@@ -25,10 +25,12 @@ from limitcycle.lab.recorder import Recorder
 from limitcycle.lab.schedule import learning_rates
 from limitcycle.lab.setup import Setup, from_arrays, prepare, to_arrays
 from limitcycle.record import LoadedRun, Run, RunFolder, load
+from limitcycle.record.files import read_json
 
 _BLOCK_SECONDS = 2.0
 _GATHERED = 16  # batches cut from the data set at once: small nets feel each operation
 _CARRY = "recorder/sums"
+_TIMED = ("training", "evaluation", "recording")
 
 
 class Progress(NamedTuple):
@@ -77,12 +79,13 @@ def train(
     """
     device = _device(device)
     out = Path(out)
+    _check_settings(record_every, stop_after)
     with machine.threads(threads) as used:
         info = {**machine.describe(device, used), **_origin(run)}
         with RunFolder(out, run, info, notice) as folder:
             _raise_if_failed(folder)
             if folder.status.get("state") != "done":
-                setup = prepare(run, device)
+                setup = _prepared(run, device, folder)
                 _introduce(folder, setup, notice)
                 deadline = time.monotonic() + stop_after if stop_after else float("inf")
                 stop = lambda: should_stop() or time.monotonic() > deadline  # noqa: E731
@@ -101,7 +104,7 @@ class _Loop:
         self.device = setup.state["weights"].device
         self.state, self.done, carried = self._resume()
         self.recorder = Recorder(setup, every, carried)
-        self.seconds = {"training": 0.0, "evaluation": 0.0, "recording": 0.0}
+        self.seconds = _spent(folder) if self.done else dict.fromkeys(_TIMED, 0.0)
         self.pace = 64.0  # steps a second, first guess: only the length of the first block
 
     def go(self, stop: Callable[[], bool], progress: Callable[[Progress], None]) -> None:
@@ -128,7 +131,8 @@ class _Loop:
             raise
         except RunError as problem:
             with contextlib.suppress(RunError, UserError):  # the disk may be what failed
-                self.folder.set_status("failed", self.done, str(problem))
+                final = isinstance(problem, NonFiniteError)
+                self.folder.set_status("failed", self.done, str(problem), final=final)
             raise
         ended = self.done >= total
         self.finish("done" if ended else "stopped", "" if ended else "stopped before its end")
@@ -174,10 +178,10 @@ class _Loop:
             self.done, {name: column[: at + 1] for name, column in rows.items()}
         )
         self.folder.append(*self.recorder.take())
-        raise RunError(
+        weights = f" and its weights at step {self.done:,}" if self.done else ""
+        raise NonFiniteError(
             f"the loss is {rows['loss'][at]} at step {self.done + at:,}: the run ends there; its "
-            f"tables up to that step and its weights at step {self.done:,} are kept in "
-            f"{self.folder.path}"
+            f"tables up to that step{weights} are kept in {self.folder.path}"
         )
 
     def evaluate(self) -> None:
@@ -257,6 +261,13 @@ def hyper(run: Run, setup: Setup) -> dict[str, Tensor]:
     return tensors
 
 
+def _check_settings(record_every: int, stop_after: float | None) -> None:
+    if record_every < 1:
+        raise UserError(f"record_every must be at least 1, not {record_every}")
+    if stop_after is not None and not stop_after > 0:
+        raise UserError(f"stop_after must be positive, not {stop_after}")
+
+
 def _device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
@@ -265,6 +276,30 @@ def _device(device: str | torch.device) -> torch.device:
         reason = str(problem).splitlines()[0]
         raise UserError(f"device {str(device)!r} cannot be used: {reason}") from None
     return found
+
+
+def _prepared(run: Run, device: torch.device, folder: RunFolder) -> Setup:
+    """The run's setup; a folder claimed for a run that cannot be made is given back."""
+    try:
+        return prepare(run, device)
+    except UserError:
+        folder.abandon()
+        raise
+    except (RuntimeError, MemoryError) as problem:  # torch's allocators raise RuntimeError
+        if "memory" not in str(problem):
+            raise
+        folder.abandon()
+        raise UserError(
+            f"the net or its data do not fit into the memory of {device}: choose a smaller width, "
+            "resolution or train_size"
+        ) from None
+
+
+def _spent(folder: RunFolder) -> dict[str, float]:
+    """Seconds that went into the run before it was stopped; what a kill cost is not known."""
+    path = folder.path / "timing.json"
+    known = read_json(path)["seconds"] if path.exists() else {}
+    return {name: float(known.get(name, 0.0)) for name in _TIMED}
 
 
 def _origin(run: Run) -> dict[str, str]:
@@ -281,8 +316,8 @@ def _origin(run: Run) -> dict[str, str]:
 def _raise_if_failed(folder: RunFolder) -> None:
     """A run that failed by itself fails again: say so instead of computing it anew."""
     status = folder.status
-    if status.get("state") == "failed" and "the loss is" in status.get("reason", ""):
-        raise RunError(status["reason"])
+    if status.get("final"):
+        raise NonFiniteError(status["reason"])
 
 
 def _introduce(folder: RunFolder, setup: Setup, notice: Callable[[str], None]) -> None:
@@ -291,6 +326,7 @@ def _introduce(folder: RunFolder, setup: Setup, notice: Callable[[str], None]) -
     folder.write_json("symmetries.json", found)
     folder.add_info(train_size=len(setup.data.train_labels), epoch_steps=setup.epoch_steps)
     if setup.data.remark:
+        folder.add_info(remark=setup.data.remark)
         notice(setup.data.remark)
     if not set(setup.measured) <= set(setup.symmetries.scale_invariant):
         notice("nothing in this net is scale-invariant: ρ is the norm of all its weight matrices")

@@ -4,9 +4,11 @@ The digest is what tells a damaged file from a whole one: safetensors itself onl
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +25,14 @@ _NAME = re.compile(r"step-(?P<last>\d{12})\.safetensors")
 
 
 class Checkpoint(NamedTuple):
-    """State after ``completed`` updates: arrays by name."""
+    """State after ``completed`` updates: arrays by name.
+
+    ``rows``: how many rows the tables then held, by table; empty where nobody said.
+    """
 
     completed: int
     arrays: dict[str, NDArray[Any]]
+    rows: Mapping[str, int] = MappingProxyType({})
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -36,10 +42,16 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
-def write_checkpoint(folder: Path, completed: int, arrays: Arrays) -> Path:
-    """Write the state after ``completed`` ≥ 1 updates."""
+def write_checkpoint(
+    folder: Path,
+    completed: int,
+    arrays: Arrays,
+    rows: Mapping[str, int] = MappingProxyType({}),
+) -> Path:
+    """Write the state after ``completed`` ≥ 1 updates, and how many rows the tables hold."""
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     metadata = {"last_step": str(completed - 1), "digest": _digest(plain), "format_version": "1"}
+    metadata["rows"] = json.dumps(dict(rows))
     path = folder / f"step-{completed - 1:012d}.safetensors"
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
@@ -61,7 +73,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise UserError(f"checkpoint {path} cannot be read ({problem})") from None
     if metadata.get("digest") != _digest(arrays):
         raise UserError(f"checkpoint {path} is damaged: its digest does not match its content")
-    return Checkpoint(int(metadata["last_step"]) + 1, arrays)
+    rows = json.loads(metadata.get("rows", "{}"))
+    return Checkpoint(int(metadata["last_step"]) + 1, arrays, rows)
 
 
 def newest_checkpoint(folder: Path, notice: Callable[[str], None]) -> Checkpoint | None:
@@ -70,7 +83,7 @@ def newest_checkpoint(folder: Path, notice: Callable[[str], None]) -> Checkpoint
         try:
             return read_checkpoint(path)
         except UserError as problem:
-            notice(f"{problem}; the one before it is used")
+            notice(f"{problem}; it is passed over")
     return None
 
 

@@ -15,6 +15,10 @@ from typing import Any
 from limitcycle.errors import RunError, UserError
 
 TEMPORARY = ".tmp"
+_NOT_WRITABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
+)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -24,7 +28,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         RunError: the disk is full or failed; ``path`` is as it was.
         UserError: the folder may not be written.
     """
-    beside = path.with_name(path.name + TEMPORARY)
+    # Two processes may fill a cache at once: each has a temporary file of its own.
+    beside = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     with disk_errors(path):
         try:
             write(beside)
@@ -57,6 +62,18 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} cannot be read ({problem}): restore it or remove it") from None
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that holds an object.
+
+    Raises:
+        UserError: it is missing, no JSON, or holds something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not hold an object: restore it or remove it")
+    return content
+
+
 def sweep_temporaries(folder: Path) -> None:
     """Remove what a killed process left half written below ``folder``."""
     for path in folder.rglob("*" + TEMPORARY):
@@ -70,11 +87,11 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if problem.errno in _NOT_WRITABLE:
             raise UserError(f"cannot write {path}: {reason}; choose another --out") from None
         raise RunError(
-            f"cannot write {path}: {reason}; everything up to the last checkpoint is kept, "
-            "the same command goes on from there"
+            f"cannot write {path}: {reason}; what was written before is kept, the same command "
+            "goes on from the last checkpoint, or from the start where there is none"
         ) from None
 
 

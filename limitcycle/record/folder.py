@@ -5,7 +5,9 @@ pruning of older checkpoints. Whatever the newest whole checkpoint does not cove
 opening and computed again.
 """
 
+import contextlib
 import fcntl
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +24,21 @@ from limitcycle.record.checkpoints import (
     remove_beyond,
     write_checkpoint,
 )
-from limitcycle.record.files import disk_errors, read_json, sweep_temporaries, write_json
-from limitcycle.record.parts import drop_beyond, write_part
+from limitcycle.record.files import (
+    TEMPORARY,
+    disk_errors,
+    read_object,
+    sweep_temporaries,
+    write_json,
+)
+from limitcycle.record.parts import count_rows, drop_beyond, list_parts, write_part
 from limitcycle.record.run import Run
 from limitcycle.record.schema import FORMAT_VERSION
 
 State = Literal["running", "done", "stopped", "failed"]
+
+_TABLES = ("steps", "epochs")
+_HALF_WRITTEN = rf"run\.json\.\d+{re.escape(TEMPORARY)}"
 
 # Under another of these a resumed run is sound but no longer bit-identical.
 _MACHINE = ("device", "threads", "memory_format", "torch")
@@ -59,6 +70,8 @@ class RunFolder:
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         self._lock = _take_lock(path)
+        self._fresh = not (path / "run.json").exists()
+        self._rows = dict.fromkeys(_TABLES, 0)
         try:
             self._claim(dict(info))
         except BaseException:
@@ -76,15 +89,29 @@ class RunFolder:
     ) -> None:
         self._lock.close()
 
+    def abandon(self) -> None:
+        """Give the folder back if it was claimed just now: its run cannot be made."""
+        if self._fresh:
+            for name in ("run.json", "lock"):
+                (self.path / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()  # it may have been there before, with nothing in it, too
+
     @property
     def status(self) -> dict[str, Any]:
         """The content of ``status.json``; empty before the first `set_status`."""
         path = self.path / "status.json"
-        return dict(read_json(path)) if path.exists() else {}
+        return read_object(path) if path.exists() else {}
 
-    def set_status(self, state: State, step: int, reason: str = "") -> None:
-        """Say what the run is doing, after ``step`` completed updates."""
+    def set_status(self, state: State, step: int, reason: str = "", *, final: bool = False) -> None:
+        """Say what the run is doing, after ``step`` completed updates.
+
+        A failure is ``final`` if the run's description leads to it again (a non-finite loss, not a
+        full disk).
+        """
         content = {"state": state, "step": step, "reason": reason}
+        if final:
+            content["final"] = True
         write_json(self.path / "status.json", content)
 
     def write_json(self, name: str, content: Any) -> None:
@@ -93,25 +120,47 @@ class RunFolder:
 
     def add_info(self, **content: Any) -> None:
         """Add to ``run.json`` what became known after the folder was opened."""
-        known = read_json(self.path / "run.json")
+        known = read_object(self.path / "run.json")
         if any(known.get(name) != value for name, value in content.items()):
             write_json(self.path / "run.json", {**known, **content})
 
     def resume(self) -> Checkpoint | None:
-        """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond."""
+        """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond.
+
+        Raises:
+            UserError: of what that checkpoint covers a part is damaged or missing.
+        """
         checkpoint = newest_checkpoint(self.path / "checkpoints", self._notice)
+        if checkpoint is None and (parts := list_parts(self.path / "steps")):
+            self._notice(
+                f"{self.path} has no checkpoint to go on from: its steps up to "
+                f"{parts[-1].last:,} are computed again from the start"
+            )
         completed = checkpoint.completed if checkpoint else 0
         remove_beyond(self.path / "checkpoints", completed + 1)
         drop_beyond(self.path / "steps", completed - 1)
         drop_beyond(self.path / "epochs", completed if checkpoint else -1)
+        if checkpoint is not None:
+            self._rows = {name: count_rows(self.path / name) for name in _TABLES}
+            self._check_rows(checkpoint)
         return checkpoint
+
+    def _check_rows(self, checkpoint: Checkpoint) -> None:
+        for name, rows in self._rows.items():
+            expected = checkpoint.rows.get(name, rows)
+            if rows != expected:
+                raise UserError(
+                    f"{self.path / name} holds {rows:,} rows up to step {checkpoint.completed:,} "
+                    f"where {expected:,} were recorded: restore the missing file, or start the run "
+                    "anew in another folder"
+                )
 
     def save(
         self, completed: int, steps: pd.DataFrame, epochs: pd.DataFrame, arrays: Arrays
     ) -> None:
         """Keep the rows since the last call and the state after ``completed`` updates."""
         self.append(steps, epochs)
-        write_checkpoint(self.path / "checkpoints", completed, arrays)
+        write_checkpoint(self.path / "checkpoints", completed, arrays, self._rows)
         prune_checkpoints(self.path / "checkpoints")
 
     def append(self, steps: pd.DataFrame, epochs: pd.DataFrame) -> None:
@@ -119,6 +168,8 @@ class RunFolder:
         double = self._run.dtype == "float64"
         write_part(self.path / "steps", steps, double=double)
         write_part(self.path / "epochs", epochs, double=double)
+        self._rows["steps"] += len(steps)
+        self._rows["epochs"] += len(epochs)
 
     def snapshot(self, completed: int, arrays: Arrays) -> None:
         """Keep the weights after ``completed`` updates for good."""
@@ -132,7 +183,11 @@ class RunFolder:
             self._write_info({**info, "resumed_under": []})
             return
         sweep_temporaries(self.path)
-        known = read_json(path)
+        known = read_object(path)
+        if "run" not in known:
+            raise UserError(f"{path} does not describe a run: restore it or remove it")
+        if known.get("format_version", 0) > FORMAT_VERSION:
+            raise UserError(newer(path, known))
         if known.get("identity") != self._run.identity:
             raise UserError(_difference(self.path, known.get("run", {}), self._run))
         if info.get("start_from_digest") != known.get("start_from_digest"):
@@ -141,8 +196,9 @@ class RunFolder:
                 "(start_from): choose another --out"
             )
         changed = {key: info.get(key) for key in _MACHINE if info.get(key) != known.get(key)}
-        if changed and changed not in known["resumed_under"] and self.status.get("state") != "done":
-            known["resumed_under"].append(changed)
+        resumed_under = known.setdefault("resumed_under", [])
+        if changed and changed not in resumed_under and self.status.get("state") != "done":
+            resumed_under.append(changed)
             write_json(path, known)
             what = ", ".join(f"{key} {known.get(key)} → {info.get(key)}" for key in changed)
             self._notice(f"{self.path} goes on under {what}: sound, but no longer bit-identical")
@@ -156,6 +212,14 @@ class RunFolder:
             **info,
         }
         write_json(self.path / "run.json", content)
+
+
+def newer(path: Path, known: Mapping[str, Any]) -> str:
+    """What to say of a record of a format that came after this one."""
+    return (
+        f"{path} has format {known['format_version']}, this version reads up to {FORMAT_VERSION}: "
+        "update limitcycle"
+    )
 
 
 def _take_lock(path: Path) -> IO[str]:
@@ -173,8 +237,8 @@ def _take_lock(path: Path) -> IO[str]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    ours = {"lock", "run.json.tmp"}
-    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
+    names = sorted(entry.name for entry in path.iterdir())
+    foreign = [n for n in names if n != "lock" and not re.fullmatch(_HALF_WRITTEN, n)]
     if foreign:
         raise UserError(
             f"{path} is no run folder and not empty (it holds {foreign[0]!r}): choose another --out"

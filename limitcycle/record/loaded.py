@@ -9,9 +9,11 @@ import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
-from limitcycle.record.files import read_json
+from limitcycle.record.files import read_object
+from limitcycle.record.folder import newer
 from limitcycle.record.parts import read_parts
 from limitcycle.record.run import Run
+from limitcycle.record.schema import FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class LoadedRun:
     def status(self) -> dict[str, Any]:
         """``state`` (running, done, stopped, failed), ``step`` (updates completed), ``reason``."""
         path = self.path / "status.json"
-        return dict(read_json(path)) if path.exists() else {"state": "running", "step": 0}
+        return read_object(path) if path.exists() else {"state": "running", "step": 0}
 
     @cached_property
     def steps(self) -> pd.DataFrame:
@@ -75,7 +77,9 @@ def load(path: str | Path) -> LoadedRun:
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path} is no folder: give a run's folder")
-    info = read_json(path / "run.json")
+    info = read_object(path / "run.json")
+    if info.get("format_version", 0) > FORMAT_VERSION:
+        raise UserError(newer(path / "run.json", info))
     try:
         return LoadedRun(path, Run.from_dict(info["run"]), info)
     except (KeyError, TypeError) as problem:

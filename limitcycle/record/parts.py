@@ -4,10 +4,12 @@ A part is written whole and never changed. Reading is concatenating; going back 
 is removing the parts beyond it, and shortening the one that straddles it.
 """
 
+import contextlib
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -70,6 +72,15 @@ def read_parts(folder: Path) -> pd.DataFrame:
     return frame
 
 
+def count_rows(folder: Path) -> int:
+    """How many rows the parts hold, by their footers alone.
+
+    Raises:
+        UserError: a part has none that can be read (its path is named).
+    """
+    return sum(_footer(part.path).num_rows for part in list_parts(folder))
+
+
 def drop_beyond(folder: Path, last: int) -> None:
     """Remove the rows after step ``last``."""
     for part in list_parts(folder):
@@ -85,9 +96,24 @@ def drop_beyond(folder: Path, last: int) -> None:
 def _read(path: Path) -> pa.Table | None:
     """A part's table, or None where a run going on has just replaced it."""
     try:
-        return pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        with _damaged(path):
+            return pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except FileNotFoundError:
         return None
+
+
+def _footer(path: Path) -> Any:
+    with _damaged(path):
+        return pq.read_metadata(path)
+
+
+@contextlib.contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Whatever pyarrow says of a damaged file, made one line that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError) as problem:
         first_line = str(problem).splitlines()[0]
         raise UserError(

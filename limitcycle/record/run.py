@@ -9,6 +9,8 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from limitcycle.errors import UserError
@@ -16,10 +18,17 @@ from limitcycle.errors import UserError
 Net = Literal["mlp", "convnet", "resnet18"]
 Data = Literal["digits", "cifar10", "cifar100"]
 Norm = Literal["batch", "batch-affine", "group", "layer", "none"]
-Schedule = Literal["constant", "cosine", "linear"]
+Schedule = Literal["constant", "cosine", "linear", "step"]
 Dtype = Literal["float32", "float64"]
 
 DEFAULT_STEPS = 10_000
+LARGEST_EPS = 1e6  # of any use, and finite in float32
+
+_COUNTS = (
+    *("width", "depth", "resolution", "train_size", "test_size", "batch_size"),
+    *("steps", "epochs", "eval_every", "snapshot_every"),
+)
+_TOO_LARGE = 2**63  # for torch's generators and the tables' int64
 DEFAULT_WIDTH: Mapping[str, int] = {"mlp": 64, "convnet": 32, "resnet18": 64}
 DEFAULT_DEPTH: Mapping[str, int] = {"mlp": 3, "convnet": 3, "resnet18": 2}
 
@@ -45,13 +54,15 @@ class Run:
         width: units of the MLP's layers, channels of the ConvNet's or the ResNet's first layer.
         depth: hidden layers of the MLP, widenings of the ConvNet, blocks a stage of the ResNet.
         norm: the normalisation; ``none`` and the per-sample ones serve as controls.
+        norm_eps: eps in its denominators, which breaks the scale invariance a little.
         head_norm: Frobenius norm to which the head's weight matrix is scaled; ``None`` leaves it.
         train_head: train the head instead of freezing it.
         resolution: side of the images in pixels after average pooling; ``None``: as they are.
         train_size, test_size: subset sizes in images; ``None``: all.
         augment: random crop (padding an eighth of the side) and horizontal flip.
         dtype: of weights and arithmetic.
-        schedule: factor on ``lr`` over the run: constant, cosine or linear to zero.
+        schedule: factor on ``lr`` over the run: constant, cosine or linear to zero, or a step down
+            by ten at half and again at three quarters of the run.
         warmup_steps: steps over which ``lr`` rises linearly first.
         init_scale: factor on the scale-invariant weights at the start.
         fixed_norm: rescale the scale-invariant weights to this joint norm after every step;
@@ -75,6 +86,7 @@ class Run:
     width: int | None = None
     depth: int | None = None
     norm: Norm = "batch"
+    norm_eps: float = 1e-5
     head_norm: float | None = 10.0
     train_head: bool = False
     resolution: int | None = None
@@ -100,7 +112,10 @@ class Run:
             object.__setattr__(self, "width", DEFAULT_WIDTH.get(self.net))
         if self.depth is None:
             object.__setattr__(self, "depth", DEFAULT_DEPTH.get(self.net))
-        for name in ("lr", "weight_decay", "momentum", "init_scale"):
+        for name in (*_COUNTS, "seed", "warmup_steps"):
+            object.__setattr__(self, name, _plain_int(getattr(self, name)))
+        object.__setattr__(self, "start_from", _plain_path(self.start_from))
+        for name in ("lr", "weight_decay", "momentum", "init_scale", "norm_eps"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         _check(self)
 
@@ -129,8 +144,19 @@ class Run:
         return cls(**content)
 
 
+def _plain_int(value: Any) -> Any:
+    """NumPy's integers as Python's; everything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return value
+    return int(value)
+
+
+def _plain_path(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise UserError(f"{name} must be a finite number, not {value!r}")
     return float(value)
 
@@ -140,10 +166,9 @@ def _check(run: Run) -> None:
     for name, kind in (("net", Net), ("data", Data), ("norm", Norm), ("dtype", Dtype)):
         _one_of(name, getattr(run, name), get_args(kind))
     _one_of("schedule", run.schedule, get_args(Schedule))
-    for name in ("width", "depth", "resolution", "train_size", "test_size", "batch_size"):
-        _whole(name, getattr(run, name), least=1)
-    for name in ("steps", "epochs", "eval_every", "snapshot_every"):
-        _whole(name, getattr(run, name), least=1)
+    for name in _COUNTS:
+        if getattr(run, name) is not None:
+            _whole(name, getattr(run, name), least=1)
     for name in ("seed", "warmup_steps"):
         _whole(name, getattr(run, name), least=0)
     if run.steps is not None and run.epochs is not None:
@@ -151,8 +176,16 @@ def _check(run: Run) -> None:
     for name in ("lr", "init_scale"):
         if getattr(run, name) <= 0:
             raise UserError(f"{name} must be positive, not {getattr(run, name)!r}")
-    if run.weight_decay < 0:
-        raise UserError(f"weight_decay must not be negative, not {run.weight_decay!r}")
+    for name in ("weight_decay", "norm_eps"):
+        if getattr(run, name) < 0:
+            raise UserError(f"{name} must not be negative, not {getattr(run, name)!r}")
+    if run.norm_eps > LARGEST_EPS:
+        raise UserError(f"norm_eps must be at most {LARGEST_EPS:g}, not {run.norm_eps!r}")
+    for name in ("train_head", "augment", "train_pass"):
+        if not isinstance(getattr(run, name), bool):
+            raise UserError(f"{name} must be True or False, not {getattr(run, name)!r}")
+    if run.start_from is not None and not isinstance(run.start_from, str):
+        raise UserError(f"start_from must be a checkpoint's path, not {run.start_from!r}")
     if run.lr * run.weight_decay >= 1:
         raise UserError(f"lr × weight_decay is {run.lr * run.weight_decay:g}: it must be below 1")
     if not 0 <= run.momentum < 1:
@@ -171,7 +204,5 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 
 def _whole(name: str, value: Any, *, least: int) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _TOO_LARGE:
         raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")

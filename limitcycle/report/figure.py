@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 TimeAxis = Literal["steps", "epochs", "periods"]
+Align = Literal["center", "left", "right"]
 
 TIME_LABELS: dict[TimeAxis, str] = {
     "steps": "step",
@@ -75,11 +76,15 @@ class Points:
 
 @dataclass(frozen=True)
 class Span:
-    """A shaded stretch of time: a clock of two instants, with a letter at its top."""
+    """A shaded stretch of time: a clock of two instants, with a letter at its top.
+
+    ``align``: the letter stands in its middle, ends at its right end or begins at its left end.
+    """
 
     x: Clock
     colour: str
     text: str = ""
+    align: Align = "center"
 
 
 Mark = Line | Points | Span
@@ -87,10 +92,11 @@ Mark = Line | Points | Span
 
 @dataclass(frozen=True)
 class Axis:
-    """A labelled axis, linear or logarithmic."""
+    """A labelled axis, linear or logarithmic; without ``limits`` it spans its marks."""
 
     label: str
     log: bool = False
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,12 +133,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels that share one legend and one time axis."""
+    """Panels that share one legend and one time axis.
+
+    ``columns`` of panels on paper; None: as many as the picture's width has room for.
+    """
 
     panels: tuple[Panel, ...]
     axis: TimeAxis
     keys: tuple[Key, ...] = ()
     title: str = ""
+    columns: int | None = None
 
 
 def drawable(values: Array, *, log: bool) -> Array:

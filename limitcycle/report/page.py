@@ -23,7 +23,7 @@ from limitcycle.report.panels import check_axis, four_panels
 from limitcycle.report.period import most_telling, one_period, typical_period
 from limitcycle.report.track import Recorded, Track, tracks
 from limitcycle.report.web import Clocks, encode_steps, paint_web
-from limitcycle.theory import growth_threshold
+from limitcycle.report.writing import write_file
 
 AXIS_NAMES: dict[TimeAxis, str] = {"steps": "steps", "epochs": "epochs", "periods": "1/(ηλ)"}
 
@@ -45,6 +45,7 @@ def write_report(
     Raises:
         UserError: no runs, ``axis`` not defined for a run, ``out`` cannot be written, or plotly
             is not installed.
+        RunError: the disk is full; an existing file is as it was.
     """
     drawn = tracks(runs)
     for track in drawn:
@@ -61,13 +62,7 @@ def write_report(
         details="\n".join(details(track) for track in drawn),
         data=_script_safe(_data(drawn, axis)),
     )
-    path = Path(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as problem:
-        raise UserError(f"cannot write {path}: {problem.strerror}; choose another --out") from None
-    return path
+    return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
 
 
 def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:
@@ -86,13 +81,12 @@ def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:
 
 
 def _run(track: Track, clocks: Clocks) -> dict[str, Any]:
-    product = track.lr * track.weight_decay
     phases = track.verdict.phases
     return {
         "label": track.label,
         "phases": "".join(phases["phase"]),
         "phaseStarts": encode_steps(phases["start"].to_numpy(float)),
-        "threshold": float(growth_threshold(track.lr, track.weight_decay)) if product > 0 else None,
+        "threshold": track.threshold,
         "period": _period(track, clocks),
     }
 
@@ -106,7 +100,8 @@ def _period(track: Track, clocks: Clocks) -> dict[str, Any]:
     parts = ", ".join(
         f"{steps:,.0f} in phase {letter}" for letter, steps in zip("ABC", share, strict=True)
     )
-    text = f"{track.label}, a period of typical length: {length:,.0f} steps, {parts}."
+    text = f"{track.label}, a period of typical length: {length:,.0f} steps, {parts}; "
+    text += "a dotted line joins the two peaks in the phase diagram."
     return {"text": text, "panels": paint_web(figure, clocks)}
 
 

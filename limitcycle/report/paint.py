@@ -5,6 +5,7 @@ The same figure gives the same bytes (no dates, no random identifiers).
 
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,9 +38,12 @@ from limitcycle.report.figure import (
     TimeAxis,
     drawable,
 )
+from limitcycle.report.fit import NOTE, fit
+from limitcycle.report.writing import write_file
 
 PANEL_HEIGHT = 1.32
 DOTS_PER_INCH = 300
+LINE_HEIGHT = 0.14
 KEY_WIDTH, LETTER_WIDTH = 0.45, 0.055  # of the legend, inches
 DASHES: dict[str, Any] = {
     "solid": "-",
@@ -48,6 +52,7 @@ DASHES: dict[str, Any] = {
     "dashdot": (0, (4, 1.2, 1.2, 1.2)),
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+TITLE: dict[str, Any] = {"weight": "bold", "size": 7}
 SYMBOLS = {"circle": "o", "triangle": "v", "cross": "x"}
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -82,34 +87,68 @@ def paint(figure: Figure, path: Path, *, width: float) -> Path:
         width: of the picture in inches; from 5 inches on, the panels stand in more columns.
 
     Raises:
-        UserError: another suffix.
+        UserError: another suffix, or ``path`` may not be written.
+        RunError: the disk is full; ``path`` is as it was.
+    """
+    return paint_sheet([figure], path, width=width)
+
+
+def paint_sheet(figures: Sequence[Figure], path: Path, *, width: float) -> Path:
+    """Draw ``figures`` below each other into ``path``, each with its title and legend.
+
+    Args and errors are those of `paint`.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise UserError(f"{path} must end in .png or .svg")
     with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        canvas = _canvas(figure, width)
-        metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
-        canvas.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
-    return path
+        canvas = _canvas(figures, width)
+        fit(canvas)
+        kind = path.suffix.lower()[1:]
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        style = {"dpi": DOTS_PER_INCH, "metadata": metadata, "format": kind}
+        return write_file(path, lambda beside: canvas.savefig(beside, **style))
 
 
-def _canvas(figure: Figure, width: float) -> Any:
-    columns = 2 if width < 5 else (4 if len(figure.panels) == 4 else 3)
-    rows = -(-len(figure.panels) // columns)
-    across = _keys_across(figure, width)
-    height = rows * PANEL_HEIGHT + 0.14 * -(-len(figure.keys) // across)
+def _canvas(figures: Sequence[Figure], width: float) -> Any:
+    heights = [_height(figure, width) for figure in figures]
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03)
-    canvas = Canvas(figsize=(width, height), layout=layout)
-    axes = np.atleast_1d(canvas.subplots(rows, columns)).ravel()
+    canvas = Canvas(figsize=(width, sum(heights)), layout=layout)
+    parts: list[Any] = [canvas]
+    if len(figures) > 1:
+        parts = list(cast(Any, canvas.subfigures(len(figures), 1, height_ratios=heights)))
+    for part, figure in zip(parts, figures, strict=True):
+        _fill(part, figure, width)
+    return canvas
+
+
+def _fill(part: Any, figure: Figure, width: float) -> None:
+    """Draw one figure into its part of the canvas."""
+    columns = _columns(figure, width)
+    rows = -(-len(figure.panels) // columns)
+    axes = np.atleast_1d(part.subplots(rows, columns)).ravel()
     for panel, on in zip(figure.panels, axes, strict=False):
         _panel(on, panel, figure.axis)
     for on in axes[len(figure.panels) :]:
         on.set_axis_off()
     if figure.keys:
-        _legend(canvas, figure, across, width)
-    return canvas
+        _legend(part, figure, width)
+    elif figure.title:
+        part.suptitle(_plain(figure.title), x=0.01, ha="left", **TITLE)
+
+
+def _columns(figure: Figure, width: float) -> int:
+    if figure.columns is not None:
+        return figure.columns
+    return 2 if width < 5 else (4 if len(figure.panels) == 4 else 3)
+
+
+def _height(figure: Figure, width: float) -> float:
+    """Of a figure's part of the canvas, in inches."""
+    rows = -(-len(figure.panels) // _columns(figure, width))
+    legend = -(-len(figure.keys) // _keys_across(figure, width))
+    return rows * PANEL_HEIGHT + LINE_HEIGHT * (legend + bool(figure.title))
 
 
 def _panel(on: Any, panel: Panel, axis: TimeAxis) -> None:
@@ -123,6 +162,10 @@ def _panel(on: Any, panel: Panel, axis: TimeAxis) -> None:
         on.set_xscale("log")
     if panel.y.log:
         on.set_yscale("log")
+    if x.limits:
+        on.set_xlim(*x.limits)
+    if panel.y.limits:
+        on.set_ylim(*panel.y.limits)
     _ticks(on.xaxis, x, on.get_xlim())
     _ticks(on.yaxis, panel.y, on.get_ylim())
     if panel.note:
@@ -130,18 +173,23 @@ def _panel(on: Any, panel: Panel, axis: TimeAxis) -> None:
 
 
 def _note(on: Any, panel: Panel) -> None:
-    """Why something is missing: in the middle of an empty panel, else at the top."""
-    height, align = (0.97, "top") if panel.marks else (0.5, "center")
-    style = {"ha": "center", "va": align, "size": 5.5, "color": "0.35", "wrap": True}
-    on.text(0.5, height, _plain(panel.note), transform=on.transAxes, **style)
+    """Why something is missing: in the middle of an empty panel, else below it."""
+    style: dict[str, Any] = {"ha": "center", "size": 5.5, "color": "0.35"}
+    style |= {"gid": NOTE, "in_layout": False}
+    if panel.marks:
+        style |= {"va": "top", "xycoords": on.xaxis.label, "textcoords": "offset points"}
+        on.annotate(_plain(panel.note), (0.5, 0), (0, -1), **style)
+    else:
+        on.text(0.5, 0.5, _plain(panel.note), transform=on.transAxes, va="center", **style)
 
 
 def _mark(on: Any, mark: Mark, panel: Panel, axis: TimeAxis) -> None:
     if isinstance(mark, Span):
         start, end = _x(mark.x, axis)
+        at = {"center": (start + end) / 2, "left": start, "right": end}[mark.align]
         on.axvspan(start, end, color=mark.colour, alpha=0.22, linewidth=0)
-        on.text((start + end) / 2, 0.97, mark.text, transform=on.get_xaxis_transform(),
-                ha="center", va="top", size=6.5, weight="bold", color="0.25")  # fmt: skip
+        on.text(at, 0.97, mark.text, transform=on.get_xaxis_transform(),
+                ha=mark.align, va="top", size=6.5, weight="bold", color="0.25")  # fmt: skip
         return
     x = drawable(_x(mark.x, axis), log=panel.x is not None and panel.x.log)
     y = drawable(mark.y, log=panel.y.log)
@@ -161,9 +209,13 @@ def _x(x: Array | Clock, axis: TimeAxis) -> Array:
 def _ticks(ticks: Any, axis: Axis, limits: tuple[float, float]) -> None:
     """Few and plain ticks; on a logarithmic axis of less than two decades at 1, 2 and 5."""
     ticks.set_minor_locator(NullLocator())
+    if axis.log and not 0 < limits[0] < limits[1] < math.inf:  # nothing that it could show
+        ticks.set_major_locator(NullLocator())
+        return
     if not axis.log:
         ticks.set_major_locator(MaxNLocator(4))
-        ticks.set_major_formatter(EngFormatter(sep=""))
+        if max(map(abs, limits)) >= 1000:  # smaller ones are not abridged: 0.5, not 500m
+            ticks.set_major_formatter(EngFormatter(sep=""))
         return
     decades = range(math.floor(math.log10(limits[0])), math.ceil(math.log10(limits[1])))
     few = [leading * 10.0**at for at in decades for leading in (1, 2, 5)]
@@ -186,13 +238,17 @@ def _keys_across(figure: Figure, width: float) -> int:
     return max(1, int(width / (KEY_WIDTH + LETTER_WIDTH * longest)))
 
 
-def _legend(canvas: Any, figure: Figure, across: int, width: float) -> None:
+def _legend(part: Any, figure: Figure, width: float) -> None:
     room = int((width - KEY_WIDTH) / LETTER_WIDTH)
     handles = [Line2D([], [], color=key.colour, linestyle=DASHES[key.dash]) for key in figure.keys]
     names = [_plain(_abridged(key.label, room)) for key in figure.keys]
     style = {"frameon": False, "handlelength": 2.2, "columnspacing": 1.0, "handletextpad": 0.5}
-    columns = min(across, len(names))
-    canvas.legend(handles, names, loc="outside upper center", ncols=columns, **style)
+    columns = min(_keys_across(figure, width), len(names))
+    side = "left" if figure.title else "center"
+    found = part.legend(handles, names, loc=f"outside upper {side}", ncols=columns, **style)
+    if figure.title:  # as the legend's own: a title beside it would be drawn over it
+        found.set_title(_plain(figure.title), prop=TITLE)
+        found.set_alignment("left")
 
 
 def _abridged(text: str, length: int) -> str:

@@ -22,15 +22,23 @@ from limitcycle.report.figure import (
     Panel,
     Points,
     TimeAxis,
+    drawable,
 )
 from limitcycle.report.thin import Rows, thin
 from limitcycle.report.track import Track
-from limitcycle.theory import growth_threshold
 
 LOSS = Axis("loss, nats", log=True)
 EFFECTIVE_LR = Axis("effective learning rate η/ρ²", log=True)
 EFFECTIVE_GRADIENT = Axis("effective gradient\nnorm ρ‖∇f‖", log=True)
 NORM = Axis("norm ρ", log=True)
+# Panels that show a column against time: title and vertical axis.
+CURVES = {
+    "loss": ("Training loss", LOSS),
+    "norm": ("SI weight norm", NORM),
+    "effective_lr": ("Effective learning rate", Axis("effective learning\nrate η/ρ²", log=True)),
+    "effective_grad_norm": ("Effective gradient norm", EFFECTIVE_GRADIENT),
+    "cosine_distance": ("Distance of a step", Axis("1 − cos(xₜ, xₜ₊₁)", log=True)),
+}
 ROWS_OF_ALL_RUNS = 48_000
 MOST_ROWS_OF_A_RUN = 6_000
 MOST_TESTS_OF_A_RUN = 1_500
@@ -42,19 +50,34 @@ def four_panels(tracks: Sequence[Track], axis: TimeAxis = "steps") -> Figure:
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
     """
+    return panels_of(tracks, ("loss", "test_error", "norm", "phase"), axis)
+
+
+def panels_of(
+    tracks: Sequence[Track], names: Sequence[str], axis: TimeAxis = "steps", title: str = ""
+) -> Figure:
+    """The panels called ``names`` (see `CURVES`, and test_error, phase) of all runs.
+
+    Raises:
+        UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
+    """
     for track in tracks:
         check_axis(track, axis)
     budget = min(ROWS_OF_ALL_RUNS // len(tracks), MOST_ROWS_OF_A_RUN)
     rows = [track.rows_to_draw(budget) for track in tracks]
     drawn = list(zip(range(len(tracks)), tracks, rows, strict=True))
-    panels = (
-        Panel("loss", "Training loss", LOSS, _joined([_loss(*each) for each in drawn])),
-        _test_error(tracks),
-        Panel("norm", "SI weight norm", NORM, _joined([_curve(*each, "norm") for each in drawn])),
-        _phase_diagram(drawn),
-    )
     keys = tuple(Key(track.label, *_style(run)) for run, track in enumerate(tracks))
-    return Figure(panels, axis, keys)
+    return Figure(tuple(_panel(name, drawn) for name in names), axis, keys, title)
+
+
+def _panel(name: str, drawn: "Sequence[tuple[int, Track, Rows]]") -> Panel:
+    if name == "test_error":
+        return _test_error([track for _, track, _ in drawn])
+    if name == "phase":
+        return _phase_diagram(drawn)
+    title, axis = CURVES[name]
+    marks = [_loss(*each) if name == "loss" else _curve(*each, name) for each in drawn]
+    return Panel(name, title, axis, _joined(marks))
 
 
 def check_axis(track: Track, axis: TimeAxis) -> None:
@@ -123,31 +146,44 @@ def _test_error(tracks: Sequence[Track]) -> Panel:
 def _phase_diagram(drawn: Sequence[tuple[int, Track, Rows]]) -> Panel:
     """Effective gradient norm against effective learning rate, with the line of Eq. (3)."""
     marks: list[Mark] = []
-    missing = []
+    missing, shown = [], []
     for run, track, rows in drawn:
-        x = track.columns["effective_lr"][rows]
-        y = track.means["effective_grad_norm"][rows]
-        if not np.isfinite(x * y).any():
+        x = drawable(track.columns["effective_lr"][rows], log=True)
+        y = drawable(track.means["effective_grad_norm"][rows], log=True)
+        if not np.isfinite(x + y).any():
             missing.append(track.label)
             continue
+        shown.append(track)
         marks.append(Line(x, y, _style(run)[0], track.label, run, width=0.8, walk=True))
         marks += [*_threshold(run, track, x), *_starting_point(run, track, x, y)]
-    note = f"learning rate or gradient norm unknown: {', '.join(missing)}" if missing else ""
+    unknown = f"learning rate or gradient norm unknown or 0: {', '.join(missing)}"
+    note = "; ".join(filter(None, [unknown if missing else "", no_growth_line(shown)]))
     return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR, note)
 
 
+def no_growth_line(tracks: Sequence[Track]) -> str:
+    """Why runs with momentum have no line of Eq. (3); empty without such runs."""
+    moving = [
+        track.label for track in tracks if track.momentum != 0 and track.lr * track.weight_decay > 0
+    ]
+    if not moving:
+        return ""
+    whose = "" if len(moving) == len(tracks) else f" for {', '.join(moving)}"
+    return f"no line of balance{whose}: with momentum earlier gradients act, too"
+
+
 def _starting_point(run: int, track: Track, x: Array, y: Array) -> list[Mark]:
-    first = np.flatnonzero((x > 0) & (y > 0) & np.isfinite(x * y))[:1]
+    first = np.flatnonzero(np.isfinite(x) & np.isfinite(y))[:1]
     return [Points(x[first], y[first], _style(run)[0], f"{track.label}: start", run, size=7.0)]
 
 
 def _threshold(run: int, track: Track, x: Array) -> list[Mark]:
     """The line η̃·g̃ = √(ηλ(2 − ηλ)), above which a step makes the norm grow."""
-    product, shown = track.lr * track.weight_decay, x[np.isfinite(x) & (x > 0)]
-    if not product > 0 or len(shown) == 0:
+    shown = x[np.isfinite(x)]
+    if track.threshold is None or len(shown) == 0:
         return []
     ends = np.array([shown.min() / 1.3, shown.max() * 1.3])
-    line = float(growth_threshold(track.lr, track.weight_decay)) / ends
+    line = track.threshold / ends
     label = f"{track.label}: above this line the norm grows"
     return [Line(ends, line, _style(run)[0], label, run, "dash", width=0.9, opacity=0.8)]
 

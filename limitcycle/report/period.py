@@ -8,6 +8,7 @@ import numpy as np
 from limitcycle.report.figure import (
     PHASE_COLOURS,
     RUN_COLOURS,
+    Align,
     Array,
     Axis,
     Figure,
@@ -23,6 +24,8 @@ from limitcycle.report.track import Track
 
 ROWS_OF_A_PERIOD = 1_500
 MARGIN = 0.04
+THIN = 0.08
+"""Share of a period below which a phase has no room for its letter."""
 INK = RUN_COLOURS[0]
 
 
@@ -50,15 +53,15 @@ def typical_period(track: Track) -> Period | None:
 
     None where no two events follow each other with a phase B between them.
     """
-    periods = _periods(track)
-    late = periods[len(periods) // 2 :]
+    found = periods(track)
+    late = found[len(found) // 2 :]
     if not late:
         return None
     return sorted(late, key=lambda period: period.end - period.phase_a)[(len(late) - 1) // 2]
 
 
-def _periods(track: Track) -> list[Period]:
-    """From every peak to the next; what comes before the first peak is no period."""
+def periods(track: Track) -> list[Period]:
+    """The complete ones, from peak to peak; what comes before the first peak is no period."""
     starts, peaks = (track.verdict.events[name].to_numpy(float) for name in ("start", "peak"))
     phases = track.verdict.phases
     quiet = phases.loc[phases["phase"] == "B", "start"].to_numpy(float)
@@ -118,8 +121,16 @@ def _rows(track: Track, start: float, end: float) -> Rows:
 
 
 def _shading(track: Track, period: Period) -> list[Mark]:
+    """A band a phase; the letters of thin ones at the borders stand outside of the period."""
+    outside: dict[str, Align] = {"A": "right", "C": "left"}
+    least = THIN * (period.end - period.phase_a)
     return [
-        Span(take(track.clock, track.rows_of([start, end])), PHASE_COLOURS[letter], letter)
+        Span(
+            take(track.clock, track.rows_of([start, end])),
+            PHASE_COLOURS[letter],
+            letter,
+            "center" if end - start > least else outside.get(letter, "center"),
+        )
         for letter, start, end in period.phases
     ]
 
@@ -172,13 +183,19 @@ def _relative(values: Array, rows: Rows, start: Rows) -> Array:
 
 
 def _loop(track: Track, rows: Rows, period: Period) -> Panel:
-    """The period as a loop in the phase diagram, each phase in its colour."""
+    """The period as a loop in the phase diagram, each phase in its colour, both ends included.
+
+    A dotted line closes it: the next period begins where this one ends, at another peak.
+    """
     x, y = track.columns["effective_lr"], track.means["effective_grad_norm"]
     steps = track.clock.steps[rows]
     marks: list[Mark] = []
     for letter, start, end in period.phases:
-        inside = rows[(steps >= start) & (steps <= end)]
+        inside = np.union1d(rows[(steps >= start) & (steps <= end)], track.rows_of([start, end]))
         marks.append(
             Line(x[inside], y[inside], PHASE_COLOURS[letter], f"phase {letter}", width=1.6)
         )
+    peaks = track.rows_of([period.end, period.phase_a])
+    name = "from this peak back to the one before"
+    marks.append(Line(x[peaks], y[peaks], RUN_COLOURS[6], name, dash="dot"))
     return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR)

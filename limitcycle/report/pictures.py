@@ -34,6 +34,7 @@ def save_pictures(
     Raises:
         UserError: no runs, another suffix, ``axis`` not defined for a run, ``out`` cannot be
             written, or matplotlib is not installed.
+        RunError: the disk is full; an existing file is as it was.
     """
     path, drawn = Path(out), tracks(runs)
     written = [_paint(four_panels(drawn, axis), path, width)]
@@ -49,8 +50,4 @@ def _paint(figure: Figure, path: Path, width: float) -> Path:
         from limitcycle.report.paint import paint
     except ImportError:
         raise UserError("pictures need matplotlib: pip install 'limitcycle[report]'") from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return paint(figure, path, width=width)
-    except OSError as problem:
-        raise UserError(f"cannot write {path}: {problem.strerror}; choose another file") from None
+    return paint(figure, path, width=width)

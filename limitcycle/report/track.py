@@ -15,6 +15,7 @@ from limitcycle.dynamics import Verdict, diagnose
 from limitcycle.errors import UserError
 from limitcycle.report.figure import Array, Clock
 from limitcycle.report.thin import Rows, extremes_between, thin
+from limitcycle.theory import growth_threshold
 
 AVERAGED = ("loss", "effective_grad_norm", "cosine_distance")
 DRAWN = ("loss", "norm", "effective_grad_norm", "cosine_distance")
@@ -59,7 +60,8 @@ class Track:
         clock: when the n rows happen.
         means: the noisy ones of them averaged over one epoch, shape (n,).
         test_error: fractions, shape (m,), against ``test_clock``.
-        lr, weight_decay: constants of the run; NaN where they are unknown or change.
+        lr, weight_decay, momentum: constants of the run; NaN where they change or, but for
+            momentum, which is then 0, are unknown.
         verdict: of `limitcycle.dynamics.diagnose`.
     """
 
@@ -72,7 +74,19 @@ class Track:
     test_clock: Clock
     lr: float
     weight_decay: float
+    momentum: float
     verdict: Verdict
+
+    @property
+    def threshold(self) -> float | None:
+        """Product of effective learning rate and gradient norm above which the norm grows.
+
+        By Eq. (3), which holds without momentum; None with it, without weight decay, or where one
+        of the settings changes or is unknown.
+        """
+        if self.momentum != 0 or not self.lr * self.weight_decay > 0:
+            return None
+        return float(growth_threshold(self.lr, self.weight_decay))
 
     def rows_of(self, steps: Sequence[float] | Array) -> Rows:
         """The rows at these steps (the last one before, where a step is not in the table)."""
@@ -112,7 +126,7 @@ def tracks(runs: Sequence[Recorded]) -> list[Track]:
     """
     if not runs:
         raise UserError("there is no run to show: give a run folder, or a folder of run folders")
-    return [_track(run, label) for run, label in zip(runs, labels(runs), strict=True)]
+    return [track_of(run, label) for run, label in zip(runs, labels(runs), strict=True)]
 
 
 def labels(runs: Sequence[Recorded]) -> list[str]:
@@ -152,11 +166,13 @@ def running_mean(values: Array, rows: int) -> Array:
     return finite.rolling(rows, center=True, min_periods=1).mean().to_numpy()
 
 
-def _track(run: Recorded, label: str) -> Track:
+def track_of(run: Recorded, label: str) -> Track:
+    """One run under the name that legends shall give it."""
     frame, tested = _table(run.steps, run.name), _table(run.epochs, run.name)
     if frame.empty:
         frame = tested.rename(columns={"train_loss": "loss"})
     lr, weight_decay = (_constant(run, frame, name) for name in ("lr", "weight_decay"))
+    momentum = _constant(run, frame, "momentum", unknown=0.0)
     per_epoch = _steps_per_epoch(frame, tested)
     clock = _clock(frame, per_epoch, lr * weight_decay)
     columns = _columns(frame, lr)
@@ -171,7 +187,10 @@ def _track(run: Recorded, label: str) -> Track:
         test_clock=_at(clock, _series(tested, "step"), per_epoch),
         lr=lr,
         weight_decay=weight_decay,
-        verdict=_verdict(run, frame.assign(**columns), lr, weight_decay),
+        momentum=momentum,
+        verdict=_verdict(
+            run, frame.assign(**columns), lr=lr, weight_decay=weight_decay, momentum=momentum
+        ),
     )
 
 
@@ -202,9 +221,9 @@ def _columns(frame: pd.DataFrame, lr: float) -> dict[str, Array]:
     return found
 
 
-def _constant(run: Recorded, frame: pd.DataFrame, name: str) -> float:
-    """The run's learning rate or weight decay; NaN where it changes or nobody said."""
-    described = float(getattr(run.run, name, np.nan))
+def _constant(run: Recorded, frame: pd.DataFrame, name: str, unknown: float = np.nan) -> float:
+    """The run's setting of that name; NaN where it changes, ``unknown`` where nobody said."""
+    described = float(getattr(run.run, name, unknown))
     recorded = _series(frame, name)
     recorded = recorded[np.isfinite(recorded)]
     if len(recorded) == 0:
@@ -248,11 +267,15 @@ def _at(clock: Clock, steps: Array, per_epoch: float | None) -> Clock:
     return Clock(steps, steps / per_epoch if per_epoch else None, periods)
 
 
-def _verdict(run: Recorded, frame: pd.DataFrame, lr: float, weight_decay: float) -> Verdict:
+def _verdict(run: Recorded, frame: pd.DataFrame, **settings: float) -> Verdict:
+    """The verdict; settings that change are left to the columns of ``frame``."""
     return diagnose(
         frame,
-        lr=lr if np.isfinite(lr) else None,
-        weight_decay=weight_decay if np.isfinite(weight_decay) else None,
+        **{
+            name: value
+            for name, value in settings.items()
+            if value > 0 or (value == 0 and name != "lr")
+        },
         status=dict(run.status),
         train_size=run.info.get("train_size"),
         batch_size=getattr(run.run, "batch_size", None),

@@ -5,6 +5,7 @@ several marks share travels once. Every text is escaped for plotly, which reads 
 """
 
 import base64
+import math
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -87,7 +88,11 @@ def _panel(panel: Panel, clocks: Clocks) -> dict[str, Any]:
 def _axis(axis: Axis | None) -> dict[str, Any]:
     if axis is None:
         return {}
-    scale = {"type": "log", "exponentformat": "power"} if axis.log else {"type": "linear"}
+    scale: dict[str, Any] = {"type": "log" if axis.log else "linear"}
+    if axis.log:
+        scale["exponentformat"] = "power"
+    if axis.limits:
+        scale["range"] = [math.log10(end) if axis.log else end for end in axis.limits]
     return {"title": {"text": _text(axis.label)}, **scale}
 
 
@@ -129,4 +134,5 @@ def _style(mark: Line | Points) -> dict[str, Any]:
 
 
 def _span(mark: Span, clocks: Clocks) -> dict[str, Any]:
-    return {"clock": clocks.index(mark.x), "colour": mark.colour, "text": _text(mark.text)}
+    return {"clock": clocks.index(mark.x), "colour": mark.colour, "text": _text(mark.text),
+            "align": mark.align}  # fmt: skip

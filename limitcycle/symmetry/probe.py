@@ -193,23 +193,24 @@ def _rows(weights: dict[str, Tensor], outputs: list[Tensor], count: int) -> list
     if not outputs or not all(bool(out.isfinite().all()) for out in outputs):
         return []
     leaves, rows = list(weights.values()), []
-    norms = torch.stack([leaf.detach().norm(dtype=torch.float64) for leaf in leaves])
+    flat = [leaf.detach().double().flatten() for leaf in leaves]
+    norms = torch.stack([weight.norm() for weight in flat])
     sized = [(out, out.detach().double().norm().clamp(min=1e-300)) for out in outputs]
     for left in range(count - 1, -1, -1):
         directions = [torch.randn_like(out) / size for out, size in sized]
         gradients = torch.autograd.grad(
             outputs, leaves, directions, retain_graph=left > 0, allow_unused=True
         )
-        rows.append(_row(leaves, norms, gradients))
+        rows.append(_row(flat, norms, gradients))
     return rows
 
 
-def _row(leaves: list[Tensor], norms: Tensor, gradients: tuple[Tensor | None, ...]) -> Row:
+def _row(weights: list[Tensor], norms: Tensor, gradients: tuple[Tensor | None, ...]) -> Row:
     nothing = torch.zeros(2, dtype=torch.float64, device=norms.device)
     values = []
-    for leaf, gradient in zip(leaves, gradients, strict=True):
+    for weight, gradient in zip(weights, gradients, strict=True):
         if gradient is not None:
-            weight, gradient = leaf.detach().double().flatten(), gradient.double().flatten()
+            gradient = gradient.double().flatten()
             values.append(torch.stack([torch.dot(weight, gradient), gradient.norm()]))
         else:
             values.append(nothing)

@@ -1,9 +1,155 @@
 """The paper's mathematics on NumPy arrays; every function cites its equation.
 
 Legend: ρ norm of the scale-invariant weights, η learning rate, λ weight decay, g gradient norm,
-g̃ = ρ·g effective gradient norm, η̃ = η/ρ² effective learning rate.
+g̃ = ρ·g effective gradient norm, η̃ = η/ρ² effective learning rate, ℓ ≤ g̃ ≤ L its bounds, δ cosine
+distance of a step.
+
+Where the paper approximates, a function takes ``form="exact"`` (the default) or ``form="printed"``.
+Outside the premises of the chosen form it raises a ``PremiseError`` that names the premise.
+docs/theory.md derives the exact forms.
 """
 
-from limitcycle.theory.norm import growth_threshold, next_squared_norm
+from limitcycle.theory.bounds import PowerBounds, fit_power_bounds, power_bound
+from limitcycle.theory.envelope import JumpWindow, jump_window, norm_envelope, reachable
+from limitcycle.theory.interval import (
+    effective_lr_interval,
+    hop_threshold,
+    largest_squared_norm,
+    norm_interval,
+    settling_time,
+    smallest_low,
+)
+from limitcycle.theory.jumps import (
+    crossover_delta,
+    distance_bounds,
+    guaranteed_jump_threshold,
+    is_jump,
+    jump_threshold,
+    largest_possible_delta,
+    largest_unavoidable_delta,
+    measured_distance,
+    possible_jump_threshold,
+)
+from limitcycle.theory.norm import (
+    alpha,
+    equilibrium_angle,
+    growth_threshold,
+    kappa,
+    mean_log_cosine,
+    mean_squared_gradient,
+    mean_weight,
+    mean_weight_limit,
+    next_squared_norm,
+    norm_grows,
+    squared_norm_from_mean,
+    squared_norms,
+    unrolled_squared_norm,
+)
+from limitcycle.theory.premises import Form, Interval, PremiseError
+from limitcycle.theory.rayleigh import rayleigh, rayleigh_gradient, rayleigh_oscillator
+from limitcycle.theory.rescaling import Setting, canonical, rescaled
+from limitcycle.theory.sequences import (
+    Landmarks,
+    contraction,
+    convergence_bounds,
+    covered,
+    landmarks,
+    limit_interval,
+    lower_bound,
+    phi,
+    sequence,
+    settling_steps,
+    stationary_point,
+    upper_bound,
+    upper_bound_for_ever,
+)
+from limitcycle.theory.step import (
+    Trajectory,
+    cosine,
+    cosine_distance,
+    effective_lr,
+    euler_product,
+    rescaled_gradient,
+    sgd_step,
+    simulate,
+)
+from limitcycle.theory.times import (
+    t_max,
+    t_max_closed,
+    t_min,
+    t_min_closed,
+    time_at_product,
+)
 
-__all__ = ["growth_threshold", "next_squared_norm"]
+__all__ = [
+    "Form",
+    "Interval",
+    "JumpWindow",
+    "Landmarks",
+    "PowerBounds",
+    "PremiseError",
+    "Setting",
+    "Trajectory",
+    "alpha",
+    "canonical",
+    "contraction",
+    "convergence_bounds",
+    "cosine",
+    "cosine_distance",
+    "covered",
+    "crossover_delta",
+    "distance_bounds",
+    "effective_lr",
+    "effective_lr_interval",
+    "equilibrium_angle",
+    "euler_product",
+    "fit_power_bounds",
+    "growth_threshold",
+    "guaranteed_jump_threshold",
+    "hop_threshold",
+    "is_jump",
+    "jump_threshold",
+    "jump_window",
+    "kappa",
+    "landmarks",
+    "largest_possible_delta",
+    "largest_squared_norm",
+    "largest_unavoidable_delta",
+    "limit_interval",
+    "lower_bound",
+    "mean_log_cosine",
+    "mean_squared_gradient",
+    "mean_weight",
+    "mean_weight_limit",
+    "measured_distance",
+    "next_squared_norm",
+    "norm_envelope",
+    "norm_grows",
+    "norm_interval",
+    "phi",
+    "possible_jump_threshold",
+    "power_bound",
+    "rayleigh",
+    "rayleigh_gradient",
+    "rayleigh_oscillator",
+    "reachable",
+    "rescaled",
+    "rescaled_gradient",
+    "sequence",
+    "settling_steps",
+    "settling_time",
+    "sgd_step",
+    "simulate",
+    "smallest_low",
+    "squared_norm_from_mean",
+    "squared_norms",
+    "stationary_point",
+    "t_max",
+    "t_max_closed",
+    "t_min",
+    "t_min_closed",
+    "time_at_product",
+    "unrolled_squared_norm",
+    "upper_bound",
+    "upper_bound_for_ever",
+]

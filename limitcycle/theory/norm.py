@@ -1,11 +1,22 @@
-"""How one SGD step with weight decay changes the norm of scale-invariant weights (Eq. 3)."""
+"""How SGD with weight decay moves the norm of scale-invariant weights (Eqs. 3, 15, 16).
 
-from typing import Any
+Legend: ρ norm, η learning rate, λ weight decay, g gradient norm, g̃ = ρ·g effective gradient norm,
+α and κ of Section 4: x_t = ρ_t² follows x' = (1 − α)x + η²g̃²/x and rests at κ·g̃.
+"""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from limitcycle.theory.premises import (
+    Array,
+    Form,
+    decay_product,
+    numbers,
+    printed,
+    require,
+    require_positive,
+    step_product,
+)
 
 
 def next_squared_norm(
@@ -18,7 +29,8 @@ def next_squared_norm(
     """ρ²_{t+1} after x_{t+1} = (1 − ηλ)x_t − η∇f(x_t), Eq. (3) with the radial term kept.
 
     The paper's form is ``radial=0``, exact for an exactly scale-invariant function (Eq. 2a). A
-    normalisation with eps > 0 leaks a little: then ⟨x, ∇f⟩ ≠ 0 and enters as −2(1 − ηλ)η⟨x, ∇f⟩.
+    normalisation with eps > 0 leaks a little: then ⟨x, ∇f⟩ ≠ 0 and enters as −2(1 − ηλ)η⟨x, ∇f⟩
+    (A.2 prints it with a plus).
 
     Args:
         rho: norm ρ_t, any shape that broadcasts with the rest.
@@ -30,20 +42,182 @@ def next_squared_norm(
     Returns:
         ρ²_{t+1}, float64, broadcast shape.
     """
-    rho, g, eta, lam, radial = map(_float64, (rho, gradient_norm, eta, lam, radial))
+    rho, g, eta, lam, radial = numbers(rho, gradient_norm, eta, lam, radial)
     shrink = 1 - eta * lam
     return shrink**2 * rho**2 - 2 * shrink * eta * radial + (eta * g) ** 2
+
+
+def squared_norms(
+    rho: ArrayLike, effective_gradients: ArrayLike, eta: ArrayLike, lam: ArrayLike
+) -> Array:
+    """ρ_t² for t = 0 … T by Eq. (3), from the start ρ_0 and the series of g̃_t.
+
+    Args:
+        rho: ρ_0, any shape S.
+        effective_gradients: g̃_t, shape (T,) + S' where S' broadcasts with S.
+        eta: learning rate η.
+        lam: weight decay λ.
+
+    Returns:
+        shape (T + 1,) + broadcast shape.
+
+    Raises:
+        PremiseError: unless ρ_0 > 0 and 0 ≤ ηλ < 1.
+    """
+    g = np.asarray(effective_gradients, dtype=np.float64)
+    rho, eta, lam, _ = numbers(rho, eta, lam, np.zeros(g.shape[1:]))
+    q = step_product(eta, lam)
+    require_positive("ρ₀", rho)
+    x = np.empty((len(g) + 1, *rho.shape))
+    x[0] = rho**2
+    for t in range(len(g)):
+        x[t + 1] = (1 - q) ** 2 * x[t] + (eta * g[t]) ** 2 / x[t]
+    return x
+
+
+def alpha(eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
+    """α of recursion (3): printed (A.5) 2ηλ, exact ηλ(2 − ηλ). Requires 0 < ηλ < 1."""
+    q = decay_product(*numbers(eta, lam))
+    return 2 * q if printed(form) else q * (2 - q)
+
+
+def kappa(eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
+    """κ, so that a constant g̃ holds ρ² at κ·g̃: printed √(η/(2λ)), exact η/√(ηλ(2 − ηλ)).
+
+    Requires η > 0 and 0 < ηλ < 1.
+    """
+    eta, lam = numbers(eta, lam)
+    q = decay_product(eta, lam)
+    return np.sqrt(eta / (2 * lam)) if printed(form) else eta / np.sqrt(q * (2 - q))
 
 
 def growth_threshold(eta: ArrayLike, lam: ArrayLike) -> Array:
     """The value of η̃·g̃ = η·g/ρ above which a step makes the norm grow: √(ηλ(2 − ηλ)).
 
     It follows from Eq. (3): ρ²_{t+1} > ρ²_t exactly when (η·g/ρ)² > 1 − (1 − ηλ)². In the phase
-    diagram it is a straight line of slope −1.
+    diagram it is a straight line of slope −1. Requires 0 ≤ ηλ ≤ 2.
     """
-    product = _float64(eta) * _float64(lam)
-    return np.sqrt(product * (2 - product))
+    eta, lam = numbers(eta, lam)
+    q = eta * lam
+    require((q >= 0) & (q <= 2), "0 ≤ ηλ ≤ 2", {"ηλ": q})
+    return np.sqrt(q * (2 - q))
 
 
-def _float64(value: Any) -> Array:
-    return np.asarray(value, dtype=np.float64)
+def norm_grows(cosine_distance: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> np.ndarray:
+    """Whether the step raises the norm: exactly when 1 − cos(x_t, x_{t+1}) > ηλ (Eqs. 3 and 8).
+
+    Boolean, broadcast shape. Requires 0 ≤ ηλ < 1.
+    """
+    distance, eta, lam = numbers(cosine_distance, eta, lam)
+    return np.asarray(distance > step_product(eta, lam))
+
+
+def equilibrium_angle(eta: ArrayLike, lam: ArrayLike) -> Array:
+    """The rotation per step, in radians, at which the norm stands still: arccos(1 − ηλ).
+
+    It is about √(2ηλ). Requires 0 ≤ ηλ < 1.
+    """
+    return np.asarray(2 * np.arcsin(np.sqrt(step_product(*numbers(eta, lam)) / 2)))
+
+
+def mean_log_cosine(
+    rho_start: ArrayLike, rho_end: ArrayLike, steps: ArrayLike, eta: ArrayLike, lam: ArrayLike
+) -> Array:
+    """The mean of −log cos(x_t, x_{t+1}) over a stretch, from its ends alone.
+
+    Each step has cos = (1 − ηλ)ρ_t/ρ_{t+1}, so the mean is −log(1 − ηλ) + log(ρ_end/ρ_start)/steps;
+    over a closed stretch (same norm at both ends) just −log(1 − ηλ). Shapes broadcast.
+
+    Raises:
+        PremiseError: unless both norms and steps are positive and 0 ≤ ηλ < 1.
+    """
+    start, end, steps, eta, lam = numbers(rho_start, rho_end, steps, eta, lam)
+    q = step_product(eta, lam)
+    for name, value in (("ρ at the start", start), ("ρ at the end", end), ("steps", steps)):
+        require_positive(name, value)
+    return np.asarray(np.log(end / start) / steps - np.log1p(-q))
+
+
+def unrolled_squared_norm(
+    rho: ArrayLike, gradients: ArrayLike, eta: ArrayLike, lam: ArrayLike
+) -> Array:
+    """ρ_t² as the explicit sum of Eq. (15), exact as printed.
+
+    Args:
+        rho: ρ_0, any shape S.
+        gradients: g_0 … g_{t−1}, gradient norms at the actual weights (not g̃), shape (t,) + S'
+            where S' broadcasts with S.
+        eta: learning rate η.
+        lam: weight decay λ.
+
+    Raises:
+        PremiseError: unless 0 ≤ ηλ < 1.
+    """
+    g = np.asarray(gradients, dtype=np.float64)
+    rho, eta, lam, _ = numbers(rho, eta, lam, np.zeros(g.shape[1:]))
+    s, t = 1 - step_product(eta, lam), len(g)
+    total = np.zeros(rho.shape)
+    for past in range(t):
+        total = total + s ** (2 * (t - past - 1)) * g[past] ** 2
+    return np.asarray(s ** (2 * t) * rho**2 + eta**2 * total)
+
+
+def mean_squared_gradient(gradients: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
+    """ḡ_t² of Eq. (16) for t = 1 … T: the mean of g² with weights (1 − ηλ)^(2·age).
+
+    Args:
+        gradients: g_0 … g_{T−1}, shape (T, …), T ≥ 1.
+        eta: learning rate η.
+        lam: weight decay λ; 0 < ηλ < 1.
+
+    Returns:
+        ḡ_1² … ḡ_T², the shape of ``gradients``.
+    """
+    g = np.asarray(gradients, dtype=np.float64)
+    s = 1 - decay_product(*numbers(eta, lam))
+    total, weight = np.zeros(g.shape[1:]), np.zeros(s.shape)
+    means = []
+    for row in g:
+        total, weight = s**2 * total + row**2, s**2 * weight + 1
+        means.append(total / weight)
+    return np.array(means)
+
+
+def mean_weight(t: ArrayLike, eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
+    """The factor of ḡ_t² in Eq. (16).
+
+    Printed: η²(1 − (1 − ηλ)²)/(1 − (1 − ηλ)^{2t}), upside down. Exact: the sum of the weights of
+    (15), η²(1 − (1 − ηλ)^{2t})/(1 − (1 − ηλ)²). Requires t ≥ 1 and 0 < ηλ < 1.
+    """
+    t, eta, lam = numbers(t, eta, lam)
+    q = decay_product(eta, lam)
+    require(t >= 1, "t ≥ 1", {"t": t})
+    one, many = q * (2 - q), -np.expm1(2 * t * np.log1p(-q))
+    return eta**2 * (one / many if printed(form) else many / one)
+
+
+def mean_weight_limit(eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
+    """C of Eq. (16), the limit of ``mean_weight``: printed 2η³λ, exact η/(λ(2 − ηλ)).
+
+    Requires η > 0 and 0 < ηλ < 1.
+    """
+    eta, lam = numbers(eta, lam)
+    q = decay_product(eta, lam)
+    return 2 * eta**3 * lam if printed(form) else eta / (lam * (2 - q))
+
+
+def squared_norm_from_mean(
+    rho: ArrayLike,
+    mean_square: ArrayLike,
+    t: ArrayLike,
+    eta: ArrayLike,
+    lam: ArrayLike,
+    form: Form = "exact",
+) -> Array:
+    """ρ_t² from ρ_0 and ḡ_t², Eq. (16); the two forms differ in ``mean_weight``.
+
+    Requires t ≥ 1 and 0 < ηλ < 1; shapes broadcast.
+    """
+    rho, mean, t, eta, lam = numbers(rho, mean_square, t, eta, lam)
+    weight = mean_weight(t, eta, lam, form)
+    return (1 - eta * lam) ** (2 * t) * rho**2 + weight * mean

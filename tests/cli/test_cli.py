@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, how it ends, what it imports."""
 
+import contextlib
 import json
 import os
 import signal
@@ -133,9 +134,11 @@ def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path):
 
 def test_workers_stop_when_their_parent_is_killed(tmp_path):
     out = tmp_path / "grid"
-    grid = ["train", *SMALL, "--lr", "0.1", "1", "--steps", "1000000", "--out", str(out)]
+    grid = ["train", *SMALL, "--lr", "0.1", "1", "3", "--steps", "1000000", "--workers", "2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "limitcycle", *grid], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "limitcycle", *grid, "--out", str(out)],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     folders = [out / "lr=0.1", out / "lr=1"]
 
@@ -146,9 +149,38 @@ def test_workers_stop_when_their_parent_is_killed(tmp_path):
         assert condition()
 
     wait_until(lambda: all((folder / "status.json").exists() for folder in folders))
+    family = session_of(process.pid)
+    assert len(family) > 2  # workers and their server
     process.kill()
     process.wait()
     wait_until(lambda: all(load(folder).status["state"] == "stopped" for folder in folders))
+    wait_until(lambda: not session_of(process.pid))
+    assert not (out / "lr=3").exists()  # the queued job is not begun any more
+
+
+def session_of(leader):
+    """Processes of the session that ``leader`` led."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "-s", str(leader)], capture_output=True, text=True
+    )
+    return [line for line in found.stdout.splitlines() if "Z" not in line]
+
+
+@pytest.mark.parametrize("after", [0.5, 1.5, 2.5])
+def test_ctrl_c_while_the_workers_start_is_no_accident(after, tmp_path):
+    out = tmp_path / "grid"
+    grid = ["train", *SMALL, "--lr", "0.1", "1", "--steps", "1000000", "--out", str(out)]
+    command = [sys.executable, "-m", "limitcycle", *grid]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    try:
+        said = process.communicate(timeout=90)[1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert "Traceback" not in said, said[-2000:]
+    assert process.returncode in (130, -signal.SIGINT), said
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["demo", "--help"]])

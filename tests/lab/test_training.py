@@ -1,13 +1,14 @@
 """The loop: what a run records, how it stops, and what it says when it fails."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
 
 from limitcycle.errors import RunError, UserError
-from limitcycle.lab import Job, sweep, train
+from limitcycle.lab import Job, rehearse, sweep, train
 from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS, Run
 
 SMALL = {"width": 16, "train_size": 300, "test_size": 100}
@@ -157,3 +158,50 @@ def test_cuda_gives_what_the_cpu_gives(tmp_path):
     there = train(run, tmp_path / "cuda", device="cuda")
     here = train(run, tmp_path / "cpu")
     np.testing.assert_allclose(there.steps["loss"], here.steps["loss"], rtol=1e-8)
+
+
+def test_a_run_that_cannot_be_made_leaves_its_folder_free(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(UserError, match="batch_size 5,000 is more than the 1,408"):
+        train(Run(batch_size=5000, steps=3), out)
+    with pytest.raises(UserError, match="memory"):
+        train(Run(width=10**9, steps=3), out)
+    assert len(train(Run(steps=3, width=8), out).steps) == 3
+
+
+@pytest.mark.parametrize("settings", [{"record_every": 0}, {"stop_after": float("nan")}])
+def test_senseless_settings_are_refused(settings, tmp_path):
+    with pytest.raises(UserError, match=next(iter(settings))):
+        train(Run(steps=3), tmp_path / "run", **settings)
+
+
+def test_threads_beyond_reason_are_refused(tmp_path):
+    with pytest.raises(UserError, match="threads must be between 1 and 1,024"):
+        train(Run(steps=3), tmp_path / "run", threads=100_000)
+
+
+def test_seconds_add_up_over_interruptions(tmp_path):
+    run = Run(steps=200, width=8)
+    answers = itertools.chain([False], itertools.repeat(True))
+    train(run, tmp_path / "run", should_stop=lambda: next(answers))
+    (tmp_path / "run" / "timing.json").write_text(
+        '{"seconds": {"training": 1000.0, "evaluation": 0, "recording": 0}, "steps": 1}'
+    )
+    train(run, tmp_path / "run")
+    timing = json.loads((tmp_path / "run" / "timing.json").read_text())
+    assert timing["seconds"]["training"] > 1000
+
+
+def test_what_one_job_raises_does_not_take_the_others_along(tmp_path):
+    jobs = [Job(Run(steps=3, width=8), tmp_path / name) for name in "ab"]
+    (tmp_path / "a").write_text("a file in the way")
+    outcomes = sweep(jobs)
+    assert [outcome.state for outcome in outcomes] == ["failed", "done"]
+
+
+def test_a_rehearsal_makes_three_real_steps():
+    (done,) = rehearse([Run(width=16, steps=10_000, start_from="not there yet")])
+    assert len(done.losses) == 3
+    assert np.isfinite(done.losses).all()
+    assert done.step_seconds > 0
+    assert done.peak_mib > 50

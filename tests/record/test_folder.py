@@ -83,6 +83,53 @@ def test_rows_beyond_the_checkpoint_are_dropped(tmp_path):
     assert run.epochs["step"].tolist() == [10]
 
 
+def test_without_any_checkpoint_the_user_is_told_that_it_starts_again(tmp_path):
+    fill(tmp_path / "run", 10)
+    for path in list_checkpoints(tmp_path / "run" / "checkpoints"):
+        path.unlink()
+    told = []
+    with RunFolder(tmp_path / "run", Run(), INFO, told.append) as folder:
+        assert folder.resume() is None
+    assert "steps up to 9 are computed again from the start" in told[0]
+
+
+@pytest.mark.parametrize("damage", ["remove", "truncate", "shorten"])
+@pytest.mark.parametrize("table", ["steps", "epochs"])
+def test_a_damaged_or_missing_part_is_refused_before_anything_is_computed(tmp_path, damage, table):
+    fill(tmp_path / "run", 10, 20)
+    first = min((tmp_path / "run" / table).iterdir())
+    if damage == "remove":
+        first.unlink()
+    elif damage == "truncate":
+        first.write_bytes(first.read_bytes()[:-20])
+    else:
+        pq.write_table(pq.read_table(first).slice(0, 0), first)
+    with (
+        RunFolder(tmp_path / "run", Run(), INFO) as folder,
+        pytest.raises(UserError, match=f"{table}.* (is damaged|rows up to step 20)"),
+    ):
+        folder.resume()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format_version": 99, "run": {}}', "3"])
+def test_a_run_json_that_describes_no_run_is_refused(tmp_path, content):
+    fill(tmp_path / "run", 10)
+    (tmp_path / "run" / "run.json").write_text(content)
+    with pytest.raises(UserError, match=r"run\.json"):
+        RunFolder(tmp_path / "run", Run(), INFO)
+    with pytest.raises(UserError, match=r"run\.json"):
+        load(tmp_path / "run")
+
+
+def test_an_abandoned_folder_is_free_for_another_run(tmp_path):
+    with RunFolder(tmp_path / "run", Run(lr=1), INFO) as folder:
+        folder.abandon()
+    fill(tmp_path / "run", 10)
+    with RunFolder(tmp_path / "run", Run(), INFO) as folder:
+        folder.abandon()  # not fresh any more: nothing happens
+    assert len(load(tmp_path / "run").steps) == 10
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
 def test_damaged_newest_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
     fill(tmp_path / "run", 10, 20)
@@ -94,7 +141,7 @@ def test_damaged_newest_checkpoint_gives_way_to_the_one_before(tmp_path, damage)
     told = []
     with RunFolder(tmp_path / "run", Run(), INFO, told.append) as folder:
         assert folder.resume().completed == 10
-    assert "the one before it is used" in told[0]
+    assert "it is passed over" in told[0]
     assert str(newest) in told[0]
     assert load(tmp_path / "run").steps["step"].max() == 9
 

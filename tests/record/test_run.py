@@ -1,5 +1,9 @@
 """The description of a run: its identity, and what it refuses."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from limitcycle.errors import UserError
@@ -32,11 +36,22 @@ def test_description_survives_json():
         ({"fixed_norm": -1.0}, "fixed_norm must be positive"),
         ({"fixed_norm": "end"}, "fixed_norm must be"),
         ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"seed": 10**23}, "seed must be a whole number"),
+        ({"start_from": 3}, "start_from must be a checkpoint's path"),
+        ({"augment": "yes"}, "augment must be True or False"),
+        ({"norm_eps": 1e300}, "norm_eps must be at most"),
     ],
 )
 def test_what_cannot_be_run_is_refused_by_name(settings, said):
     with pytest.raises(UserError, match=said):
         Run(**settings)
+
+
+def test_numpy_numbers_and_paths_are_welcome():
+    run = Run(lr=np.float32(0.5), steps=np.int64(3), start_from=Path("a/b"))
+    assert run == Run(lr=0.5, steps=3, start_from="a/b")
+    assert json.dumps(run.to_dict())
 
 
 def test_unknown_settings_are_named():

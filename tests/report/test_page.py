@@ -1,14 +1,16 @@
 import base64
 import dataclasses
+import errno
 import html
 import json
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from limitcycle.errors import UserError
+from limitcycle.errors import RunError, UserError
 from limitcycle.record import Run
 from limitcycle.report import summarise, write_report
 from limitcycle.report.figure import Clock
@@ -156,6 +158,31 @@ def test_no_weight_decay_takes_one_axis_off_the_page(sawtooth, tmp_path):
 def test_a_place_that_cannot_be_written(sawtooth, tmp_path):
     with pytest.raises(UserError, match="cannot write"):
         write_report([sawtooth()], tmp_path)
+
+
+def test_with_momentum_the_page_says_nothing_of_the_line(sawtooth, tmp_path):
+    run = sawtooth()
+    moving = dataclasses.replace(run, run=dataclasses.replace(run.run, momentum=0.9))
+    pages = [write_report([each], tmp_path / "r.html") and outline(tmp_path / "r.html")
+             for each in (run, moving)]  # fmt: skip
+    plain, without = (json.loads(page.data) for page in pages)
+    assert plain["runs"][0]["threshold"] == pytest.approx(np.sqrt(0.0015 * (2 - 0.0015)))
+    assert without["runs"][0]["threshold"] is None
+    assert "no line of balance" in without["panels"][-1]["note"]
+
+
+def test_a_full_disk_leaves_the_page_that_was_there(sawtooth, tmp_path, monkeypatch):
+    page = write_report([sawtooth(rows=200)], tmp_path / "r.html")
+    before, writes = page.read_bytes(), Path.write_text
+
+    def full(path, text, **options):
+        writes(path, text[:1_000], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(RunError, match="No space left on device; what was there is as it was"):
+        write_report([sawtooth(rows=300)], page)
+    assert page.read_bytes() == before and list(tmp_path.iterdir()) == [page]
 
 
 def test_a_clock_travels_once():

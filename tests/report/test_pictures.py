@@ -1,12 +1,23 @@
 import dataclasses
+import errno
 import struct
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
+import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Canvas
 
-from limitcycle.errors import UserError
+from limitcycle.errors import RunError, UserError
 from limitcycle.report import save_pictures
+from limitcycle.report.figure import Axis, Figure, Line, Panel
+from limitcycle.report.fit import NOTE, fit
+from limitcycle.report.paint import STYLE, _canvas
+from limitcycle.report.panels import four_panels
+from limitcycle.report.period import one_period
+from limitcycle.report.track import tracks
 
 
 def size(png):
@@ -65,3 +76,71 @@ def test_a_place_that_cannot_be_written(sawtooth, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         save_pictures([sawtooth()], tmp_path / "file" / "p.png")
+
+
+def test_upper_case_suffixes(sawtooth, tmp_path):
+    first, period = save_pictures([sawtooth()], tmp_path / "p.PNG")
+    assert first.read_bytes()[:4] == period.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_norm_so_large_that_the_effective_learning_rate_vanishes(sawtooth, tmp_path):
+    run = sawtooth(rows=200)
+    steps = run.steps.assign(norm=1e200, effective_lr=0.0, effective_grad_norm=0.0, loss=0.0)
+    epochs = pd.DataFrame()
+    vanished = dataclasses.replace(run, steps=steps, epochs=epochs)
+    assert save_pictures([vanished], tmp_path / "p.png")
+    assert save_pictures([vanished], tmp_path / "p.svg")
+
+
+def test_a_full_disk_leaves_the_picture_that_was_there(sawtooth, tmp_path, monkeypatch):
+    (picture,) = save_pictures([sawtooth(rows=200)], tmp_path / "p.png")
+    before = picture.read_bytes()
+
+    def full(_canvas, path, **_options):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Canvas, "savefig", full)
+    with pytest.raises(RunError, match="No space left"):
+        save_pictures([sawtooth(rows=300)], picture)
+    assert picture.read_bytes() == before and list(tmp_path.iterdir()) == [picture]
+
+
+@pytest.fixture
+def style():
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def assert_fits(canvas, width):
+    """Once fitted, no tick labels touch, and no label or note leaves the picture."""
+    fit(canvas)
+    canvas.draw_without_rendering()
+    for on in canvas.axes:
+        low, high = sorted(on.get_xlim())
+        ticks = [t for t in on.xaxis.get_major_ticks() if low <= t.get_loc() <= high]
+        boxes = [tick.label1.get_window_extent() for tick in ticks]
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+        notes = [text for text in on.texts if text.get_gid() == NOTE]
+        assert all(n.get_window_extent().y1 < on.get_window_extent().y0 for n in notes)
+        for box in (on.xaxis.label.get_window_extent(), *(n.get_window_extent() for n in notes)):
+            assert box.x0 >= 0 and box.x1 <= width * canvas.dpi
+
+
+@pytest.mark.parametrize("offset", [0, 12_600, 1_234_000])
+def test_labels_do_not_collide(sawtooth, style, offset):
+    run = sawtooth(rows=6_000, period=600)
+    steps = run.steps.assign(step=run.steps["step"] + offset)
+    moved = dataclasses.replace(run, steps=steps, run=dataclasses.replace(run.run, momentum=0.9))
+    (track,) = tracks([moved])
+    for figure in (four_panels([track]), one_period(track)):
+        assert_fits(_canvas([figure], 3.3), 3.3)
+
+
+def test_ticks_of_a_short_logarithmic_axis_do_not_collide(style):
+    x = np.geomspace(0.0041, 0.049, 9)
+    axis = Axis("effective learning rate η/ρ²", log=True)
+    panel = Panel("phase", "Phase diagram", Axis("y"), (Line(x, x, "#000000"),), axis)
+    canvas = _canvas([Figure((panel,) * 4, "steps")], 3.3)
+    assert_fits(canvas, 3.3)
+    assert len([t for t in canvas.axes[0].get_xticks() if 0.0041 < t < 0.049]) >= 2

@@ -29,15 +29,20 @@ def build_net(run: Run, image_shape: tuple[int, int, int], classes: int) -> nn.M
         "head_norm": run.head_norm,
         "train_head": run.train_head,
     }
+    if run.net == "convnet" and side < 2 ** (run.depth or 0):
+        raise UserError(
+            f"a ConvNet of depth {run.depth} needs images of {2 ** (run.depth or 0)} pixels a "
+            f"side or more, not {side}: choose a smaller depth or a larger resolution"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         if run.net == "mlp":
-            return MLP(channels * side * side, classes, **settings)  # type: ignore[arg-type]
-        if run.net == "resnet18":
-            return ResNet18(channels, classes, **settings)  # type: ignore[arg-type]
-        if side < 2 ** (run.depth or 0):
-            raise UserError(
-                f"a ConvNet of depth {run.depth} needs images of {2 ** (run.depth or 0)} pixels a "
-                f"side or more, not {side}: choose a smaller depth or a larger resolution"
-            )
-        return ConvNet(channels, classes, resolution=side, **settings)  # type: ignore[arg-type]
+            module: nn.Module = MLP(channels * side * side, classes, **settings)  # type: ignore[arg-type]
+        elif run.net == "resnet18":
+            module = ResNet18(channels, classes, **settings)  # type: ignore[arg-type]
+        else:
+            module = ConvNet(channels, classes, resolution=side, **settings)  # type: ignore[arg-type]
+    for layer in module.modules():
+        if hasattr(layer, "eps"):
+            layer.eps = run.norm_eps  # type: ignore[assignment]
+    return module

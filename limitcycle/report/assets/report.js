@@ -75,7 +75,8 @@
   function spanLetters(panel) {
     return panel.spans.map(mark => {
       const [start, end] = time(mark.clock);
-      return { x: (start + end) / 2, xref: "x", y: 1, yref: "paper", yanchor: "top", showarrow: false, text: `<b>${mark.text}</b>` };
+      const x = { center: (start + end) / 2, left: start, right: end }[mark.align];
+      return { x, xanchor: mark.align, borderpad: 0, xref: "x", y: 1, yref: "paper", yanchor: "top", showarrow: false, text: `<b>${mark.text}</b>` };
     });
   }
   function traces(panel) {

@@ -1,0 +1,136 @@
+"""``limitcycle paper``: list the figures, or make them: runs, pictures, claims, pages."""
+
+import argparse
+import math
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from limitcycle.cli.bars import say
+from limitcycle.cli.train import report_outcomes, run_jobs
+from limitcycle.lab import Job, machine, rehearse
+from limitcycle.lab.rehearsal import STEPS
+from limitcycle.paper import (
+    Plan,
+    cost,
+    entries,
+    experiments,
+    make_entry,
+    missing,
+    scale_named,
+    tally,
+    write_book,
+)
+from limitcycle.paper.book import MARKS, Entry
+
+
+def paper(options: argparse.Namespace) -> int:
+    """List the figures, or make those that are named; exit code."""
+    scale = scale_named(options.scale)
+    out = Path(options.out or f"limitcycle-paper/{scale.name}")
+    seeds = None if options.seeds is None else tuple(range(options.seeds))
+    numbers = () if options.all else tuple(options.figures)
+    plans = [Plan(figure, scale, out, seeds) for figure in experiments(numbers)]
+    workers = options.workers or machine.cores()
+    console = Console()
+    if not (options.figures or options.all):
+        console.print(_overview(plans, workers))
+        say(console, "Make them: limitcycle paper 2 5, or all: limitcycle paper --all")
+        return 0
+    if options.rehearse:
+        return _rehearse(plans, options.device, console)
+    code = _train(plans, options, workers, console)
+    book = Path(options.book) if options.book else out
+    made = [make_entry(plan, book) for plan in plans]
+    pages = write_book(scale, book)
+    console.print(_claims(made))
+    say(console, f"Claims: {tally(made)}.")
+    say(console, f"Look at it: {pages[-1].resolve()}")
+    return code
+
+
+def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console: Console) -> int:
+    """Make the runs that are missing, first those that stand alone; exit code."""
+    code = 0
+    for later in (False, True):
+        runs = missing(plans, later=later)
+        if not runs:
+            continue
+        scale = plans[0].scale
+        estimate = _duration(cost(scale, runs, workers))
+        say(console, f"{len(runs)} runs to make, about {estimate} on {workers} workers")
+        jobs = [Job(run, plans[0].folder(run)) for run in runs]
+        settings = {"device": options.device}
+        outcomes = run_jobs(jobs, console, settings, workers, options.threads, overall=True)
+        code = max(code, report_outcomes(outcomes, Console(stderr=True)))
+    return code
+
+
+def _rehearse(plans: list[Plan], device: str, console: Console) -> int:
+    """Three steps of every distinct run of the first seed; exit code."""
+    named = {
+        runs[0].identity: (f"figure {plan.figure.number}: {label}", runs[0])
+        for plan in reversed(plans)
+        for label, runs in plan.runs.items()
+    }
+    names, distinct = zip(*reversed(named.values()), strict=True) if named else ((), ())
+    say(console, f"{len(distinct)} distinct runs, {STEPS} steps each; those that start from others")
+    say(console, "have the same nets and batches and are left out")
+    code = 0
+    for name, done in zip(names, rehearse(distinct, device), strict=True):
+        finite = all(map(math.isfinite, done.losses)) and not done.problem
+        outcome = done.problem or (
+            f"loss {', '.join(f'{loss:.3g}' for loss in done.losses)}; "
+            f"{done.step_seconds:.2f} s a step, {done.peak_mib:,.0f} MiB"
+        )
+        say(console, f"{'ok  ' if finite else 'FAIL'} {name}: {outcome}")
+        code = code if finite else 1
+    return code
+
+
+def _overview(plans: list[Plan], workers: int) -> Table:
+    """Every figure with what is there and what the rest will cost."""
+    made = {entry["number"]: entry for entry in entries(plans[0].out)}
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for heading in ("figure", "runs", "to go"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("claims", no_wrap=True)
+    shown.add_column("what it shows")
+    for plan in plans:
+        runs = {run.identity for runs in plan.runs.values() for run in runs}
+        left = missing([plan])
+        entry = made.get(plan.figure.number)
+        shown.add_row(
+            str(plan.figure.number),
+            f"{len(runs) - len(left)}/{len(runs)}",
+            _duration(cost(plan.scale, left, workers)) if left else "–",
+            tally([entry]) if entry else "–",
+            plan.figure.title,
+        )
+    left = missing(plans)
+    shown.add_section()
+    total = _duration(cost(plans[0].scale, left, workers)) if left else "–"
+    shown.add_row("all", "", total, "", f"at {plans[0].scale.name} scale, shared runs made once")
+    return shown
+
+
+def _claims(made: list[Entry]) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    shown.add_column("figure", justify="right", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
+    shown.add_column("claim", ratio=1)
+    shown.add_column("measured", ratio=1)
+    styles = {"holds": "green", "fails": "red", "undecided": "dim"}
+    for entry in made:
+        for claim in entry["claims"]:
+            verdict = f"[{styles[claim['outcome']]}]{MARKS[claim['outcome']]}[/]"
+            shown.add_row(str(entry["number"]), verdict, claim["statement"], claim["measured"])
+    return shown
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

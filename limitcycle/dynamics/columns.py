@@ -1,0 +1,81 @@
+"""The columns of anybody's table: which are needed, what else they are called, what they hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from limitcycle.errors import UserError
+
+Array = NDArray[np.float64]
+
+ALIASES = {
+    "step": {"steps", "global_step", "_step", "trainer/global_step", "iteration", "iter"},
+    "loss": {"training_loss", "train/loss", "loss/train", "train-loss", "batch_loss"},
+    "norm": {"weight_norm", "weights_norm", "norm_of_weights", "param_norm", "parameter_norm"},
+}
+"""Usual names of the needed columns: suggested, not taken, as one may hold another quantity."""
+
+OPTIONAL = ("lr", "weight_decay", "momentum", "effective_lr", "epoch")
+
+
+def as_frame(table: Any) -> pd.DataFrame:
+    """``table`` as a frame: a mapping from names to sequences of equal length will do.
+
+    Raises:
+        UserError: it is something else, or has no column.
+    """
+    if isinstance(table, Mapping):
+        try:
+            table = pd.DataFrame(dict(table))
+        except (TypeError, ValueError) as problem:
+            raise UserError(f"the mapping is no table ({str(problem).splitlines()[0]})") from None
+    if not isinstance(table, pd.DataFrame):
+        kind = type(table).__name__
+        raise UserError(f"a table is a pandas.DataFrame or a mapping of columns, not {kind}")
+    if not len(table.columns) and table.index.name is None:
+        raise UserError("the table is empty: it needs the columns 'step', 'loss' and 'norm'")
+    return table
+
+
+def needed_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """``step``, ``loss`` and ``norm`` as numbers, and of `OPTIONAL` what there is.
+
+    Raises:
+        UserError: a column is missing, is there twice or holds no numbers.
+    """
+    if "step" not in frame.columns and frame.index.name == "step":
+        frame = frame.reset_index()
+    loss = "loss" if "loss" in frame.columns or "train_loss" not in frame.columns else "train_loss"
+    for name in ("step", loss, "norm"):
+        if name not in frame.columns:
+            raise UserError(_missing(name, list(frame.columns)))
+    optional = [name for name in OPTIONAL if name in frame.columns]
+    return pd.DataFrame(
+        {
+            "loss" if name == loss else name: _numbers(frame, name)
+            for name in ("step", loss, "norm", *optional)
+        }
+    )
+
+
+def _missing(name: str, there: list[Any]) -> str:
+    """What to say where the column ``name`` is not among those that are ``there``."""
+    wanted = "'loss' (or 'train_loss')" if name == "loss" else repr(name)
+    text = f"the table has no column {wanted}; it has {', '.join(map(repr, there)) or 'none'}"
+    close = [other for other in there if str(other).strip().lower() in {name, *ALIASES[name]}]
+    return f"{text}: rename {close[0]!r} to {name!r} if it is that" if close else text
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> Array:
+    column: Any = frame[name]
+    if isinstance(column, pd.DataFrame):
+        raise UserError(f"the table has more than one column {name!r}")
+    if column.dtype.kind in "mM":
+        raise UserError(f"column {name!r} holds times, not numbers")
+    try:
+        return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
+    except (TypeError, ValueError):
+        raise UserError(f"column {name!r} does not hold numbers") from None

@@ -1,0 +1,25 @@
+"""The paper as data: one module a figure (its runs, its claims, its drawing), and the claims.
+
+`scale` says what the paper's networks and data are at three sizes, `plan` which runs are missing,
+`book` makes pictures, pages and the table of claims from records.
+"""
+
+from limitcycle.paper.book import entries, make_entry, tally, write_book
+from limitcycle.paper.plan import Plan, cost, missing
+from limitcycle.paper.scale import SCALES, Scale, scale_named
+from limitcycle.paper.shelf import NUMBERS, experiments
+
+__all__ = [
+    "NUMBERS",
+    "SCALES",
+    "Plan",
+    "Scale",
+    "cost",
+    "entries",
+    "experiments",
+    "make_entry",
+    "missing",
+    "scale_named",
+    "tally",
+    "write_book",
+]

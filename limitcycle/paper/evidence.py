@@ -1,0 +1,49 @@
+"""What an experiment's runs left: by label, one track a seed, opened when they are asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from limitcycle.errors import UserError
+from limitcycle.paper.scale import Scale
+from limitcycle.report.track import Recorded, Track, track_of
+
+
+class MissingError(UserError):
+    """A run that a claim or a picture needs has not been made."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records of an experiment at one scale.
+
+    Attributes:
+        scale: at which they were made.
+        recorded: label → loaded runs, one a seed, in the order of the seeds.
+    """
+
+    scale: Scale
+    recorded: Mapping[str, Sequence[Recorded]]
+    _opened: dict[str, tuple[Track, ...]] = field(default_factory=dict, repr=False)
+
+    def __contains__(self, label: str) -> bool:
+        return bool(self.recorded.get(label))
+
+    def __getitem__(self, label: str) -> tuple[Track, ...]:
+        """The tracks of a label, one a seed.
+
+        Raises:
+            MissingError: its runs have not been made.
+        """
+        if label not in self:
+            raise MissingError(f"the runs {label!r} have not been made")
+        if label not in self._opened:
+            self._opened[label] = tuple(track_of(run, label) for run in self.recorded[label])
+        return self._opened[label]
+
+    def first(self, label: str) -> Track:
+        """The track of the first seed: the one that is drawn."""
+        return self[label][0]
+
+    def all_of(self, labels: Sequence[str]) -> list[Track]:
+        """The tracks of several labels, every seed."""
+        return [track for label in labels for track in self[label]]

@@ -1,0 +1,124 @@
+"""Which runs the figures need, which of them are there, and what the others will cost.
+
+A run lies in ``runs/<identity>`` below the scale's folder, so figures that ask for the same run
+share it. Runs that start from others (`Experiment.later`) are known once those are done.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from limitcycle.errors import UserError
+from limitcycle.paper.evidence import Evidence, MissingError
+from limitcycle.paper.experiment import Experiment
+from limitcycle.paper.scale import Scale
+from limitcycle.record import LoadedRun, Run, load
+from limitcycle.report.track import Track, track_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One figure at one scale, with its runs below ``out``.
+
+    Attributes:
+        figure: the figure.
+        scale: at which it is made.
+        out: the scale's folder.
+        seeds: None takes the figure's own.
+    """
+
+    figure: Experiment
+    scale: Scale
+    out: Path
+    seeds: tuple[int, ...] | None = None
+
+    @cached_property
+    def runs(self) -> Mapping[str, tuple[Run, ...]]:
+        """Label → the runs that can be made at once, one a seed."""
+        described = self.figure.runs(self.scale)
+        return {
+            label: tuple(replace(run, seed=run.seed + seed) for seed in self._seeds)
+            for label, run in described.items()
+        }
+
+    def later_runs(self) -> Mapping[str, tuple[Run, ...]]:
+        """Label → the runs that start from those, as far as these are done."""
+        found: dict[str, list[Run]] = {}
+        for at, seed in enumerate(self._seeds):
+            parents = _Parents({label: runs[at] for label, runs in self.runs.items()}, self)
+            try:
+                later = self.figure.later(self.scale, parents)
+            except MissingError:
+                continue
+            for label, run in later.items():
+                found.setdefault(label, []).append(replace(run, seed=run.seed + seed))
+        return {label: tuple(runs) for label, runs in found.items()}
+
+    def folder(self, run: Run) -> Path:
+        """Where a run lies."""
+        return self.out / "runs" / run.identity
+
+    def opened(self, run: Run) -> LoadedRun | None:
+        """The run's record; None where it is not finished or cannot be opened."""
+        folder = self.folder(run)
+        try:
+            loaded = load(folder)
+        except UserError:
+            return None
+        return loaded if is_finished(loaded) else None
+
+    def evidence(self) -> Evidence:
+        """The records of all seeds of those labels of which every seed is finished."""
+        recorded = {}
+        for label, runs in {**self.runs, **self.later_runs()}.items():
+            loaded = [found for run in runs if (found := self.opened(run)) is not None]
+            if len(loaded) == len(runs):
+                recorded[label] = loaded
+        return Evidence(self.scale, recorded)
+
+    @property
+    def _seeds(self) -> tuple[int, ...]:
+        return self.figure.seeds(self.scale) if self.seeds is None else self.seeds
+
+
+class _Parents(Mapping[str, Track]):
+    """The tracks of one seed's runs, opened when asked for."""
+
+    def __init__(self, runs: Mapping[str, Run], plan: Plan) -> None:
+        self._runs, self._plan = runs, plan
+
+    def __getitem__(self, label: str) -> Track:
+        loaded = self._plan.opened(self._runs[label])
+        if loaded is None:
+            raise MissingError(f"the run {label!r} has not been made")
+        return track_of(loaded, label)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+
+def is_finished(loaded: LoadedRun) -> bool:
+    """Whether a run has said all it can say: done, or ended by a loss that is not finite."""
+    status = loaded.status
+    return status.get("state") == "done" or bool(status.get("final"))
+
+
+def missing(plans: Sequence[Plan], *, later: bool = False) -> list[Run]:
+    """The runs that are not finished, each once, the longest first."""
+    asked = {}
+    for plan in plans:
+        for runs in (plan.later_runs() if later else plan.runs).values():
+            for run in runs:
+                if run.identity not in asked and plan.opened(run) is None:
+                    asked[run.identity] = run
+    return sorted(asked.values(), key=plans[0].scale.seconds, reverse=True) if asked else []
+
+
+def cost(scale: Scale, runs: Sequence[Run], workers: int) -> float:
+    """Estimated wall-clock seconds for ``runs`` on so many workers."""
+    seconds = [scale.seconds(run) for run in runs]
+    return max([sum(seconds) / max(workers, 1), *seconds[:1]], default=0.0)

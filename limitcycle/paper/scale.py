@@ -1,0 +1,220 @@
+"""The three scales: the same experiments on digits, on reduced CIFAR, and as published.
+
+An experiment asks a scale for a run by the paper's pair of network and data; what these are at that
+scale is said here and nowhere else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from limitcycle.errors import UserError
+from limitcycle.record import Run
+
+ScaleName = Literal["quick", "laptop", "paper"]
+Pair = Literal[
+    "convnet-cifar10",
+    "convnet-cifar100",
+    "resnet18-cifar10",
+    "resnet18-cifar100",
+    "convnet-cifar10-wide",
+    "convnet-cifar10-full-batch",
+]
+PAIR_TITLES: Mapping[Pair, str] = {
+    "convnet-cifar10": "ConvNet on CIFAR-10",
+    "convnet-cifar100": "ConvNet on CIFAR-100",
+    "resnet18-cifar10": "ResNet-18 on CIFAR-10",
+    "resnet18-cifar100": "ResNet-18 on CIFAR-100",
+    "convnet-cifar10-wide": "ConvNet on CIFAR-10",
+    "convnet-cifar10-full-batch": "ConvNet on CIFAR-10, full-batch GD",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What a pair of the paper is at one scale.
+
+    Attributes:
+        settings: of `limitcycle.Run`, the same for all its runs.
+        steps: updates of a run whose budget is not stated in units of 1/(ηλ): the scale's
+            "1,000 epochs".
+        step_ms: milliseconds a step, for estimates (one core of a shared x86 machine; paper scale:
+            a guess for one H200).
+    """
+
+    settings: Mapping[str, Any]
+    steps: int
+    step_ms: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One of the three scales.
+
+    Attributes:
+        name: quick, laptop or paper.
+        what: one sentence for readers.
+        worlds: what each pair of the paper is here.
+        lrs: the learning rates of the paper's grid (Figure 2), largest first.
+        shown: those of them that are drawn where all would be too many (the paper shows four).
+        weight_decay: of every experiment that does not vary it.
+        lr: the learning rate at which a few long periods are seen (the paper's 0.01).
+        fast_lr: the one at which many are (the paper's 0.03).
+        seeds: of every experiment that does not ask for more.
+        digits: it is the digits twin: no colour images, no claims about CIFAR.
+    """
+
+    name: ScaleName
+    what: str
+    worlds: Mapping[Pair, World]
+    lrs: tuple[float, ...]
+    shown: tuple[float, ...]
+    weight_decay: float
+    lr: float
+    fast_lr: float
+    seeds: tuple[int, ...] = (0,)
+    digits: bool = False
+
+    def run(
+        self,
+        pair: Pair,
+        *,
+        lr: float | None = None,
+        weight_decay: float | None = None,
+        units: float | None = None,
+        **changes: Any,
+    ) -> Run:
+        """A run of ``pair`` at this scale.
+
+        Args:
+            pair: network and data of the paper.
+            lr, weight_decay: None takes the scale's own.
+            units: budget in units of 1/(ηλ); None takes the world's ``steps``.
+            changes: further settings of `limitcycle.Run`.
+        """
+        world = self.worlds[pair]
+        lr = self.lr if lr is None else lr
+        weight_decay = self.weight_decay if weight_decay is None else weight_decay
+        steps = world.steps if units is None else round(units / (lr * weight_decay))
+        settings = {**world.settings, "steps": steps, **changes}
+        return Run(lr=lr, weight_decay=weight_decay, **settings)
+
+    def title(self, pair: Pair) -> str:
+        """What readers are told they look at."""
+        return f"digits twin of {PAIR_TITLES[pair]}" if self.digits else PAIR_TITLES[pair]
+
+    def seconds(self, run: Run) -> float:
+        """Estimated training time of one of its runs, on one core (paper scale: one GPU)."""
+        for alike in (_COSTLY, ("net",)):  # exactly; else as a run of the same network
+            for world in self.worlds.values():
+                like = Run(**{**world.settings, "steps": 1})
+                if all(getattr(run, name) == getattr(like, name) for name in alike):
+                    return (run.steps or 0) * world.step_ms / 1000
+        raise UserError(f"no run of the {self.name} scale: {run}")
+
+
+# What the cost of a step hangs on.
+_COSTLY = ("net", "data", "width", "depth", "resolution", "train_size", "batch_size")
+
+_DIGITS = {"net": "mlp", "data": "digits", "eval_every": 55}
+_SMALL = {"resolution": 16, "train_size": 2048, "test_size": 1000, "eval_every": 80}
+_AS_PUBLISHED = {"train_pass": True}
+
+QUICK = Scale(
+    name="quick",
+    what="handwritten digits and a multi-layer perceptron: the digits twin, in seconds a run",
+    worlds={
+        "convnet-cifar10": World({**_DIGITS}, 6_000, 0.8),
+        "convnet-cifar100": World({**_DIGITS}, 6_000, 0.8),
+        "resnet18-cifar10": World({**_DIGITS, "depth": 4}, 6_000, 1.0),
+        "resnet18-cifar100": World({**_DIGITS, "depth": 4}, 6_000, 1.0),
+        "convnet-cifar10-wide": World({**_DIGITS}, 6_000, 0.8),
+        "convnet-cifar10-full-batch": World(
+            {**_DIGITS, "train_size": 512, "batch_size": None}, 2_000, 1.6
+        ),
+    },
+    lrs=(10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
+    shown=(10.0, 0.3, 0.1, 0.01),
+    weight_decay=0.01,
+    lr=0.1,
+    fast_lr=0.3,
+    seeds=(0, 1, 2),
+    digits=True,
+)
+
+_CONVNET = {"net": "convnet", "width": 8, **_SMALL}
+_RESNET = {"net": "resnet18", "width": 4, **_SMALL}
+# Of a hundred classes a narrow net learns half as many images by heart, and only with logits as
+# large as those of the published widths: hence a wider ConvNet, and a larger norm of the ResNet's
+# head (by the root of 64/4, the ratio of the numbers of features).
+_HUNDRED = {"data": "cifar100", "train_size": 1024, "eval_every": 40}
+
+LAPTOP = Scale(
+    name="laptop",
+    what="2,048 images of CIFAR at 16×16 and narrow networks: an evening of two cores",
+    worlds={
+        "convnet-cifar10": World({**_CONVNET, "data": "cifar10"}, 8_000, 8.0),
+        "convnet-cifar100": World(
+            {**_CONVNET, **_HUNDRED, "width": 16, "head_norm": 20.0}, 6_000, 22.0
+        ),
+        "resnet18-cifar10": World({**_RESNET, "data": "cifar10"}, 5_000, 21.0),
+        "resnet18-cifar100": World({**_RESNET, **_HUNDRED, "head_norm": 40.0}, 5_000, 21.0),
+        "convnet-cifar10-wide": World({**_CONVNET, "data": "cifar10"}, 8_000, 8.0),
+        "convnet-cifar10-full-batch": World(
+            {**_CONVNET, "data": "cifar10", "train_size": 256, "batch_size": None}, 4_000, 16.0
+        ),
+    },
+    lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+    shown=(1.0, 0.3, 0.1, 0.01),
+    weight_decay=0.005,
+    lr=0.1,
+    fast_lr=0.3,
+)
+
+_EPOCHS_1000 = 391_000
+_FULL_BATCH = {"train_size": 4_500, "test_size": 5_000, "batch_size": None}
+
+PAPER = Scale(
+    name="paper",
+    what="the protocol as published, for one CUDA GPU",
+    worlds={
+        "convnet-cifar10": World(
+            {"net": "convnet", "data": "cifar10", "width": 32, **_AS_PUBLISHED}, _EPOCHS_1000, 1.0
+        ),
+        "convnet-cifar100": World(
+            {"net": "convnet", "data": "cifar100", "width": 64, "head_norm": 20.0, **_AS_PUBLISHED},
+            _EPOCHS_1000,
+            1.5,
+        ),
+        "resnet18-cifar10": World(
+            {"net": "resnet18", "data": "cifar10", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 8.0
+        ),
+        "resnet18-cifar100": World(
+            {"net": "resnet18", "data": "cifar100", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 8.0
+        ),
+        "convnet-cifar10-wide": World(
+            {"net": "convnet", "data": "cifar10", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 1.5
+        ),
+        "convnet-cifar10-full-batch": World(
+            {"net": "convnet", "data": "cifar10", "width": 32, **_FULL_BATCH}, 100_000, 20.0
+        ),
+    },
+    lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+    shown=(1.0, 0.03, 0.01, 0.001),
+    weight_decay=0.001,
+    lr=0.01,
+    fast_lr=0.03,
+)
+
+SCALES: Mapping[str, Scale] = {scale.name: scale for scale in (QUICK, LAPTOP, PAPER)}
+
+
+def scale_named(name: str) -> Scale:
+    """The scale called ``name``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in SCALES:
+        raise UserError(f"scale must be one of {', '.join(get_args(ScaleName))}, not {name!r}")
+    return SCALES[name]

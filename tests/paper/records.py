@@ -1,0 +1,79 @@
+"""Records made by hand for the claims' checks: what holds them, and what refutes them.
+
+`made` turns a synthetic table (see `tests.dynamics.series`) into what a loaded run looks like.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.scale import QUICK, Scale
+from limitcycle.record import Run
+from tests.dynamics.series import Oscillator, quiet
+
+
+@dataclass
+class Made:
+    """A record that no training left."""
+
+    run: Run
+    steps: pd.DataFrame
+    epochs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    name: str = "made"
+    info: Mapping[str, Any] = field(default_factory=dict)
+    status: Mapping[str, Any] = field(default_factory=lambda: {"state": "done"})
+    path: Path = Path("made")
+
+
+def made(
+    frame: pd.DataFrame, *, test_error: Sequence[float] | float = 0.1, **settings: Any
+) -> Made:
+    """A record of ``frame`` (step, loss, norm) for the run with ``settings``."""
+    run = Run(**{"lr": 0.1, "weight_decay": 0.01, "steps": len(frame), **settings})
+    steps = frame.assign(
+        epoch=frame["step"] // 11,
+        lr=run.lr,
+        weight_decay=run.weight_decay,
+        effective_lr=run.lr / frame["norm"] ** 2,
+        effective_grad_norm=frame.get("effective_grad_norm", 10 * frame["loss"]),
+        cosine_distance=frame.get("cosine_distance", 1e-3 * frame["loss"]),
+    )
+    tests = np.atleast_1d(np.asarray(test_error, dtype=float))
+    at = np.linspace(0, len(frame), max(len(tests), 2)).astype(int)
+    epochs = pd.DataFrame(
+        {"epoch": at / 11, "step": at, "test_error": np.resize(tests, len(at)), "train_error": 0.0}
+    )
+    return Made(run, steps, epochs)
+
+
+def sawtooth(period: int = 700, **settings: Any) -> Made:
+    """A periodic record."""
+    shape = {name: settings.pop(name) for name in list(settings) if hasattr(Oscillator, name)}
+    frame, _ = Oscillator(period=period, **shape).run()
+    return made(frame, **settings)
+
+
+def calm(**settings: Any) -> Made:
+    """A converging record: the norm falls, nothing jumps."""
+    return made(quiet(fall=0.5), **settings)
+
+
+def stuck(**settings: Any) -> Made:
+    """A record that is stuck at a high loss with a settled norm."""
+    return made(quiet(loss=(2.3, 1.0), loss_noise=0.1), **settings)
+
+
+def sure(record: Made, confidence: float) -> Made:
+    """``record`` with this confidence on the training set throughout."""
+    record.epochs["confidence"] = confidence
+    return record
+
+
+def evidence(scale: Scale = QUICK, **recorded: Any) -> Evidence:
+    """Evidence of records by label; one record stands for one seed."""
+    return Evidence(scale, {k: v if isinstance(v, list) else [v] for k, v in recorded.items()})
