@@ -14,7 +14,7 @@ from limitcycle.paper.scale import Scale
 from limitcycle.report.track import Track
 
 FACTORS = (1.0, 0.5, 0.25, 0.0625)
-UNITS = 3.0
+UNITS = {"quick": 2.0, "laptop": 3.0, "paper": 3.0}
 
 SPHERES = Spheres(
     parent=lambda scale: shared_run(scale, scale.lr),
@@ -25,7 +25,7 @@ SPHERES = Spheres(
 
 def budget(scale: Scale) -> int:
     """Steps of a run with a fixed norm."""
-    return round(UNITS / (scale.lr * scale.weight_decay))
+    return round(UNITS[scale.name] / (scale.lr * scale.weight_decay))
 
 
 def warm_up_jumps(track: Track) -> list[tuple[float, float]]:

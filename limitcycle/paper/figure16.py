@@ -16,7 +16,7 @@ WEIGHT_DECAYS = {  # largest first
     "paper": (0.1, 0.01, 0.003, 0.001, 0.0003, 0.00001),
 }
 SHOWN = {"quick": (0.3, 0.03, 0.01, 0.0003)}  # all of them where none are named
-STEPS = {"quick": 3_000}  # enough for the periods that a grid asks for; else the scale's own
+STEPS = {"quick": 2_000}  # enough for the periods that a grid asks for; else the scale's own
 
 
 def runs(scale: Scale) -> Runs:

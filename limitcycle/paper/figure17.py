@@ -27,7 +27,7 @@ HEAD_NORMS: Mapping[Pair, tuple[float | None, ...]] = {
     "convnet-cifar10": (20.0, USUAL, 5.0, None),
     "resnet18-cifar100": (20.0, USUAL, None),
 }
-UNITS = {"quick": 6.0, "laptop": 8.0, "paper": None}
+UNITS = {"quick": 5.0, "laptop": 8.0, "paper": None}
 
 
 def runs(scale: Scale) -> Runs:

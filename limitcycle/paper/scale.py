@@ -6,7 +6,7 @@ scale is said here and nowhere else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from limitcycle.errors import UserError
 from limitcycle.record import Run
@@ -47,6 +47,19 @@ class World:
     step_ms: float
 
 
+class Enough(NamedTuple):
+    """When more of a run would show nothing new: after ``units`` of 1/(ηλ), but for ``least`` steps."""
+
+    units: float
+    least: int
+
+    def of(self, steps: int, decay: float) -> int:
+        """``steps``, or fewer where these are enough at ηλ = ``decay``."""
+        if not decay > 0:
+            return steps
+        return min(steps, max(self.least, round(self.units / decay)))
+
+
 @dataclass(frozen=True)
 class Scale:
     """One of the three scales.
@@ -62,6 +75,7 @@ class Scale:
         fast_lr: the one at which many are (the paper's 0.03).
         seeds: of every experiment that does not ask for more.
         digits: it is the digits twin: no colour images, no claims about CIFAR.
+        enough: when a run ends before its world's ``steps``; None: never.
     """
 
     name: ScaleName
@@ -74,6 +88,7 @@ class Scale:
     fast_lr: float
     seeds: tuple[int, ...] = (0,)
     digits: bool = False
+    enough: Enough | None = None
 
     def run(
         self,
@@ -97,6 +112,8 @@ class Scale:
         weight_decay = self.weight_decay if weight_decay is None else weight_decay
         steps = world.steps if units is None else round(units / (lr * weight_decay))
         settings = {**world.settings, "steps": steps, **changes}
+        if units is None and self.enough:
+            settings["steps"] = self.enough.of(settings["steps"], lr * weight_decay)
         return Run(lr=lr, weight_decay=weight_decay, **settings)
 
     def title(self, pair: Pair) -> str:
@@ -124,13 +141,13 @@ QUICK = Scale(
     name="quick",
     what="handwritten digits and a multi-layer perceptron: the digits twin, in seconds a run",
     worlds={
-        "convnet-cifar10": World({**_DIGITS}, 6_000, 0.8),
-        "convnet-cifar100": World({**_DIGITS}, 6_000, 0.8),
-        "resnet18-cifar10": World({**_DIGITS, "depth": 4}, 6_000, 1.0),
-        "resnet18-cifar100": World({**_DIGITS, "depth": 4}, 6_000, 1.0),
-        "convnet-cifar10-wide": World({**_DIGITS}, 6_000, 0.8),
+        "convnet-cifar10": World({**_DIGITS}, 3_200, 0.8),
+        "convnet-cifar100": World({**_DIGITS}, 3_200, 0.8),
+        "resnet18-cifar10": World({**_DIGITS, "depth": 4}, 3_200, 1.0),
+        "resnet18-cifar100": World({**_DIGITS, "depth": 4}, 3_200, 1.0),
+        "convnet-cifar10-wide": World({**_DIGITS}, 3_200, 0.8),
         "convnet-cifar10-full-batch": World(
-            {**_DIGITS, "train_size": 512, "batch_size": None}, 2_000, 1.6
+            {**_DIGITS, "train_size": 512, "batch_size": None}, 1_500, 1.6
         ),
     },
     lrs=(10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
@@ -140,6 +157,7 @@ QUICK = Scale(
     fast_lr=0.3,
     seeds=(0, 1, 2),
     digits=True,
+    enough=Enough(units=12.0, least=1_200),
 )
 
 _CONVNET = {"net": "convnet", "width": 8, **_SMALL}
@@ -169,6 +187,7 @@ LAPTOP = Scale(
     weight_decay=0.005,
     lr=0.1,
     fast_lr=0.3,
+    enough=Enough(units=12.0, least=2_500),
 )
 
 _EPOCHS_1000 = 391_000
