@@ -48,7 +48,7 @@ class World:
 
 
 class Enough(NamedTuple):
-    """When more of a run would show nothing new: after ``units`` of 1/(ηλ), but for ``least`` steps."""
+    """When more of a run shows nothing new: after ``units`` of 1/(ηλ), but for ``least`` steps."""
 
     units: float
     least: int
@@ -115,6 +115,11 @@ class Scale:
         if units is None and self.enough:
             settings["steps"] = self.enough.of(settings["steps"], lr * weight_decay)
         return Run(lr=lr, weight_decay=weight_decay, **settings)
+
+    def shared(self, lr: float) -> Run:
+        """The ConvNet's run that many figures share: it keeps snapshots at a hundred instants."""
+        steps = self.worlds["convnet-cifar10"].steps
+        return self.run("convnet-cifar10", lr=lr, snapshot_every=steps // 100)
 
     def title(self, pair: Pair) -> str:
         """What readers are told they look at."""

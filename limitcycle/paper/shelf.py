@@ -16,7 +16,7 @@ def experiment(number: int) -> Experiment:
     """
     if number not in NUMBERS:
         raise UserError(f"the paper has figures {NUMBERS[0]} to {NUMBERS[-1]}, not {number}")
-    found = import_module(f"limitcycle.paper.figure{number:02}").FIGURE
+    found = import_module(f"limitcycle.paper.figures.figure{number:02}").FIGURE
     assert isinstance(found, Experiment)
     return found
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from limitcycle.paper.products import labels
+from limitcycle.paper.questions.products import labels
 from limitcycle.paper.scale import QUICK
 from tests.dynamics.series import Oscillator, quiet
 from tests.paper.records import evidence, made

@@ -1,0 +1,217 @@
+"""Figure 2: the scale-invariant ConvNet at eight learning rates, and controls."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.experiment import PANELS, Experiment, Runs
+from limitcycle.paper.questions.grids import (
+    BAND_REFUTED,
+    BEST_REFUTED,
+    FREQUENCY_REFUTED,
+    Grid,
+    band,
+    best_inside,
+    frequency,
+)
+from limitcycle.paper.questions.reading import (
+    consistent,
+    jumps,
+    listed,
+    period_units,
+    periodic,
+    power_law,
+    share,
+)
+from limitcycle.paper.scale import Scale
+from limitcycle.report.figure import Figure
+from limitcycle.report.panels import panels_of
+
+CONTROLS: dict[str, dict[str, Any]] = {
+    "no weight decay": {"weight_decay": 0.0},
+    "no normalisation": {"norm": "none"},
+    "GroupNorm": {"norm": "group"},
+    "LayerNorm": {"norm": "layer"},
+}
+
+
+def runs(scale: Scale) -> Runs:
+    """The grid of learning rates, and the controls at the faster rate."""
+    grid = {label(lr): scale.shared(lr) for lr in scale.lrs}
+    controls = {
+        name: scale.run("convnet-cifar10", lr=scale.fast_lr, **changes)
+        for name, changes in CONTROLS.items()
+    }
+    return {**grid, **controls}
+
+
+def label(lr: float) -> str:
+    """A learning rate as a label."""
+    return f"η = {lr:g}"
+
+
+def grid(scale: Scale) -> Grid:
+    """Its learning rates as a grid."""
+    labels = {lr: label(lr) for lr in scale.lrs}
+    return Grid("η", labels, "the paper's ConvNet: 0.003 to 0.3")
+
+
+def draw(evidence: Evidence) -> list[Figure]:
+    """The paper's four panels at its representative learning rates."""
+    scale = evidence.scale
+    tracks = [evidence.first(label(lr)) for lr in scale.shown]
+    return [panels_of(tracks, PANELS, "epochs")]
+
+
+def larger_norms(evidence: Evidence) -> Finding:
+    """In the consistent stage ρ² ∝ η^e with e between 1/4 and 1 (Proposition 3: 1/2)."""
+    pairs = []
+    for lr in evidence.scale.lrs:
+        for track in filter(periodic, evidence[label(lr)]):
+            norm = track.columns["norm"][consistent(track)]
+            pairs.append((lr, float(np.exp(np.nanmean(np.log(norm**2))))))
+    if len({lr for lr, _ in pairs}) < 3:
+        return undecided("fewer than three learning rates have periods")
+    law = power_law([lr for lr, _ in pairs], [norm for _, norm in pairs])
+    return holds_if(
+        0.25 <= law.exponent <= 1,
+        f"geometric mean of ρ² grows with η to the power {law}",
+        exponent=[law.exponent, law.low, law.high],
+    )
+
+
+def warm_up(evidence: Evidence) -> Finding:
+    """The first jump comes later, in steps, at lower learning rates."""
+    firsts = [
+        (lr, float(np.median([float(t.verdict.events["start"].iloc[0]) for t in found])))
+        for lr in evidence.scale.lrs
+        if len(found := [t for t in evidence[label(lr)] if periodic(t)]) > 0
+    ]
+    if len(firsts) < 3:
+        return undecided("fewer than three learning rates have periods")
+    steps = [step for _, step in firsts]
+    return holds_if(
+        steps == sorted(steps),
+        "first jump at step " + ", ".join(f"{step:,.0f} (η = {lr:g})" for lr, step in firsts),
+    )
+
+
+def no_periods(control: str) -> Callable[[Evidence], Finding]:
+    """The check that a control has none, in any seed."""
+
+    def check(evidence: Evidence) -> Finding:
+        tracks = evidence[control]
+        count = [jumps(track) for track in tracks]
+        labels = ", ".join(track.verdict.label for track in tracks)
+        return holds_if(
+            not any(map(periodic, tracks)),
+            f"{labels}; destabilisations: {listed(count, 'd')}",
+            likely=_WITHOUT_NORMALISATION if control == "no normalisation" else "",
+            jumps=count,
+        )
+
+    return check
+
+
+def has_periods(control: str) -> Callable[[Evidence], Finding]:
+    """The check that most seeds of a control have them."""
+
+    def check(evidence: Evidence) -> Finding:
+        tracks = evidence[control]
+        return holds_if(
+            share(map(periodic, tracks)) > 0.5,
+            f"{', '.join(track.verdict.label for track in tracks)}; period × ηλ: "
+            f"{listed(map(period_units, tracks))}",
+        )
+
+    return check
+
+
+_WITHOUT_NORMALISATION = (
+    "with the head frozen at a large norm, a ReLU net without normalisation also sharpens as its "
+    "weights shrink or grow, and at high learning rates it is thrown off its minimum"
+)
+
+
+FIGURE = Experiment(
+    number=2,
+    title="Periodic behaviour of the scale-invariant ConvNet on CIFAR-10",
+    question="At which learning rates does training with normalisation and weight decay repeat "
+    "itself, and is it these two together that make it?",
+    runs=runs,
+    draw=draw,
+    three_seeds=True,
+    choices=(
+        "controls (no weight decay, no normalisation, other normalisations) at the faster of the "
+        "two rates that the other figures use: the paper names none",
+    ),
+    claims=(
+        Claim(
+            "band-lr",
+            "Periods appear in a band of learning rates; below it training converges within the "
+            "budget, above it gets stuck.",
+            "Section 5, Figure 2",
+            BAND_REFUTED.format("a rate"),
+            band(grid),
+        ),
+        Claim(
+            "band-lr-best-error",
+            "The best test error is reached inside the band.",
+            "Section 5, Figure 2",
+            BEST_REFUTED,
+            best_inside(grid),
+        ),
+        Claim(
+            "frequency-lr",
+            "The higher the learning rate, the shorter the periods.",
+            "Section 5",
+            FREQUENCY_REFUTED.format("η"),
+            frequency(grid),
+        ),
+        Claim(
+            "norm-lr",
+            "Higher learning rates lead to larger norms in the consistent stage.",
+            "Section 5, Proposition 3 (ρ² ∝ √η at equal effective gradients)",
+            "a fitted exponent of ρ² ∝ η^e outside of 1/4 … 1",
+            larger_norms,
+        ),
+        Claim(
+            "warm-up-lr",
+            "The warm-up is longer at low learning rates.",
+            "Section 5",
+            "the first jump (median over seeds) comes earlier at a lower learning rate",
+            warm_up,
+        ),
+        Claim(
+            "control-weight-decay",
+            "Without weight decay there are no periods.",
+            "Section 3",
+            "a periodic seed",
+            no_periods("no weight decay"),
+        ),
+        Claim(
+            "control-normalisation",
+            "Without normalisation there are no periods.",
+            "Section 3",
+            "a periodic seed",
+            no_periods("no normalisation"),
+        ),
+        Claim(
+            "group-norm",
+            "With GroupNorm there are periods, too.",
+            "beyond the paper, which believes it (Section 7)",
+            "no more than half of the seeds are periodic",
+            has_periods("GroupNorm"),
+        ),
+        Claim(
+            "layer-norm",
+            "With LayerNorm there are periods, too.",
+            "beyond the paper, which believes it (Section 7)",
+            "no more than half of the seeds are periodic",
+            has_periods("LayerNorm"),
+        ),
+    ),
+)

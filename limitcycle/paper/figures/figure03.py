@@ -1,0 +1,193 @@
+"""Figure 3: one period of the scale-invariant ConvNet, step by step, and Section 4 on its runs."""
+
+from limitcycle.paper.claim import Claim
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.figures.figure02 import label
+from limitcycle.paper.questions import equations as eqs
+from limitcycle.paper.questions import propositions as prop
+from limitcycle.paper.questions.bounded import SGD_RULE, bounds_hold, grows_late
+from limitcycle.paper.questions.closeup import closeup
+from limitcycle.paper.questions.phases import (
+    jumps_far_above,
+    loss_first,
+    near_zero_error,
+    of_label,
+    order,
+)
+from limitcycle.paper.scale import Scale
+from limitcycle.report.figure import Figure
+
+_TRACKS = of_label(lambda evidence: label(evidence.scale.lr))
+
+
+def runs(scale: Scale) -> Runs:
+    """One run, that of Figure 2."""
+    return {label(scale.lr): scale.shared(scale.lr)}
+
+
+def draw(evidence: Evidence) -> list[Figure]:
+    """The six panels of a typical period."""
+    track = evidence.first(label(evidence.scale.lr))
+    title = f"One period at η = {track.lr:g}, λ = {track.weight_decay:g}"
+    return [closeup(track, title, SGD_RULE)]
+
+
+_PHASES = (
+    Claim(
+        "phase-order",
+        "A period runs through A (norm rises), B (norm falls) and C (loss and effective gradient "
+        "grow).",
+        "Section 3, Figure 3",
+        "fewer than nine in ten complete periods do (in A and B more than half of the steps)",
+        order(_TRACKS),
+    ),
+    Claim(
+        "phase-b-train-error",
+        "The transition from A to B goes with near-zero train error.",
+        "Section 3",
+        "in the first evaluation that lies wholly in phase B the train error (median over "
+        "periods) is above 5 %",
+        near_zero_error(_TRACKS),
+    ),
+    Claim(
+        "phase-c-loss-first",
+        "In phase C the loss rises before the norm.",
+        "Section 3, Figure 3",
+        "in half of the destabilisations or more the norm is at its minimum no later than the "
+        "loss is last at its low level",
+        loss_first(_TRACKS),
+    ),
+    Claim(
+        "cosine-bounds",
+        "In phase B the cosine distance lies between δmin and δmax, with ℓ = c/(t − t₀) and "
+        "L = C/(t − t₀).",
+        "Sections 4.1 and D, Figure 3, Eq. (17)",
+        "fewer than 95 % of the steps of the drawn period inside, or L/ℓ above 100 somewhere "
+        "(medians over seeds); t₀ the first step of the period, t_valid a tenth of the way to the "
+        "end of phase B, c and C enclose 98 % of the steps from there on",
+        bounds_hold(_TRACKS),
+    ),
+    Claim(
+        "cosine-growth",
+        "The cosine distance grows in the second half of phase B.",
+        "Section 4.1, Figure 3",
+        "it is no larger in the last tenth of the phase than in its middle tenth (geometric "
+        "means, median over periods) in half of the seeds or more",
+        grows_late(_TRACKS),
+    ),
+    Claim(
+        "jumps-at-destabilisation",
+        "Each destabilisation comes with jumps far above ηλ.",
+        "Section 4.1",
+        "one whose largest cosine distance stays below 10 ηλ",
+        jumps_far_above(_TRACKS),
+    ),
+)
+
+_THEORY = (
+    Claim(
+        "eq-2a",
+        "The gradient is orthogonal to the weights.",
+        "Eq. (2a)",
+        "a radial cosine above 1 % in more than one step in a hundred",
+        eqs.equation(_TRACKS, lambda _, steps: eqs.radial_cosine(steps), eqs.OF_A_VECTOR),
+    ),
+    Claim(
+        "eq-2a-eps",
+        "What is left of it comes from the normalisation's eps: the radial cosine is ∝ 1/ρ².",
+        "beyond the paper",
+        "a fitted exponent outside of −2.5 … −1.5",
+        eqs.eps_is_the_cause(_TRACKS),
+    ),
+    Claim(
+        "eq-2b",
+        "Weights c times as long have a gradient 1/c times as long, in the same direction.",
+        "Eq. (2b)",
+        "a relative deviation above 1 % for c = 1/2 or 2 at one of five snapshots a run",
+        eqs.rescaling(_TRACKS),
+    ),
+    Claim(
+        "eq-3",
+        "ρ² follows Eq. (3).",
+        "Eq. (3)",
+        "a deviation above a tenth of 2ηλρ², what weight decay takes, in more than one step in a "
+        "hundred",
+        eqs.equation(_TRACKS, lambda t, s: eqs.norm_deviation(t, s, radial=False), eqs.OF_A_STEP),
+    ),
+    Claim(
+        "eq-3-radial",
+        "With the radial term kept ρ² follows Eq. (3).",
+        "beyond the paper (A.2 drops the term)",
+        "a deviation above a tenth of 2ηλρ² in more than one step in a hundred",
+        eqs.equation(_TRACKS, lambda t, s: eqs.norm_deviation(t, s, radial=True), eqs.OF_A_STEP),
+    ),
+    Claim(
+        "eq-8",
+        "The cosine distance of a step follows Eq. (8).",
+        "Eq. (8)",
+        "a relative deviation above 1 % in more than one step in a hundred",
+        eqs.equation(_TRACKS, eqs.distance_deviation, eqs.OF_A_VECTOR),
+    ),
+    Claim(
+        "proposition-1",
+        "Below (4a) a δ-jump is possible, below (4b) certain.",
+        "Proposition 1",
+        "more than one step in a hundred of phase B contradicts the printed or the exact form "
+        "(δ = ηλ; ℓ(t), L(t) enclose every step)",
+        prop.jump_conditions(_TRACKS),
+    ),
+    Claim(
+        "proposition-2",
+        "The first δ-jump comes between t_min and t_max.",
+        "Proposition 2",
+        "a wait in phase B, from where its cosine distance is smallest, that contradicts the exact "
+        "bounds (δ = ηλ/2, ℓ and L the extremes up to the jump)",
+        prop.jump_times(_TRACKS),
+    ),
+    Claim(
+        "proposition-3-premise",
+        "2ηλL ≤ ℓ holds even for global bounds.",
+        "Section 4.2, A.7",
+        "it does not with the extremes of g̃ over the consistent stage, in half of the seeds or "
+        "more",
+        prop.premise_of_interval(_TRACKS),
+    ),
+    Claim(
+        "proposition-3",
+        "ρ² lies in [κℓ, κL] with global bounds.",
+        "Proposition 3, Eq. (7)",
+        "more than one step in a hundred of the consistent stage outside, in any seed",
+        prop.interval(_TRACKS),
+    ),
+    Claim(
+        "proposition-3-local",
+        "ρ² adapts to local bounds, too, and respects them: those of Eq. (17).",
+        "A.7",
+        "fewer than half of the steps of phase B (median over periods) lie in [κℓ(t), κL(t)], with "
+        "ℓ(t), L(t) that enclose every step",
+        prop.local_interval(_TRACKS, prop.bounds_of_phase),
+    ),
+    Claim(
+        "proposition-3-epoch",
+        "ρ² adapts to tighter local bounds, too: the extremes of g̃ over an epoch.",
+        "A.7, Remark 1",
+        "fewer than half of the steps of phase B (median over periods) lie between κ times these",
+        prop.local_interval(_TRACKS, prop.bounds_of_epoch),
+    ),
+)
+
+FIGURE = Experiment(
+    number=3,
+    title="One period of the scale-invariant ConvNet",
+    question="What happens in one period, step by step, and do Section 4's statements hold on it?",
+    runs=runs,
+    draw=draw,
+    three_seeds=True,
+    choices=(
+        "the period drawn: the one of median length among the later half of the run's",
+        "bounds (17) by a rule, where the paper picks c, C and t_valid by hand: see the claim",
+        "trend of noisy series: centred mean over one epoch",
+    ),
+    claims=(*_PHASES, *_THEORY),
+)

@@ -1,0 +1,124 @@
+"""Figure 5: how alike the minima of different periods are, for a ConvNet and a ResNet-18.
+
+Runs, drawing and checks are written for any two pairs of network and data: Figure 18 has the other
+two.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.figures.figure15 import grid_run
+from limitcycle.paper.questions.minima import Similarity, similarity
+from limitcycle.paper.questions.similarity import claims_of, independent
+from limitcycle.paper.scale import Pair, Scale
+from limitcycle.report.figure import (
+    RUN_COLOURS,
+    Axis,
+    Clock,
+    Figure,
+    Key,
+    Line,
+    Mark,
+    Panel,
+    Points,
+)
+from limitcycle.report.track import Track
+
+PAIRS: tuple[Pair, ...] = ("convnet-cifar10", "resnet18-cifar100")
+ANCHOR, INDEPENDENT, ALONE = RUN_COLOURS[0], RUN_COLOURS[1], RUN_COLOURS[6]
+
+
+def runs_of(pairs: Sequence[Pair]) -> Callable[[Scale], Runs]:
+    """Of every pair a run at the fast rate, and one from another seed."""
+
+    def runs(scale: Scale) -> Runs:
+        found: Runs = {}
+        for pair in pairs:
+            run = grid_run(scale, pair, scale.fast_lr)
+            found[pair] = run
+            found[independent(pair)] = replace(run, seed=run.seed + 1)
+        return found
+
+    return runs
+
+
+def draw_of(pairs: Sequence[Pair]) -> Callable[[Evidence], list[Figure]]:
+    """Of every pair two panels: cosine similarity, and test error of the ensemble of two."""
+
+    def draw(evidence: Evidence) -> list[Figure]:
+        scale = evidence.scale
+        rows = []
+        for pair in pairs:
+            track = evidence.first(pair)
+            found = similarity(track, evidence.first(independent(pair)))
+            title = f"{scale.title(pair)}, η = {scale.fast_lr:g}, λ = {scale.weight_decay:g}"
+            rows.append(_row(found, _clock(track, found), title, with_keys=pair == pairs[0]))
+        return rows
+
+    return draw
+
+
+def _row(found: Similarity, clock: Clock, title: str, *, with_keys: bool) -> Figure:
+    anchor = _at(clock, np.array([found.anchor]))
+    one = np.ones(1)
+    cosine: tuple[Mark, ...] = (
+        Line(clock, found.cosine, ANCHOR, "with the anchor", walk=True),
+        Line(clock, found.other_cosine, INDEPENDENT, "with an independent network"),
+        Points(anchor, one, ANCHOR, "anchor", size=8.0),
+    )
+    errors: tuple[Mark, ...] = (
+        Line(clock, 100 * found.error, ALONE, "alone", width=0.9),
+        Line(clock, 100 * found.ensemble, ANCHOR, "with the anchor", walk=True),
+        Line(clock, 100 * found.other_ensemble, INDEPENDENT, "with an independent network"),
+        Points(anchor, 100 * found.error[[found.anchor]], ANCHOR, "anchor", size=8.0),
+    )
+    percent = Axis("test error, %", log=True)
+    panels = (
+        Panel("cosine", "Weight space", Axis("cosine similarity", limits=(-0.1, 1.05)), cosine),
+        Panel("ensemble", "Function space: ensembles of two", percent, errors),
+    )
+    keys = (
+        Key("with the anchor (dot)", ANCHOR),
+        Key("with an independent network", INDEPENDENT),
+        Key("snapshot alone", ALONE),
+    )
+    return Figure(panels, "epochs", keys if with_keys else (), title, columns=2)
+
+
+def _clock(track: Track, found: Similarity) -> Clock:
+    """The snapshots' instants in steps and epochs."""
+    epochs = track.clock.epochs
+    per_step = float(epochs[-1] / track.clock.steps[-1]) if epochs is not None else np.nan
+    return Clock(found.steps, found.steps * per_step)
+
+
+def _at(clock: Clock, rows: NDArray[np.int64]) -> Clock:
+    assert clock.epochs is not None
+    return Clock(clock.steps[rows], clock.epochs[rows])
+
+
+CHOICES = (
+    "cosine of all scale-invariant weights as one vector: the paper says plain cosine similarity, "
+    "and its norm ρ is joint, too; layers are not brought to one norm first",
+    "snapshots at a hundred instants of the run: several to a period, and few enough to keep",
+    "the anchor is the snapshot with the lowest training loss in phase B of the first period of "
+    "the consistent stage in which there is one",
+    "the independent network has the next seed and is taken at the snapshot whose test error is "
+    "nearest to the anchor's; the whole test set is used at every scale",
+    "an ensemble is the mean of two softmax outputs",
+)
+FIGURE = Experiment(
+    number=5,
+    title="Similarity of minima: weight space and ensembles",
+    question="Does training come back to the same minimum after a destabilisation, or does it "
+    "find another, and how different a one?",
+    runs=runs_of(PAIRS),
+    draw=draw_of(PAIRS),
+    choices=CHOICES,
+    claims=claims_of("convnet-cifar10", "resnet18-cifar100", "Section 5, Figure 5"),
+)

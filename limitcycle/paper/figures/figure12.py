@@ -1,0 +1,139 @@
+"""Figure 12: effective gradient and cosine distance in phase B, SGD beside full-batch descent."""
+
+import numpy as np
+
+from limitcycle.errors import UserError
+from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
+from limitcycle.paper.evidence import Evidence, MissingError
+from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.figures import figure02
+from limitcycle.paper.questions.bounded import (
+    FULL_BATCH_RULE,
+    SGD_RULE,
+    PhaseB,
+    bounds_hold,
+    grows_late,
+    median_growth,
+    phase_b,
+)
+from limitcycle.paper.questions.closeup import KEYS, distance_lines, gradient_lines
+from limitcycle.paper.questions.full_batch import full_batch_run, label, of_scale
+from limitcycle.paper.questions.phases import of_label, require_period
+from limitcycle.paper.questions.reading import listed
+from limitcycle.paper.scale import Scale
+from limitcycle.report.figure import RUN_COLOURS, Figure, Line, Mark, Panel
+from limitcycle.report.panels import CURVES, take
+from limitcycle.report.track import Track
+
+ROWS = 1_500
+RULES = {"SGD": SGD_RULE, "full batch": FULL_BATCH_RULE}
+_FULL_BATCH = of_label(lambda evidence: names(evidence.scale)["full batch"])
+
+
+def names(scale: Scale) -> dict[str, str]:
+    """The labels of the two runs."""
+    return {"SGD": figure02.label(scale.lr), "full batch": label(of_scale(scale).close)}
+
+
+def runs(scale: Scale) -> Runs:
+    """SGD's run of Figure 3 and the full-batch run of Figure 10."""
+    chosen = names(scale)
+    return {
+        chosen["SGD"]: scale.shared(scale.lr),
+        chosen["full batch"]: full_batch_run(scale, of_scale(scale).close),
+    }
+
+
+def draw(evidence: Evidence) -> list[Figure]:
+    """Two panels a run: effective gradient with ℓ and L, cosine distance with δmin and δmax."""
+    panels = [
+        panel
+        for who, name in names(evidence.scale).items()
+        for panel in _pair(evidence.first(name), who)
+    ]
+    return [Figure(tuple(panels), "steps", KEYS[:2], columns=4)]
+
+
+def _pair(track: Track, who: str) -> list[Panel]:
+    try:
+        phase = phase_b(track, require_period(track), RULES[who])
+    except UserError as problem:
+        raise MissingError(str(problem)) from None
+    return [
+        Panel(f"{name}-{who}", f"{who}: {title}", axis, (*_curve(track, phase, name), *lines))
+        for name, title, lines in (
+            ("effective_grad_norm", "gradient", gradient_lines(track, phase)),
+            ("cosine_distance", "distance", distance_lines(track, phase)),
+        )
+        for axis in [CURVES[name][1]]
+    ]
+
+
+def _curve(track: Track, phase: PhaseB, name: str) -> list[Mark]:
+    """The values of phase B, faint, and their mean over an epoch."""
+    rows = track.rows_to_draw(ROWS, slice(int(phase.rows[0]), int(phase.rows[-1]) + 1))
+    at, raw, mean = take(track.clock, rows), track.columns[name], track.means[name]
+    line = Line(at, mean[rows], RUN_COLOURS[0], track.label, walk=True)
+    return [line] if raw is mean else [
+        Line(at, raw[rows], RUN_COLOURS[0], width=0.5, opacity=0.35), line
+    ]  # fmt: skip
+
+
+def more_prominent(evidence: Evidence) -> Finding:
+    """The growth of the cosine distance over phase B's second half is larger with full batches."""
+    factors = {
+        who: [median_growth(track) for track in evidence[name]]
+        for who, name in names(evidence.scale).items()
+    }
+    if not all(np.isfinite(values).any() for values in factors.values()):
+        return undecided("full batch or SGD has no complete period")
+    median = {who: float(np.nanmedian(values)) for who, values in factors.items()}
+    return holds_if(
+        median["full batch"] > median["SGD"],
+        f"grows by a factor of {listed(factors['full batch'])} with full batches, "
+        f"{listed(factors['SGD'])} with SGD",
+        factors=factors,
+    )
+
+
+FIGURE = Experiment(
+    number=12,
+    title="Effective gradient and cosine distance in phase B, with bounds",
+    question="How do the angle between neighbouring weights and its bounds move through phase B, "
+    "with SGD and with full batches?",
+    runs=runs,
+    draw=draw,
+    choices=(
+        "weight decay of full-batch descent: that of this figure's caption (Figure 10's differs)",
+        "t₀: the first step of the period (the loss's peak); t_valid: a tenth of the way from "
+        "there to the end of phase B; c and C enclose 98 % of the steps from t_valid on, with full "
+        "batches, which have no noise, all of them",
+    ),
+    claims=(
+        Claim(
+            "cosine-bounds-full-batch",
+            "In phase B of full-batch descent the cosine distance lies between δmin and δmax, "
+            "with ℓ = c/(t − t₀)² and L = C/(t − t₀).",
+            "Section D, Figure 12, Eq. (17)",
+            "fewer than 95 % of the steps of the drawn period inside, or L/ℓ above 100 somewhere "
+            "(medians over seeds); t₀ and t_valid as in Figure 3, c and C enclose every step from "
+            "t_valid on",
+            bounds_hold(_FULL_BATCH, FULL_BATCH_RULE),
+        ),
+        Claim(
+            "cosine-growth-full-batch",
+            "With full batches the cosine distance grows in the second half of phase B.",
+            "Sections 4.1 and D, Figure 12",
+            "it is no larger in the last tenth of the phase than in its middle tenth (geometric "
+            "means, median over periods) in half of the seeds or more",
+            grows_late(_FULL_BATCH),
+        ),
+        Claim(
+            "cosine-growth-more-prominent",
+            "That growth is more prominent with full batches than with SGD.",
+            "Sections 4.1 and D, Figure 12",
+            "the median factor between these two tenths is no larger with full batches",
+            more_prominent,
+        ),
+    ),
+)

@@ -1,0 +1,71 @@
+"""Figure 14: effective learning rate and effective gradient of Figure 13, enlarged."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from limitcycle.paper.claim import Claim
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.experiment import Experiment
+from limitcycle.paper.questions import products
+from limitcycle.report.figure import Figure
+from limitcycle.report.limits import aligned
+from limitcycle.report.panels import panels_of, take
+from limitcycle.report.track import Track
+
+SHOWN = ("effective_lr", "effective_grad_norm")
+UNITS = 2.5  # of 1/(ηλ), at the end of the run: four or five periods
+
+
+def draw(evidence: Evidence) -> list[Figure]:
+    """A row a product: both quantities in the consistent stage, the same axes in each column."""
+    rows = []
+    for product, names in products.labels(evidence.scale).items():
+        tracks = [last_units(evidence.first(name), UNITS) for name in names]
+        row = panels_of(tracks, SHOWN, "epochs", f"ηλ = {product:g}")
+        keys = tuple(replace(key, dash="solid") for key in row.keys)  # only norms are dashed
+        rows.append(replace(row, keys=keys, columns=len(SHOWN)))
+    return aligned(rows)
+
+
+def last_units(track: Track, units: float) -> Track:
+    """The series of the last ``units`` of 1/(ηλ) of a run; its verdict is that of the whole."""
+    last = track.clock.steps[-1]
+    (first,) = track.rows_of([last - units / (track.lr * track.weight_decay)])
+    rows = np.arange(first, len(track.clock.steps))
+    return replace(
+        track,
+        clock=take(track.clock, rows),
+        columns={name: values[rows] for name, values in track.columns.items()},
+        means={name: values[rows] for name, values in track.means.items()},
+    )
+
+
+def _range_claim(name: str, what: str, column: str) -> Claim:
+    ends = {"from": products.lower_end(column), "to": products.upper_end(column)}
+    return Claim(
+        f"product-{name}",
+        f"At a fixed product ηλ the {what} has the same range at all ratios.",
+        "Appendix E.1, Figure 14; Remark 3",
+        "at one product, lower or upper ends (1 % and 99 % quantiles of epoch means in the "
+        "consistent stage, medians over seeds) more than a factor 2 apart",
+        products.alike(ends, 2),
+    )
+
+
+FIGURE = Experiment(
+    number=14,
+    title="Effective learning rate and effective gradient at the same product",
+    question="Do effective learning rate and effective gradient norm move in the same ranges, "
+    "whatever the ratio of learning rate and weight decay?",
+    runs=products.runs,
+    draw=draw,
+    choices=(
+        f"the part that is enlarged: the last {UNITS:g} units of 1/(ηλ), past the warm-up of all "
+        "ratios",
+    ),
+    claims=(
+        _range_claim("effective-lr", "effective learning rate", "effective_lr"),
+        _range_claim("effective-gradient", "effective gradient norm", "effective_grad_norm"),
+    ),
+)

@@ -1,0 +1,144 @@
+"""Figure 15: grids of learning rates for the other three pairs of network and data."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from limitcycle.paper.claim import Claim, Finding, holds_if
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.questions.grids import Grid, GridOf, claims_of, rows
+from limitcycle.paper.questions.reading import share
+from limitcycle.paper.scale import Pair, Scale
+from limitcycle.record import Run
+from limitcycle.report.figure import Figure
+from limitcycle.report.track import Track
+
+PAIRS: tuple[Pair, ...] = ("convnet-cifar100", "resnet18-cifar10", "resnet18-cifar100")
+RATES = {  # largest first; at paper scale all of the paper's
+    "quick": (10.0, 1.0, 0.3, 0.1, 0.003),
+    "laptop": (3.0, 1.0, 0.3, 0.1, 0.01),
+}
+SHOWN = {  # largest first; all of them where none are named
+    "quick": (10.0, 0.3, 0.1, 0.003),
+    "paper": (1.0, 0.03, 0.01, 0.001),
+}
+
+
+def runs(scale: Scale) -> Runs:
+    """Every pair at every rate."""
+    return {label(pair, lr): grid_run(scale, pair, lr) for pair in PAIRS for lr in rates(scale)}
+
+
+def rates(scale: Scale) -> tuple[float, ...]:
+    """The learning rates of the grids at ``scale``."""
+    return RATES.get(scale.name, scale.lrs)
+
+
+def grid_run(scale: Scale, pair: Pair, lr: float) -> Run:
+    """One cell, shared with Figure 2 where the twin is the same, and with 5 and 18."""
+    if scale.worlds[pair] == scale.worlds["convnet-cifar10"]:
+        return scale.shared(lr)
+    if lr == scale.fast_lr:
+        return scale.run(pair, lr=lr, snapshot_every=scale.worlds[pair].steps // 100)
+    return scale.run(pair, lr=lr)
+
+
+def label(pair: Pair, lr: float) -> str:
+    """A cell of the grids as a label."""
+    return f"{pair}, η = {lr:g}"
+
+
+def grid(pair: Pair) -> GridOf:
+    """A pair's learning rates as a grid."""
+    return lambda scale: Grid("η", {lr: label(pair, lr) for lr in rates(scale)})
+
+
+def draw(evidence: Evidence) -> list[Figure]:
+    """A row a pair: the paper's four panels at representative rates."""
+    scale = evidence.scale
+    shown = SHOWN.get(scale.name, rates(scale))
+    return rows(evidence, {pair: grid(pair)(scale) for pair in PAIRS}, shown)
+
+
+def noisy_phase_a(evidence: Evidence) -> Finding:
+    """ResNet-18 on CIFAR-10 at the fast rate: phase A is longer and noisier, and ends."""
+    scale = evidence.scale
+    fast, slow = (evidence[label("resnet18-cifar10", lr)] for lr in (scale.fast_lr, scale.lr))
+    long = [_median(map(share_of_a, tracks)) for tracks in (fast, slow)]
+    noisy = [_median(map(scatter_in_a, tracks)) for tracks in (fast, slow)]
+    ends = share(map(_reaches_b, fast))
+    return holds_if(
+        long[0] > long[1] and noisy[0] > noisy[1] and ends > 0.5,
+        f"phase A takes {long[0]:.1%} of the run at η = {scale.fast_lr:g}, {long[1]:.1%} at "
+        f"{scale.lr:g}; there log loss scatters by {noisy[0]:.2f} and {noisy[1]:.2f} about its "
+        f"mean over an epoch; phase B follows in {ends:.0%} of the seeds",
+        share=long,
+        scatter=noisy,
+    )
+
+
+def share_of_a(track: Track) -> float:
+    """The share of the run's steps that it spends in phase A."""
+    return sum(end - start for start, end in _phase_a(track)) / float(track.clock.steps[-1])
+
+
+def scatter_in_a(track: Track) -> float:
+    """Standard deviation, in phase A, of log loss about its mean over an epoch."""
+    spans = [slice(*track.rows_of(span)) for span in _phase_a(track)]
+    away = [np.log(track.columns["loss"][at] / track.means["loss"][at]) for at in spans]
+    return float(np.nanstd(np.concatenate([np.empty(0), *away])))
+
+
+def _phase_a(track: Track) -> list[tuple[float, float]]:
+    """First and last step of every phase A; before any jump, the way to the norm's maximum."""
+    phases = track.verdict.phases
+    if len(phases):
+        a = phases[phases["phase"] == "A"]
+        return list(zip(a["start"].astype(float), a["end"].astype(float), strict=True))
+    top = int(np.nanargmax(track.columns["norm"]))
+    return [(float(track.clock.steps[0]), float(track.clock.steps[top]))]
+
+
+def _reaches_b(track: Track) -> bool:
+    """Whether a phase B was seen, or the norm has at least come down by 5 % from its maximum."""
+    norm = track.columns["norm"]
+    return bool((track.verdict.phases["phase"] == "B").any() or norm[-1] < 0.95 * np.nanmax(norm))
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median(list(values)))
+
+
+FIGURE = Experiment(
+    number=15,
+    title="Learning rates for other networks and data",
+    question="Is there a band of learning rates with periods for a wider ConvNet on CIFAR-100 and "
+    "for ResNet-18 on CIFAR-10 and CIFAR-100, too?",
+    runs=runs,
+    draw=draw,
+    choices=(
+        "at quick and laptop scale five of the eight rates: the ends of the grid tell where the "
+        "band stops, three between them what it is like; all eight are run at paper scale",
+        "which rates are drawn: at paper scale those of Figure 2, at quick scale four of five",
+        "at quick scale the twins of both ConvNets, and of both ResNets, are the same runs",
+    ),
+    claims=(
+        *(
+            claim
+            for pair in PAIRS
+            for claim in claims_of(pair, grid(pair), "lr", "learning rate", "Appendix E.2")
+        ),
+        Claim(
+            "noisy-phase-a",
+            "ResNet-18 on CIFAR-10 at the faster rate has a long and noisy phase A, which still "
+            "ends in phase B.",
+            "Appendix E.2",
+            "phase A takes no larger share of the run than at the slower rate, or its loss "
+            "scatters no more about its mean over an epoch (medians over seeds), or no phase B "
+            "follows in half of the seeds",
+            noisy_phase_a,
+            colour_images=True,
+        ),
+    ),
+)

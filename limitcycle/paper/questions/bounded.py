@@ -1,0 +1,173 @@
+"""Bounds (17) on phase B, and the cosine distance between them (Figures 3, 10 and 12)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from limitcycle.paper.claim import Finding, holds_if, undecided
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.questions.phases import Check, Tracks, long_periods, median, rows_between
+from limitcycle.paper.questions.reading import listed, share
+from limitcycle.report.period import Period, typical_period
+from limitcycle.report.thin import Rows
+from limitcycle.report.track import Track
+from limitcycle.theory import Interval, PowerBounds, distance_bounds, fit_power_bounds
+
+SKIPPED = 0.1  # of a period, before which the bounds (17) are not asked to hold
+WIDEST = 100.0  # C/c beyond which bounds say nothing
+LEAST_INSIDE = 0.95
+
+
+@dataclass(frozen=True)
+class FitRule:
+    """How ℓ = c/(t − t₀)^low_power and L = C/(t − t₀) are fitted; see `phase_b`.
+
+    Attributes:
+        low_power: of ℓ.
+        kept: share of the steps that c and C enclose.
+    """
+
+    low_power: float
+    kept: float
+
+
+SGD_RULE = FitRule(1.0, 0.98)  # the outermost 1 % of single batches on either side set no constant
+FULL_BATCH_RULE = FitRule(2.0, 1.0)  # nothing is noise
+ENCLOSING = FitRule(1.0, 1.0)  # for statements that assume ℓ ≤ g̃ ≤ L at every step
+
+
+@dataclass(frozen=True)
+class PhaseB:
+    """Phase B of one period, with the bounds (17) fitted to it.
+
+    Attributes:
+        rows: of the track, shape (n,).
+        bounds: ℓ(t) and L(t).
+        gradient: ℓ and L at these rows, NaN before t_valid.
+        distance: δ_min and δ_max of Section 4.1 (as printed) at these rows.
+    """
+
+    rows: Rows
+    bounds: PowerBounds
+    gradient: Interval
+    distance: Interval
+
+
+def phase_b(track: Track, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
+    """Phase B of ``period`` and its bounds (17).
+
+    t₀ is the first step of the period, t_valid a tenth of the way from there to the end of phase B;
+    c and C enclose the share ``rule.kept`` of the steps from t_valid on.
+    """
+    rows = rows_between(track, period.phase_b, period.phase_c)
+    t = track.clock.steps[rows]
+    bounds = fit_power_bounds(
+        t,
+        track.columns["effective_grad_norm"][rows],
+        period.phase_a,
+        low_power=rule.low_power,
+        skip=SKIPPED,
+        share=rule.kept,
+    )
+    gradient = bounds.at(t)
+    distance = distance_bounds(
+        track.columns["norm"][rows],
+        np.nan_to_num(gradient.lower),
+        np.nan_to_num(gradient.upper),
+        track.lr,
+        track.weight_decay,
+        form="printed",
+    )
+    valid = t >= bounds.valid_from
+    shown = Interval(*(np.where(valid, side, np.nan) for side in (distance.lower, distance.upper)))
+    return PhaseB(rows, bounds, gradient, shown)
+
+
+def growth(track: Track, period: Period) -> float:
+    """By which factor the cosine distance grows from the middle of phase B to its end.
+
+    Geometric means over a tenth of the phase; below 1 it shrinks.
+    """
+    rows = rows_between(track, period.phase_b, period.phase_c)
+    tenth = max(len(rows) // 10, 1)
+    middle = len(rows) // 2
+    log = np.log(np.maximum(track.columns["cosine_distance"][rows], 1e-30))
+    around = log[middle - tenth // 2 : middle - tenth // 2 + tenth]
+    return float(np.exp(np.nanmean(log[-tenth:]) - np.nanmean(around)))
+
+
+def median_growth(track: Track) -> float:
+    """The median of `growth` over the run's complete periods; NaN without any."""
+    return median([growth(track, period) for period in long_periods(track)])
+
+
+def bounds_hold(of: Tracks, rule: FitRule = SGD_RULE) -> Check:
+    """The cosine distance lies between δ_min and δ_max of ℓ, L fitted by the stated rule."""
+
+    def check(evidence: Evidence) -> Finding:
+        fits = [
+            (track, phase_b(track, period, rule))
+            for track in of(evidence)
+            if (period := _measurable(track))
+        ]
+        if not fits:
+            return undecided("no complete period")
+        inside = [_share_inside(track, phase) for track, phase in fits]
+        wide = [spread(phase) for _, phase in fits]
+        power = "" if rule.low_power == 1 else f"^{rule.low_power:g}"
+        words = "; ".join(
+            f"c = {phase.bounds.low_constant:.3g}, C = {phase.bounds.high_constant:.3g}, "
+            f"t_valid − t₀ = {phase.bounds.valid_from - phase.bounds.start:.0f}, "
+            f"inside {kept:.1%}"
+            for (_, phase), kept in zip(fits, inside, strict=True)
+        )
+        return holds_if(
+            float(np.median(inside)) >= LEAST_INSIDE and float(np.median(wide)) <= WIDEST,
+            f"ℓ = c/(t − t₀){power}, L = C/(t − t₀): {words}; L/ℓ {listed(wide)}",
+            likely="single batches scatter more widely than the bounds may",
+            inside=inside,
+            width=wide,
+        )
+
+    return check
+
+
+def spread(phase: PhaseB) -> float:
+    """The largest L/ℓ from t_valid on."""
+    return float(np.nanmax(phase.gradient.upper / phase.gradient.lower))
+
+
+def _measurable(track: Track) -> Period | None:
+    """The period that is drawn, where its phase B has rows enough."""
+    period = typical_period(track)
+    return period if period in long_periods(track) else None
+
+
+def _share_inside(track: Track, phase: PhaseB) -> float:
+    distance = track.columns["cosine_distance"][phase.rows]
+    valid = np.isfinite(phase.distance.lower)
+    low, high = phase.distance.lower[valid], phase.distance.upper[valid]
+    return share((distance[valid] >= low) & (distance[valid] <= high))
+
+
+def grows_late(of: Tracks) -> Check:
+    """In most seeds the cosine distance is larger at the end of phase B than in its middle."""
+
+    def check(evidence: Evidence) -> Finding:
+        factors = [f for track in of(evidence) if np.isfinite(f := median_growth(track))]
+        if not factors:
+            return undecided("no complete period")
+        return holds_if(
+            share(f > 1 for f in factors) > 0.5,
+            f"by a factor of {listed(factors)} (median over the periods of a run, one a seed)",
+            likely=_TOO_SHORT,
+            factors=factors,
+        )
+
+    return check
+
+
+_TOO_SHORT = (
+    "with g̃ ∝ 1/(t − t₀) and ρ ∝ exp(−ηλt) the distance (ηg̃)²/2ρ⁴ only grows from t − t₀ = 1/(2ηλ) "
+    "on; where batches are noisy and ηλ is large, phase B is over by then"
+)

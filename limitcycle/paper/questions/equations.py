@@ -1,0 +1,161 @@
+"""Equations (2a), (2b), (3) and (8) measured on runs.
+
+They are exact for a scale-invariant loss; what a run deviates is what normalisation with eps > 0
+and rounding leave.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from limitcycle.paper.claim import Finding, holds_if, undecided
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.questions.phases import Tracks
+from limitcycle.paper.questions.reading import power_law, share
+from limitcycle.paper.questions.rescaled import gradient_deviation
+from limitcycle.report.figure import Array
+from limitcycle.report.track import Track
+from limitcycle.theory import (
+    Form,
+    cosine_distance,
+    next_squared_norm,
+)
+
+Check = Callable[[Evidence], Finding]
+
+OF_A_STEP = 0.10  # deviation from (3) that counts, in units of what weight decay takes in a step
+OF_A_VECTOR = 0.01  # deviations from (2a), (2b) and (8) that count, relative
+SELDOM = 0.01  # share of steps that may deviate more
+BINS = 20
+FORMS: tuple[Form, ...] = ("exact", "printed")
+SLOPE = (-2.5, -1.5)  # of the radial cosine over ρ, around the −2 of eps
+_EPS = (
+    "eps in the normalisation's denominators is no longer small beside the variance of weights "
+    "this short"
+)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the step table says of each update that is followed by the next one, shape (n,)."""
+
+    norm: Array
+    next_norm: Array
+    gradient: Array
+    radial: Array
+    distance: Array
+
+
+def steps_of(track: Track) -> Steps | None:
+    """The track's consecutive steps; None where gradients were not recorded."""
+    table = track.source.steps
+    if not {"grad_norm", "radial", "cosine_distance"} <= set(table.columns):
+        return None
+    step = table["step"].to_numpy()
+    values = {name: table[name].to_numpy(float) for name in ("norm", "grad_norm", "radial")}
+    distance = table["cosine_distance"].to_numpy(float)
+    whole = np.isfinite(np.sum(list(values.values()), axis=0)) & np.isfinite(distance)
+    kept = np.flatnonzero((np.diff(step) == 1) & whole[:-1] & whole[1:] & (distance[:-1] > 0))
+    norm = values["norm"]
+    return Steps(
+        norm[kept],
+        norm[kept + 1],
+        values["grad_norm"][kept],
+        values["radial"][kept],
+        distance[kept],
+    )
+
+
+def norm_deviation(track: Track, steps: Steps, *, radial: bool) -> Array:
+    """|ρ²_{t+1} − Eq. (3)| in units of 2ηλρ², with or without the radial term, shape (n,)."""
+    leak = steps.radial if radial else 0.0
+    said = next_squared_norm(steps.norm, steps.gradient, track.lr, track.weight_decay, leak)
+    unit = 2 * track.lr * track.weight_decay * steps.norm**2
+    return np.asarray(np.abs(steps.next_norm**2 - said) / unit)
+
+
+def radial_cosine(steps: Steps) -> Array:
+    """|⟨x, ∇f⟩|/(‖x‖·‖∇f‖), zero by Eq. (2a), shape (n,)."""
+    return np.abs(steps.radial) / np.maximum(steps.norm * steps.gradient, 1e-300)
+
+
+def distance_deviation(track: Track, steps: Steps) -> Array:
+    """|measured 1 − cos over that of Eq. (8) − 1|, shape (n,)."""
+    effective = steps.norm * steps.gradient
+    said = cosine_distance(steps.norm, effective, track.lr, track.weight_decay)
+    return np.asarray(np.abs(steps.distance / np.maximum(said, 1e-300) - 1))
+
+
+def equation(of: Tracks, measure: Callable[[Track, Steps], Array], limit: float) -> Check:
+    """At most one step in a hundred deviates by more than ``limit``."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [(t, s) for t in of(evidence) if (s := steps_of(t)) is not None and len(s.norm)]
+        if not found:
+            return undecided("gradients of single steps were not recorded")
+        off = np.concatenate([measure(track, steps) for track, steps in found])
+        norm = np.concatenate([steps.norm for _, steps in found])
+        worst = int(np.argmax(off))
+        return holds_if(
+            share(off > limit) <= SELDOM,
+            f"99 % of {len(off):,} steps deviate by at most {np.quantile(off, 0.99):.2g}, the "
+            f"largest by {off[worst]:.2g} (at ρ = {norm[worst]:.3g}; median {np.median(norm):.3g})",
+            likely=_EPS,
+            largest=float(off[worst]),
+            quantile=float(np.quantile(off, 0.99)),
+        )
+
+    return check
+
+
+def eps_is_the_cause(of: Tracks) -> Check:
+    """The radial cosine falls with the norm like 1/ρ², as a leak through eps must."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [s for track in of(evidence) if (s := steps_of(track)) is not None and len(s.norm)]
+        if not found:
+            return undecided("gradients of single steps were not recorded")
+        norm = np.concatenate([steps.norm for steps in found])
+        cosine = np.concatenate([radial_cosine(steps) for steps in found])
+        law = power_law(*_binned(norm, cosine))
+        if not np.isfinite(law.exponent):
+            return undecided("the norm hardly moves, or the radial part is zero")
+        return holds_if(
+            SLOPE[0] <= law.exponent <= SLOPE[1],
+            f"radial cosine ∝ ρ^{law} (medians in {BINS} classes of ρ)",
+            exponent=[law.exponent, law.low, law.high],
+        )
+
+    return check
+
+
+def _binned(x: Array, y: Array) -> tuple[list[float], list[float]]:
+    """Medians of y in classes of log x of equal width."""
+    edges = np.geomspace(x.min(), x.max() * (1 + 1e-9), BINS + 1)
+    which = np.digitize(x, edges) - 1
+    filled = [at for at in range(BINS) if (which == at).sum() >= 10]
+    return (
+        [float(np.median(x[which == at])) for at in filled],
+        [float(np.median(y[which == at])) for at in filled],
+    )
+
+
+def rescaling(of: Tracks) -> Check:
+    """∇f(c·x) = ∇f(x)/c on the run's snapshots, for c = 1/2 and 2 (Eq. 2b)."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [pair for track in of(evidence) for pair in gradient_deviation(track.source)]
+        if not found:
+            return undecided("no snapshots of the weights were kept")
+        norms, off = (np.array(values) for values in zip(*found, strict=True))
+        worst = int(np.argmax(off))
+        return holds_if(
+            not (off > OF_A_VECTOR).any(),
+            f"‖c∇f(cx) − ∇f(x)‖/‖∇f(x)‖ at most {off[worst]:.2g} (at ρ = {norms[worst]:.3g}), "
+            f"median {np.median(off):.2g} of {len(off)} cases",
+            likely=_EPS,
+            largest=float(off[worst]),
+        )
+
+    return check

@@ -1,0 +1,162 @@
+"""What Section 6 claims of each practical modification, asked of the runs of Figure 6."""
+
+from collections.abc import Callable
+
+from limitcycle.paper.claim import Finding, holds_if, undecided
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.questions.practical import (
+    Check,
+    confidence,
+    first_jump,
+    median,
+    median_period,
+)
+from limitcycle.paper.questions.reading import jumps, listed, periodic, share
+from limitcycle.paper.scale import Scale
+from limitcycle.report.track import Track
+
+BASE, ALL_TRAINED, WITH_MOMENTUM, WITH_AUGMENTATION = ONE_AT_A_TIME = (
+    "scale-invariant, plain SGD",
+    "all weights trained",
+    "momentum 0.9",
+    "augmentation",
+)
+TOO_SMALL = "augmentation, smaller net"
+HIGH_PLAIN, HIGH_MOMENTUM = "high rate, plain SGD", "high rate, momentum 0.9"
+
+
+def changed_frequency(evidence: Evidence) -> Finding:
+    """Training all weights changes the median period by a fifth or more."""
+    base, trained = (median_period(evidence[name]) for name in (BASE, ALL_TRAINED))
+    if not base > 0 or not trained > 0:
+        return undecided("one of the two has no periods")
+    return holds_if(
+        max(trained / base, base / trained) >= 1.2,
+        f"median period {trained:,.0f} steps, {base:,.0f} without: × {trained / base:.2f}",
+        periods=[base, trained],
+    )
+
+
+def shorter_with_momentum(evidence: Evidence) -> Finding:
+    """The median period is shorter with momentum."""
+    base, fast = (median_period(evidence[name]) for name in (BASE, WITH_MOMENTUM))
+    if not base > 0:
+        return undecided("there are no periods without momentum")
+    return holds_if(
+        fast < base,
+        f"median period {fast:,.0f} steps with momentum, {base:,.0f} without",
+        periods=[base, fast],
+    )
+
+
+def faster_phases(evidence: Evidence) -> Finding:
+    """Phases A and B are both shorter with momentum."""
+    durations = {
+        letter: [_duration(evidence[name], letter) for name in (BASE, WITH_MOMENTUM)]
+        for letter in "AB"
+    }
+    if any(not value > 0 for pair in durations.values() for value in pair):
+        return undecided("a phase was not seen in one of the two")
+    words = (f"{x}: {fast:,.0f} steps, {base:,.0f}" for x, (base, fast) in durations.items())
+    return holds_if(
+        all(fast < base for base, fast in durations.values()),
+        f"median duration with momentum and without: {'; '.join(words)}",
+        likely=_MEMORY if durations["A"][0] < 5 * _MEMORY_STEPS else "",
+        durations=durations,
+    )
+
+
+_MEMORY_STEPS = 10  # 1/(1 − 0.9)
+_MEMORY = f"phase A lasts hardly longer here than the memory of momentum 0.9, {_MEMORY_STEPS} steps"
+
+
+def _duration(tracks: tuple[Track, ...], letter: str) -> float:
+    """The median duration in steps of a phase, those before the first destabilisation left out."""
+    found = []
+    for track in tracks:
+        phases = track.verdict.phases
+        chosen = phases[(phases["phase"] == letter) & (phases["start"] >= first_jump(track))]
+        found += list((chosen["end"] - chosen["start"]).astype(float))
+    return median(found)
+
+
+def momentum_fails(evidence: Evidence) -> Finding:
+    """At a high rate at which plain SGD has periods, momentum is stuck in phase A."""
+    plain_runs, fast = evidence[HIGH_PLAIN], evidence[HIGH_MOMENTUM]
+    if share(map(periodic, plain_runs)) <= 0.5:
+        return undecided("plain SGD has no periods at this rate either")
+    return holds_if(
+        share(track.verdict.label == "stuck" for track in fast) > 0.5,
+        f"at η = {fast[0].lr:g}: {_labels(fast)} with momentum, {_labels(plain_runs)} without",
+    )
+
+
+def later_onset(evidence: Evidence) -> Finding:
+    """The first destabilisation comes later with augmentation."""
+    base, augmented = (
+        median([first_jump(track) for track in evidence[name]])
+        for name in (BASE, WITH_AUGMENTATION)
+    )
+    if augmented == float("inf") or base == float("inf"):
+        which = "with" if augmented == float("inf") else "without"
+        return undecided(f"no destabilisation {which} augmentation within the budget")
+    return holds_if(
+        augmented > base,
+        f"first destabilisation at step {augmented:,.0f} with augmentation, {base:,.0f} without",
+        first=[base, augmented],
+    )
+
+
+def less_confident(evidence: Evidence) -> Finding:
+    """Confidence on the training set is lower with augmentation."""
+    base, augmented = (
+        median([confidence(track) for track in evidence[name]])
+        for name in (BASE, WITH_AUGMENTATION)
+    )
+    return holds_if(
+        augmented < base,
+        f"mean largest softmax {augmented:.3f} with augmentation, {base:.3f} without",
+        confidence=[base, augmented],
+    )
+
+
+def too_small(evidence: Evidence) -> Finding:
+    """A smaller net has no destabilisations with augmentation."""
+    count = [jumps(track) for track in evidence[TOO_SMALL]]
+    return holds_if(
+        share(each == 0 for each in count) > 0.5,
+        f"{_labels(evidence[TOO_SMALL])}; destabilisations: {listed(count, 'd')}",
+        jumps=count,
+    )
+
+
+def schedule_ends(name: str, constant_rate: Callable[[Scale], str]) -> Check:
+    """The check that a schedule leaves no destabilisation in the last quarter of the run.
+
+    Args:
+        name: the label of its runs.
+        constant_rate: scale → the label of those at a constant learning rate.
+    """
+
+    def check(evidence: Evidence) -> Finding:
+        constant = evidence[constant_rate(evidence.scale)]
+        late = [sum(map(_late_jumps, tracks)) for tracks in (constant, evidence[name])]
+        if late[0] == 0:
+            return undecided("none in the last quarter at a constant learning rate either")
+        clean = share(_late_jumps(track) == 0 for track in evidence[name])
+        return holds_if(
+            clean > 0.5,
+            f"destabilisations in the last quarter, all seeds: {late[1]}, {late[0]} at a constant "
+            f"learning rate; before: {sum(map(jumps, evidence[name])) - late[1]}",
+            late=late,
+        )
+
+    return check
+
+
+def _late_jumps(track: Track) -> int:
+    return int((track.verdict.events["start"] > 0.75 * track.clock.steps[-1]).sum())
+
+
+def _labels(tracks: tuple[Track, ...]) -> str:
+    return ", ".join(track.verdict.label for track in tracks)

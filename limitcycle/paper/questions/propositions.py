@@ -1,0 +1,264 @@
+"""Propositions 1 to 3 measured on runs: whether they hold, and how much they leave open."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from limitcycle.paper.claim import Finding, holds_if, undecided
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.questions.bounded import ENCLOSING, phase_b
+from limitcycle.paper.questions.phases import Check, Tracks, long_periods, rows_between
+from limitcycle.paper.questions.reading import consistent, listed, periodic, share
+from limitcycle.report.figure import Array
+from limitcycle.report.period import Period
+from limitcycle.report.thin import Rows
+from limitcycle.report.track import Track, running_mean
+from limitcycle.theory import (
+    Form,
+    Interval,
+    PremiseError,
+    guaranteed_jump_threshold,
+    kappa,
+    possible_jump_threshold,
+    t_max,
+    t_min,
+)
+
+SELDOM = 0.01  # share of steps that may contradict
+FORMS: tuple[Form, ...] = ("exact", "printed")
+
+
+def jump_conditions(of: Tracks) -> Check:
+    """(4a) and (4b) at δ = ηλ with ℓ(t), L(t) that enclose every step of phase B."""
+
+    def check(evidence: Evidence) -> Finding:
+        cases = [
+            _conditions(track, period) for track in of(evidence) for period in long_periods(track)
+        ]
+        if not cases:
+            return undecided("no complete period")
+        steps, jumps, exact, printed, decided = np.sum(cases, axis=0)
+        return holds_if(
+            max(exact, printed) <= SELDOM * steps,
+            f"{jumps:.0f} δ-jumps with δ = ηλ in {steps:,.0f} steps of phase B; contradicted at "
+            f"{exact:.0f} steps (exact), {printed:.0f} (printed); the bounds decide "
+            f"{decided / steps:.0%} of the steps",
+            decided=decided / steps,
+        )
+
+    return check
+
+
+def _conditions(track: Track, period: Period) -> Array:
+    """Steps, jumps, contradictions of the exact and the printed form, steps that are decided."""
+    phase = phase_b(track, period, ENCLOSING)
+    valid = np.isfinite(phase.gradient.lower)
+    rows = phase.rows[valid]
+    squared = track.columns["norm"][rows] ** 2
+    delta = track.lr * track.weight_decay
+    jumped = track.columns["cosine_distance"][rows] > delta
+    wrong = []
+    open_steps = np.zeros(len(rows), dtype=bool)
+    low, high = phase.gradient.lower[valid], phase.gradient.upper[valid]
+    for form in FORMS:
+        rest = (track.lr, track.weight_decay, delta)
+        possible = squared < possible_jump_threshold(high, *rest, form=form)
+        certain = squared < guaranteed_jump_threshold(low, *rest, form=form)
+        wrong.append(((jumped & ~possible) | (certain & ~jumped)).sum())
+        if form == "exact":
+            open_steps = possible & ~certain
+    return np.array([len(rows), jumped.sum(), *wrong, (~open_steps).sum()], dtype=float)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The wait for a δ-jump from where phase B is calmest; NaN where a premise is not given."""
+
+    steps: float
+    exact: tuple[float, float]
+    printed: tuple[float, float]
+
+
+def waits(track: Track) -> list[Wait]:
+    """One a period: δ = ηλ/2, ℓ and L the extremes of g̃ from the start to the jump itself."""
+    found = [_wait(track, period) for period in long_periods(track)]
+    return [wait for wait in found if wait is not None]
+
+
+def _wait(track: Track, period: Period) -> Wait | None:
+    rows = rows_between(track, period.phase_b, period.end + 1)
+    inside = rows_between(track, period.phase_b, period.phase_c)
+    distance = track.columns["cosine_distance"]
+    trend = running_mean(distance[inside], max(len(inside) // 10, 1))
+    start = int(inside[np.argmin(trend)])
+    delta = track.lr * track.weight_decay / 2
+    jumps = np.flatnonzero(distance[start : rows[-1] + 1] > delta)
+    if len(jumps) == 0:
+        return None
+    end = start + int(jumps[0])
+    gradient = track.columns["effective_grad_norm"][start : end + 1]
+    case = (
+        float(track.columns["norm"][start]), float(gradient.min()), float(gradient.max()),
+        track.lr, track.weight_decay, delta,
+    )  # fmt: skip
+    exact, printed = ((_time(t_min, case, form), _time(t_max, case, form)) for form in FORMS)
+    return Wait(float(end - start), exact, printed)
+
+
+def _time(bound: Callable[..., Array], case: Sequence[float], form: str) -> float:
+    try:
+        return float(bound(*case, form))
+    except PremiseError:
+        return float("nan")
+
+
+def jump_times(of: Tracks) -> Check:
+    """Measured waiting times against t_min and t_max, exact and printed."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [wait for track in of(evidence) for wait in waits(track)]
+        if not found:
+            return undecided("no complete period with a δ-jump at its end")
+        return holds_if(
+            all(_within(wait.steps, wait.exact) for wait in found),
+            f"{len(found)} waits, median {np.median([w.steps for w in found]):.0f} steps; "
+            f"exact: {_tightness(found, 'exact')}; printed: {_tightness(found, 'printed')}",
+            likely="the cosine distance is not quite that of Eq. (8)",
+        )
+
+    return check
+
+
+def _within(steps: float, bounds: tuple[float, float]) -> bool:
+    """Whether ``steps`` contradict no bound; one that is NaN claims nothing."""
+    return not (steps < bounds[0] or steps > bounds[1])
+
+
+def _tightness(found: Sequence[Wait], form: str) -> str:
+    bounds = [getattr(wait, form) for wait in found]
+    early = np.array([low for low, _ in bounds])
+    late = np.array([high for _, high in bounds])
+    steps = np.array([wait.steps for wait in found])
+    wrong = sum(not _within(wait.steps, getattr(wait, form)) for wait in found)
+    return (
+        f"t_min {_middle(early)}, t_max {_middle(late)} steps, premises given in "
+        f"{np.isfinite(early).sum()} and {np.isfinite(late).sum()}, contradicted in {wrong}, "
+        f"t/t_min {_middle(steps / np.where(early > 0, early, np.nan))}"
+    )
+
+
+def _middle(values: Array) -> str:
+    finite = values[np.isfinite(values)]
+    return f"{np.median(finite):.3g}" if len(finite) else "–"
+
+
+def global_bounds(track: Track) -> tuple[float, float]:
+    """The smallest and the largest g̃ of the consistent stage."""
+    gradient = track.columns["effective_grad_norm"][consistent(track)]
+    return float(np.nanmin(gradient)), float(np.nanmax(gradient))
+
+
+def premise_of_interval(of: Tracks) -> Check:
+    """2ηλL ≤ ℓ with the extremes of the consistent stage."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [track for track in of(evidence) if periodic(track)]
+        if not found:
+            return undecided("no run with periods")
+        ratios = []
+        for track in found:
+            low, high = global_bounds(track)
+            ratios.append(2 * track.lr * track.weight_decay * high / low)
+        return holds_if(
+            share(ratio <= 1 for ratio in ratios) > 0.5,
+            f"2ηλL/ℓ = {listed(ratios)}",
+            likely="the product ηλ is larger than in the paper, and single batches reach further "
+            "than means over an epoch",
+            ratios=ratios,
+        )
+
+    return check
+
+
+def interval(of: Tracks) -> Check:
+    """ρ² ∈ [κℓ, κL] with global bounds, in the consistent stage."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [track for track in of(evidence) if periodic(track)]
+        if not found:
+            return undecided("no run with periods")
+        inside, allowed, used = zip(*map(_in_interval, found), strict=True)
+        trivial = min(allowed) > 2 * max(used)
+        return holds_if(
+            min(inside) >= 1 - SELDOM,
+            f"{min(inside):.1%} of the steps inside; the interval spans {listed(allowed)} decades, "
+            f"ρ² uses {listed(used)} of them" + (": trivially true" if trivial else ""),
+            inside=inside,
+            decades=allowed,
+            used=used,
+        )
+
+    return check
+
+
+def _in_interval(track: Track) -> tuple[float, float, float]:
+    """Share of steps inside, decades of the interval, decades that ρ² uses."""
+    low, high = (float(kappa(track.lr, track.weight_decay)) * g for g in global_bounds(track))
+    squared = track.columns["norm"][consistent(track)] ** 2
+    inside = share((squared >= low) & (squared <= high))
+    return inside, float(np.log10(high / low)), float(np.log10(squared.max() / squared.min()))
+
+
+def local_interval(of: Tracks, bounds: Callable[[Track, Period], tuple[Rows, Interval]]) -> Check:
+    """ρ² ∈ [κℓ(t), κL(t)] with bounds that follow g̃ through phase B."""
+
+    def check(evidence: Evidence) -> Finding:
+        found = [
+            _locally(track, *bounds(track, period))
+            for track in of(evidence)
+            for period in long_periods(track)
+        ]
+        if not found:
+            return undecided("no complete period")
+        inside, above, wide = (float(np.median(values)) for values in zip(*found, strict=True))
+        return holds_if(
+            inside >= 0.5,
+            f"{inside:.0%} of the steps of phase B inside, {above:.0%} above κL(t); L/ℓ {wide:.3g} "
+            f"(medians of {len(found)} periods)",
+            likely="ρ² can fall by no more than 2ηλ a step, while g̃ falls faster; the interval "
+            "says where the norm tends, not where it is",
+            inside=inside,
+            above=above,
+            width=wide,
+        )
+
+    return check
+
+
+def bounds_of_phase(track: Track, period: Period) -> tuple[Rows, Interval]:
+    """ℓ(t) and L(t) of Eq. (17) around every step of phase B from t_valid on."""
+    phase = phase_b(track, period, ENCLOSING)
+    valid = np.isfinite(phase.gradient.lower)
+    return phase.rows[valid], Interval(phase.gradient.lower[valid], phase.gradient.upper[valid])
+
+
+def bounds_of_epoch(track: Track, period: Period) -> tuple[Rows, Interval]:
+    """The extremes of g̃ over the epoch around each step of phase B (Remark 1: several steps)."""
+    rows = rows_between(track, period.phase_b, period.phase_c)
+    epochs = track.clock.epochs
+    width = 1 if epochs is None else round(len(epochs) / max(np.ptp(epochs), 1.0))
+    gradient = pd.Series(track.columns["effective_grad_norm"])
+    around = gradient.rolling(max(width, 1), center=True, min_periods=1)
+    low, high = around.min().to_numpy(), around.max().to_numpy()
+    return rows, Interval(low[rows], high[rows])
+
+
+def _locally(track: Track, rows: Rows, bounds: Interval) -> tuple[float, float, float]:
+    """Share of steps inside, share above, median L/ℓ."""
+    squared = track.columns["norm"][rows] ** 2
+    factor = float(kappa(track.lr, track.weight_decay))
+    low, high = factor * bounds.lower, factor * bounds.upper
+    inside, above = share((squared >= low) & (squared <= high)), share(squared > high)
+    return inside, above, float(np.median(bounds.upper / bounds.lower))

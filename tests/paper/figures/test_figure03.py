@@ -1,0 +1,113 @@
+"""Every claim of Figure 3 holds on a record made for it and fails on one made to refute it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from limitcycle.lab import train
+from limitcycle.paper.claim import judge
+from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.figures.figure02 import label
+from limitcycle.paper.figures.figure03 import FIGURE, draw
+from limitcycle.paper.scale import QUICK
+from limitcycle.record import Run
+from limitcycle.theory import kappa
+from tests.paper.periods import changed, oscillating
+from tests.paper.records import evidence
+
+CLAIMS = {claim.name: claim for claim in FIGURE.claims}
+FROM_TABLES = [name for name in CLAIMS if name != "eq-2b"]
+
+
+def of(record):
+    return evidence(**{label(QUICK.lr): record})
+
+
+def leaking(cosine):
+    """Radial gradients whose cosine is a function of the norm."""
+    return of(changed(oscillating(), radial=lambda t: cosine(t.norm) * t.norm * t.grad_norm))
+
+
+def wandering(_table):
+    return _table.norm * np.exp(2e-3 * np.random.default_rng(0).standard_normal(len(_table)))
+
+
+def tiny_gradient(table):
+    return table.effective_grad_norm.where(table.step != len(table) - 300, 1e-4)
+
+
+def at_rest(table):
+    """Gradients that scatter around what would hold the norm where it is."""
+    scatter = np.random.default_rng(0).standard_normal(len(table))
+    return table.norm**2 / kappa(0.1, 0.01) * np.exp(0.5 * scatter)
+
+
+def further(factor):
+    """Weights that turn further than the gradient can turn them."""
+    return of(changed(oscillating(), cosine_distance=lambda t: factor * t.cosine_distance))
+
+
+HOLDS = {
+    **dict.fromkeys(FROM_TABLES, lambda: of(oscillating())),
+    "cosine-growth": lambda: of(oscillating(1500)),
+    "eq-2a-eps": lambda: leaking(lambda norm: 1e-3 / norm**2),
+    "proposition-3-local": lambda: of(oscillating(noise=1.5)),
+    "proposition-3-epoch": lambda: of(changed(oscillating(), effective_grad_norm=at_rest)),
+    "cosine-bounds": lambda: of(oscillating(noise=0.5)),
+}
+REFUTED = {
+    "phase-order": lambda: of(changed(oscillating(), effective_grad_norm=1.0)),
+    "phase-b-train-error": lambda: of(oscillating(train_error=0.3)),
+    "phase-c-loss-first": lambda: of(oscillating(lag=4)),
+    "cosine-bounds": lambda: further(100),
+    "cosine-growth": lambda: of(oscillating(500)),
+    "jumps-at-destabilisation": lambda: further(1e-3),
+    "eq-2a": lambda: leaking(lambda norm: 0.05 + 0 * norm),
+    "eq-2a-eps": lambda: leaking(lambda norm: 1e-3 + 0 * norm),
+    "eq-3": lambda: of(changed(oscillating(), norm=wandering)),
+    "eq-3-radial": lambda: of(changed(oscillating(), norm=wandering)),
+    "eq-8": lambda: further(1.1),
+    "proposition-1": lambda: further(100),
+    "proposition-2": lambda: further(1000),
+    "proposition-3-premise": lambda: of(changed(oscillating(), effective_grad_norm=tiny_gradient)),
+    "proposition-3": lambda: of(changed(oscillating(), norm=lambda t: 10 * t.norm)),
+    "proposition-3-local": lambda: of(oscillating()),
+    "proposition-3-epoch": lambda: of(oscillating()),
+}
+
+
+@pytest.mark.parametrize("name", FROM_TABLES)
+def test_holds_on_a_record_made_for_it(name):
+    finding = judge(CLAIMS[name], HOLDS[name]())
+    assert finding.outcome == "holds", finding
+
+
+@pytest.mark.parametrize("name", FROM_TABLES)
+def test_fails_on_a_record_made_to_refute_it(name):
+    finding = judge(CLAIMS[name], REFUTED[name]())
+    assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_without_its_runs_it_is_undecided(name):
+    assert judge(CLAIMS[name], evidence()).outcome == "undecided"
+
+
+@pytest.mark.parametrize(("norm", "outcome"), [("batch", "holds"), ("none", "fails")])
+def test_rescaled_gradients_of_a_short_run(tmp_path: Path, norm, outcome):
+    run = Run(steps=30, snapshot_every=10, norm=norm)
+    loaded = train(run, tmp_path / "run")
+    found = judge(CLAIMS["eq-2b"], Evidence(QUICK, {label(QUICK.lr): [loaded]}))
+    assert found.outcome == outcome, found
+
+
+def test_the_picture_has_all_panels_with_bounds_and_growth_line():
+    (figure,) = draw(of(oscillating()))
+    assert [panel.name for panel in figure.panels] == [
+        "loss", "norm", "gradient", "angle", "jump", "phase",
+    ]  # fmt: skip
+    drawn = {
+        mark.label for panel in figure.panels for mark in panel.marks if hasattr(mark, "label")
+    }
+    assert {"upper bound", "lower bound", "above this line the norm grows"} <= drawn

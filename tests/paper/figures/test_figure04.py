@@ -1,0 +1,83 @@
+"""Every claim of Figures 4 and 11 holds on records made for it and fails on ones that refute it."""
+
+import numpy as np
+import pytest
+
+from limitcycle.paper.claim import judge
+from limitcycle.paper.figures import figure04, figure11
+from limitcycle.paper.questions.fixed_norm import EARLY, FREE, LATE, label, loss_rises
+from limitcycle.paper.questions.full_batch import of_scale
+from limitcycle.paper.scale import QUICK
+from limitcycle.report.track import track_of
+from tests.paper.periods import bumpy
+from tests.paper.records import calm, evidence, sawtooth, stuck
+
+FACTORS = {4: figure04.FACTORS, 11: of_scale(QUICK).factors}
+FIGURES = {4: figure04.FIGURE, 11: figure11.FIGURE}
+CLAIMS = {claim.name: (n, claim) for n, figure in FIGURES.items() for claim in figure.claims}
+
+
+def runs(number, **changes):
+    """Runs as the paper has them, some of them changed."""
+    factors = FACTORS[number]
+    found = {label(factor): calm() for factor in factors[:-1]}
+    found |= {label(factors[-1]): stuck(), FREE: sawtooth(test_error=np.linspace(0.2, 0.01, 200))}
+    found |= {EARLY: calm(test_error=0.05), LATE: bumpy(calm(test_error=0.05), 2000)}
+    return evidence(**{**found, **changes})
+
+
+REFUTING = {
+    "fixed-norm-start": lambda n: {label(FACTORS[n][1]): [calm(), bumpy(calm(), 1500)]},
+    "fixed-norm-effective-lr": lambda n: {label(FACTORS[n][0]): stuck()},
+    "fixed-norm-early": lambda _: {EARLY: bumpy(calm(), 2000)},
+    "fixed-norm-late": lambda _: {LATE: bumpy(calm(), 2000, 3000)},
+    "warm-up-test-error": lambda _: {FREE: sawtooth(test_error=np.linspace(0.01, 0.2, 200))},
+    "warm-up-below-fixed": lambda _: {EARLY: calm(test_error=0.001)},
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_holds_on_records_made_for_it(name):
+    number, claim = CLAIMS[name]
+    finding = judge(claim, runs(number))
+    assert finding.outcome == "holds", finding
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_fails_on_records_made_to_refute_it(name):
+    number, claim = CLAIMS[name]
+    finding = judge(claim, runs(number, **REFUTING[name.removesuffix("-full-batch")](number)))
+    assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_without_its_runs_it_is_undecided(name):
+    assert judge(CLAIMS[name][1], evidence()).outcome == "undecided"
+
+
+@pytest.mark.parametrize("bumps", [(), (2000,), (1500, 3000)])
+def test_rises_are_counted_without_a_moving_norm(bumps):
+    assert loss_rises(track_of(bumpy(calm(), *bumps), "made")) == len(bumps)
+
+
+def test_fixed_norms_start_before_the_parents_first_jump(tmp_path):
+    parent = sawtooth()
+    parent.snapshots = [
+        tmp_path / f"step-{step - 1:012d}.safetensors" for step in range(50, 800, 50)
+    ]
+    track = track_of(parent, "parent")
+    later = figure04.SPHERES.later(QUICK, {FREE: track})
+    jump = track.verdict.events["start"].iloc[0]
+    starts = [int(run.start_from[-24:].split("-")[-1].split(".")[0]) + 1 for run in later.values()]
+    assert list(later) == [EARLY, LATE]
+    for start, fraction in zip(starts, (0.75, 0.90), strict=True):
+        assert fraction * jump - 50 < start <= fraction * jump
+    assert all(run.fixed_norm == "start" for run in later.values())
+
+
+@pytest.mark.parametrize("number", FIGURES)
+def test_the_pictures_pairs_hold_their_own_runs(number):
+    (figure,) = FIGURES[number].draw(runs(number))
+    assert [panel.name for panel in figure.panels] == ["loss", "test_error"] * 2
+    drawn = [{mark.run for mark in panel.marks} for panel in figure.panels]
+    assert drawn == [{0, 1, 2, 3}] * 2 + [{4, 5, 6}] * 2

@@ -1,0 +1,81 @@
+"""Every claim of Figure 13 holds on a record made for it and fails on one made to refute it."""
+
+import numpy as np
+import pytest
+
+from limitcycle.paper.claim import judge
+from limitcycle.paper.figures.figure13 import FIGURE, draw
+from limitcycle.paper.questions.products import warm_up
+from limitcycle.paper.questions.rescaling import EPS_ALONE, rescaled
+from limitcycle.paper.scale import QUICK
+from tests.dynamics.series import quiet
+from tests.paper.products import ratios
+from tests.paper.records import evidence, made
+
+CLAIMS = {claim.name: claim for claim in FIGURE.claims}
+
+
+def pairs(row=None, parts_from=None):
+    """Runs and their rescaled twins; a ``row`` differs by one bit, eps parts them at a step."""
+    plain = quiet(rows=1000)
+    twin = plain.assign(norm=2 * plain["norm"])
+    if row is not None:
+        twin.loc[row, "loss"] = np.nextafter(twin.loc[row, "loss"], 9)
+    alone = plain.assign(norm=2 * plain["norm"])
+    if parts_from is not None:
+        alone.loc[parts_from:, "loss"] *= 1.02
+    twins = {rescaled(name): made(twin) for name in ("SGD", "momentum")}
+    records = {"SGD": made(plain), "momentum": made(plain), EPS_ALONE: made(alone)}
+    return evidence(**records, **twins)
+
+
+HOLDS = {
+    "product-period": ratios,
+    "product-loss": ratios,
+    "product-test-error": ratios,
+    "product-warm-up": ratios,
+    "rescaling-bitwise": pairs,
+    "rescaling-eps": lambda: pairs(parts_from=87),
+}
+REFUTED = {
+    "product-period": lambda: ratios(periods=(1.0, 1.0, 2.0)),
+    "product-loss": lambda: ratios(low=(1.0, 5.0, 1.0)),
+    "product-test-error": lambda: ratios(errors=(0.01, 0.01, 0.05)),
+    "product-warm-up": lambda: ratios(lengths=(2.0, 1.0, 0.4)),
+    "rescaling-bitwise": lambda: pairs(row=500),
+    "rescaling-eps": pairs,
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_holds_on_a_record_made_for_it(name):
+    finding = judge(CLAIMS[name], HOLDS[name]())
+    assert finding.outcome == "holds", finding
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_fails_on_a_record_made_to_refute_it(name):
+    finding = judge(CLAIMS[name], REFUTED[name]())
+    assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_without_its_runs_it_is_undecided(name):
+    assert judge(CLAIMS[name], evidence()).outcome == "undecided"
+
+
+def test_warm_up_lasts_until_the_consistent_stage():
+    found = ratios().first("η = 0.1, λ = 0.01")
+    assert warm_up(found) == pytest.approx(1.0, abs=0.1)
+
+
+def test_panels_of_a_column_have_the_same_limits():
+    first, second = draw(ratios(errors=(0.01, 0.02, 0.03)))
+    assert [panel.y.limits for panel in first.panels] == [p.y.limits for p in second.panels]
+    assert all(panel.y.limits for panel in first.panels)
+
+
+def test_all_ratios_keep_the_product():
+    runs = FIGURE.runs(QUICK)
+    found = {float(f"{run.lr * run.weight_decay:.6g}") for run in runs.values()}
+    assert found == {1e-3, 3e-3}
