@@ -1,0 +1,82 @@
+"""`limitcycle paper` at quick scale: every figure from an empty folder, and a figure made again."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from limitcycle.paper import NUMBERS, experiments
+
+# What the product's first page promises of the digits twin; the other claims may come out as they
+# do on this machine, and their table says how.
+CERTAIN = {
+    "control-weight-decay",
+    "fixed-norm-early",
+    "frequency-lr",
+    "map-shape",
+    "phase-order",
+    "rescaling-bitwise",
+    "sequence-interval",
+}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "limitcycle", "paper", *arguments]
+
+
+def claims(folder: Path, figure: int) -> list[dict]:
+    return json.loads((folder / f"figure-{figure:02}.json").read_text())["claims"]
+
+
+def number_of_runs(folder: Path) -> int:
+    return len(list((folder / "runs").iterdir()))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("paper")
+    made = subprocess.run(command("--all", "--out", str(out)), capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr[-3000:]
+    return out
+
+
+@pytest.mark.slow
+def test_every_figure_is_drawn_and_every_claim_judged(everything):
+    for number in NUMBERS:
+        assert (everything / f"figure-{number:02}.png").stat().st_size > 10_000
+    table = json.loads((everything / "claims.json").read_text())["claims"]
+    expected = [claim.name for figure in experiments() for claim in figure.claims]
+    assert [claim["name"] for claim in table] == expected
+    assert all(claim["measured"] for claim in table)
+    held = {claim["name"] for claim in table if claim["outcome"] == "holds"}
+    assert held >= CERTAIN
+
+
+@pytest.mark.slow
+def test_a_figure_made_again_interrupted_gives_the_same_table(everything, tmp_path):
+    again = [*command("4", "--out", str(tmp_path))]
+    process = subprocess.Popen(again, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not list((tmp_path / "runs").glob("*/status.json")):
+        time.sleep(0.1)
+    time.sleep(5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    try:
+        said = process.communicate(timeout=90)[1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, said
+    assert not (tmp_path / "figure-04.json").exists()
+    assert subprocess.run(again, capture_output=True).returncode == 0
+    assert claims(tmp_path, 4) == claims(everything, 4)
+    before = number_of_runs(everything)
+    once_more = subprocess.run(command("4", "--out", str(everything)), capture_output=True)
+    assert once_more.returncode == 0
+    assert number_of_runs(everything) == before  # nothing is trained twice
+    assert claims(tmp_path, 4) == claims(everything, 4)
