@@ -42,7 +42,8 @@ def run_jobs(
     """Train ``jobs`` under progress bars; ``overall``: one for the whole, and those under way.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed before all were done; each has a checkpoint.
+        KeyboardInterrupt: Ctrl-C was pressed, so nothing more is wanted, even where the last run
+            ended by itself meanwhile; each has a checkpoint.
     """
     names = [job.out.name for job in jobs]
     with interruptible(console) as should_stop, bars(names, console, overall=overall) as update:
@@ -57,18 +58,24 @@ def run_jobs(
             )
         else:
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
-        if should_stop() and any(outcome.state == "stopped" for outcome in outcomes):
-            raise KeyboardInterrupt
+        interrupted = should_stop()
+    if interrupted:
+        _say_problems(outcomes, console)
+        raise KeyboardInterrupt
     return outcomes
 
 
 def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
     """Say what did not end well; exit code."""
-    for problem in dict.fromkeys(outcome.problem for outcome in outcomes if outcome.problem):
-        say(console, problem)
+    _say_problems(outcomes, console)
     if any(outcome.state == "stopped" for outcome in outcomes):
         console.print("stopped before the end, with checkpoints; the same command goes on")
     return max((outcome.code for outcome in outcomes), default=0)
+
+
+def _say_problems(outcomes: list[Outcome], console: Console) -> None:
+    for problem in dict.fromkeys(outcome.problem for outcome in outcomes if outcome.problem):
+        say(console, problem)
 
 
 def _run_here(

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from limitcycle.cli.main import main
+from limitcycle.lab import Outcome
 from limitcycle.record import load
 
 SMALL = ["--width", "16", "--train-size", "300", "--test-size", "100"]
@@ -130,6 +131,17 @@ def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path):
     assert stopped.checkpoint().completed == len(stopped.steps) > 0
     assert run(*command[3:]).returncode == 0
     assert len(load(out).steps) == 3000
+
+
+def test_ctrl_c_at_the_very_end_is_heard(tmp_path, monkeypatch, capsys):
+    def interrupted_in_its_last_block(jobs, **_settings):
+        os.kill(os.getpid(), signal.SIGINT)
+        return [Outcome("done"), Outcome("failed", "the disk is full", 1)]
+
+    monkeypatch.setattr("limitcycle.cli.train.sweep", interrupted_in_its_last_block)
+    grid = ["train", *SMALL, "--lr", "0.1", "1", "--out", str(tmp_path / "grid")]
+    assert main(grid) == 130
+    assert "the disk is full" in capsys.readouterr().err
 
 
 def test_workers_stop_when_their_parent_is_killed(tmp_path):

@@ -38,6 +38,11 @@ def number_of_runs(folder: Path) -> int:
     return len(list((folder / "runs").iterdir()))
 
 
+def some_run_is_done(folder: Path) -> bool:
+    statuses = (folder / "runs").glob("*/status.json")
+    return any(json.loads(status.read_text())["state"] == "done" for status in statuses)
+
+
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("paper")
@@ -62,9 +67,8 @@ def test_every_figure_is_drawn_and_every_claim_judged(everything):
 def test_a_figure_made_again_interrupted_gives_the_same_table(everything, tmp_path):
     again = [*command("4", "--out", str(tmp_path))]
     process = subprocess.Popen(again, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while process.poll() is None and not list((tmp_path / "runs").glob("*/status.json")):
-        time.sleep(0.1)
-    time.sleep(5)
+    while process.poll() is None and not some_run_is_done(tmp_path):
+        time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     try:
         said = process.communicate(timeout=90)[1]
