@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from limitcycle.errors import UserError
+from limitcycle.symmetry.untouched import trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Exponents = dict[str, float]
 Kind = Literal["scale-invariant", "rescaling", "mixed", "dead"]
@@ -55,11 +59,17 @@ class Symmetries:
         groups: the connected components, in the model's order of their first tensors.
         not_invariant: names of the trainable tensors that no symmetry touches.
         frozen: names of the parameters that were held constant.
+        parameters: the model's trainable tensors by name; empty in an answer read from a file,
+            until it is `bound`.
     """
 
     groups: tuple[Group, ...]
     not_invariant: tuple[str, ...]
     frozen: tuple[str, ...]
+    parameters: "Mapping[str, Tensor]" = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "parameters": {}}  # a pickled answer does not carry the weights
 
     @property
     def scale_invariant(self) -> tuple[str, ...]:
@@ -80,6 +90,22 @@ class Symmetries:
         if any(exponents.get(name, 0) for name in self.not_invariant):
             return False
         return all(_spans(group, exponents) for group in self.groups)
+
+    def bound(self, model: "nn.Module") -> Self:
+        """The same answer with the `parameters` of ``model``, which it was found for.
+
+        Raises:
+            UserError: the model's trainable tensors are others.
+        """
+        tensors = trainable(model)
+        named = {*(name for group in self.groups for name in group.names), *self.not_invariant}
+        if odd := sorted(named.symmetric_difference(tensors)):
+            where = "the model" if odd[0] in tensors else "the symmetries"
+            raise UserError(
+                f"these symmetries are not this model's: trainable parameter {odd[0]!r} is only "
+                f"in {where}; find them again with limitcycle.symmetries(model, batch)"
+            )
+        return replace(self, parameters=tensors)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a leak that is not finite becomes None."""

@@ -15,7 +15,7 @@ from limitcycle.symmetry.answer import Exponents, Group, Kind, Symmetries
 from limitcycle.symmetry.integers import Vector, holds_nonnegative, smallest_positive
 from limitcycle.symmetry.nullspace import DOUBLE, SINGLE, Component, EulerProducts, Limits
 from limitcycle.symmetry.probe import Loss, Probe, Row
-from limitcycle.symmetry.untouched import untouched, unwrapped
+from limitcycle.symmetry.untouched import trainable, untouched, unwrapped
 
 Array = NDArray[np.float64]
 
@@ -62,6 +62,7 @@ def symmetries(model: nn.Module, batch: Any, loss: Loss | None = None) -> Symmet
         groups=tuple(groups),
         not_invariant=tuple(name for name in names if name not in touched),
         frozen=tuple(name.replace("_orig_mod.", "") for name in probe.constant),
+        parameters=trainable(model),
     )
 
 

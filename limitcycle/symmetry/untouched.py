@@ -20,6 +20,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model if inner is model or not isinstance(inner, nn.Module) else unwrapped(inner)
 
 
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The trainable tensors by the names of the user's own module, a tied one once."""
+    named = unwrapped(model).named_parameters()
+    return {name.replace("_orig_mod.", ""): p for name, p in named if p.requires_grad}
+
+
 @contextlib.contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """Restore, on leaving, every module's attributes and the random states.

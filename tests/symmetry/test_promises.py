@@ -1,6 +1,7 @@
 """What the search refuses, and that it gives the model back as it was."""
 
 import copy
+import pickle
 import random
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry import symmetries
+from limitcycle.symmetry import Symmetries, symmetries
 from tests.symmetry.zoo import mlp, vectors
 
 
@@ -239,3 +240,14 @@ def test_is_symmetry_names_what_it_does_not_know():
     assert answer.is_symmetry({}) and answer.is_symmetry({"0.weight": -3, "3.weight": 0.5})
     with pytest.raises(UserError, match=r"nothing\.weight"):
         answer.is_symmetry({"nothing.weight": 1})
+
+
+def test_an_answer_read_from_a_file_is_bound_to_its_model_only():
+    model = mlp()
+    answer = symmetries(model, vectors())
+    assert dict(answer.parameters) == {n: p for n, p in model.named_parameters() if p.requires_grad}
+    read = pickle.loads(pickle.dumps(Symmetries.from_dict(answer.to_dict())))
+    assert read == answer and not read.parameters
+    assert read.bound(model).parameters["0.weight"] is model[0].weight
+    with pytest.raises(UserError, match=r"'0\.bias' is only in the model"):
+        read.bound(mlp(bias=True))
