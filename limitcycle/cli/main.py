@@ -175,7 +175,14 @@ def _add_report(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_diagnose(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", metavar="PATH", help="a run's folder, or a table (.csv, .parquet, …)")
+    verb.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a folder of runs or of TensorBoard, a table (.csv, .parquet, …), W&B's CSV exports",
+    )
+    for role in ("loss", "norm", "step"):
+        verb.add_argument(f"--{role}", metavar="NAME", help=f"what the {role} is called there")
     verb.add_argument("--lr", type=float, help="learning rate, where the table has none")
     verb.add_argument("--weight-decay", type=float, help="weight decay, likewise")
     verb.add_argument("--momentum", type=float, help="heavy-ball momentum, likewise")

@@ -2,19 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from limitcycle.cli.bars import say
+from limitcycle.cli.tables import Table, read_events_below, read_files
 from limitcycle.dynamics import Verdict, words
 from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
 from limitcycle.record import LoadedRun, load_all
-
-_SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 
 
 def report(options: argparse.Namespace) -> int:
@@ -38,13 +37,13 @@ def report(options: argparse.Namespace) -> int:
 
 def diagnose(options: argparse.Namespace) -> int:
     """Say what each run is doing; exit code."""
-    path = _given(options.path)
-    if path.is_dir():
-        named = {run.name: diagnose_run(run) for run in load_all(path)}
+    paths = [_given(path) for path in options.paths]
+    if len(paths) > 1 and any(path.is_dir() for path in paths):
+        raise UserError("give one folder at a time; it may hold many runs")
+    if paths[0].is_dir():
+        named = _judged_folder(paths[0], options)
     else:
-        frame = _read_table(path)
-        given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
-        named = {path.name: diagnose_frame(frame, **given)}
+        named = _judged(*read_files(paths, _roles(options)), options)
     console = Console()
     if options.json:
         console.print_json(json.dumps({name: _plain(v) for name, v in named.items()}))
@@ -78,18 +77,39 @@ def _given(path: str) -> Path:
     return Path(path)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise UserError(f"{path} does not exist: give a run's folder or a table")
-    name = path.name.lower()
-    separators = [mark for end, mark in _SEPARATORS.items() if name.endswith(end)]
-    if not (separators or name.endswith(".parquet")):
-        raise UserError(f"{path}: a table is a .csv, .tsv (also .gz) or .parquet file")
+def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Verdict]:
+    """The recorded runs and the TensorBoard runs in ``folder`` and below."""
+    recorded = load_all(folder) if any(folder.rglob("run.json")) else []
     try:
-        return pd.read_csv(path, sep=separators[0]) if separators else pd.read_parquet(path)
-    except Exception as problem:
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise UserError(f"{path} cannot be read as a table ({reason})") from None
+        tables, refused = read_events_below(folder, _roles(options))
+    except UserError as problem:
+        if not recorded:
+            raise
+        tables, refused = [], [str(problem)]
+    if not (recorded or tables):
+        raise UserError(
+            f"there is no run in {folder} or below: no run.json, no event file of TensorBoard"
+        )
+    named = {run.name: diagnose_run(run) for run in recorded}
+    return {**named, **_judged(tables, refused, options)}
+
+
+def _judged(
+    tables: Sequence[Table], refused: Sequence[str], options: argparse.Namespace
+) -> dict[str, Verdict]:
+    """The verdicts on tables; what there is to say about these goes to stderr."""
+    aside = Console(stderr=True)
+    for table in tables:
+        for note in table.notes:
+            say(aside, f"{table.name}: {note}")
+    for reason in refused:
+        say(aside, f"not judged: {reason}")
+    given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
+    return {table.name: diagnose_frame(table.frame, **given) for table in tables}
+
+
+def _roles(options: argparse.Namespace) -> dict[str, str | None]:
+    return {role: getattr(options, role) for role in ("step", "loss", "norm")}
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every sentence about a verdict: what command line, report and watching say is said here.
 
-`phrase` fits into a table cell, `reason` is the clause behind the label, `paragraph` tells it all.
+`phrase` fits into a table cell, `reason` is the clause behind the label, `paragraph` tells it all;
+`rounding` says what low precision leaves of weight decay.
 """
 
 import math
@@ -11,6 +12,7 @@ import numpy as np
 from limitcycle.dynamics.constants import MAX_DRIFT, PERIOD_SPREAD, SAME_LEVEL
 
 if TYPE_CHECKING:
+    from limitcycle.dynamics.rounding import Rounding
     from limitcycle.dynamics.verdict import Verdict
 
 
@@ -54,6 +56,43 @@ def paragraph(verdict: "Verdict") -> str:
         when = " since warm-up" if verdict.consistent_from is not None else ""
         sentences.append(f"Effective learning rate{when}: {low:.2g} to {high:.2g}.")
     return " ".join(sentences)
+
+
+def rounding(lost: "Rounding", *, alone: bool = True) -> str:
+    """What rounding leaves of weight decay, and what to do; empty where nothing is lost.
+
+    Args:
+        lost: what `limitcycle.dynamics.rounding.decay_rounding` returns.
+        alone: decay has a rounding of its own (AdamW unless fused); else it is rounded together
+            with the gradient step, which may carry it.
+    """
+    if not lost.share:
+        return ""
+    product = f"ηλ = {lost.product:.2g}"
+    if lost.share == 1:
+        text = (
+            f"Weight decay rounds away in {lost.dtype}: {product} of a weight is less than half of "
+            "the distance to the next smaller number, so that w·(1 − ηλ) is stored as w. "
+            f"{_more_of_it(lost.all_up_to / lost.product)} (up to {lost.all_up_to:.2g})."
+        )
+    else:
+        text = (
+            f"Weight decay rounds away for {lost.share:.0%} of the weights in {lost.dtype}: "
+            f"{product} of them is less than half of the distance to the next smaller number. "
+            "The others it shrinks by less than a factor of two before they stand still, too."
+        )
+    if not alone:
+        text += (
+            " Rounded together with the gradient step it arrives where that step scatters by half "
+            "of the distance or more, and is lost where it scatters by much less."
+        )
+    return f"{text} Hold the weights in float32 and compute in {lost.dtype} (autocast)."
+
+
+def _more_of_it(factor: float) -> str:
+    if factor < 2:
+        return "A little more would change nothing"
+    return f"{math.floor(factor):,} times as much would change nothing"
 
 
 def _settling(verdict: "Verdict") -> str:

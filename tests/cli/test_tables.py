@@ -1,0 +1,143 @@
+"""`limitcycle diagnose` on what people have: it judges, says what it took for what, or refuses."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from limitcycle.cli.main import main
+from limitcycle.lab import train
+from limitcycle.record import Run
+from tests.record.logged import ROWS, write_chart, write_events, write_history
+
+PERIODIC = "the norm turned from falling to rising in 3 destabilisations"
+
+
+def diagnose(capsys, *arguments):
+    code = main(["diagnose", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory):
+    return write_events(tmp_path_factory.mktemp("runs") / "mine", ROWS)
+
+
+def test_a_tensorboard_folder(events, capsys):
+    code, out, err = diagnose(capsys, events, "--lr", "0.1", "--weight-decay", "0.01")
+    assert code == 0
+    assert out.startswith("mine: periodic\n") and PERIODIC in out and "Effective learning" in out
+    assert err == "mine: taken: loss = 'train/loss', norm = 'weight_norm'\n"
+
+
+def test_names_that_were_said_are_taken_silently(events, capsys):
+    code, out, err = diagnose(capsys, events, "--loss", "train/loss", "--norm", "weight_norm")
+    assert (code, err) == (0, "") and PERIODIC in out
+    code, _, err = diagnose(capsys, events, "--loss", "loss")
+    assert code == 2 and "no 'loss' (--loss); it has 'train/loss', 'weight_norm'" in err
+
+
+def test_a_history_with_its_learning_rate_as_json(tmp_path, capsys):
+    path = write_history(tmp_path / "h.csv", **{"train/learning_rate": 0.1, "weight_decay": 0.01})
+    code, out, err = diagnose(capsys, path, "--json")
+    verdict = json.loads(out)["h.csv"]
+    assert (code, verdict["label"], len(verdict["events"])) == (0, "periodic", 3)
+    assert "lr = 'train/learning_rate', weight_decay = 'weight_decay'" in err
+    code, out, _ = diagnose(capsys, path)
+    assert "Effective learning rate" in out
+
+
+def test_charts_of_several_runs(tmp_path, capsys):
+    frame = ROWS.set_index("step")
+    runs = dict.fromkeys(("a", "b"), frame["loss"])
+    loss = write_chart(tmp_path / "l.csv", "train/loss", **runs)
+    norm = write_chart(tmp_path / "n.csv", "weight_norm", a=frame["norm"])
+    code, out, err = diagnose(capsys, loss, norm)
+    assert code == 0 and out.startswith("a: periodic") and "b: " not in out
+    assert "not judged" in err and "run 'b' has no norm" in err
+    code, _, err = diagnose(capsys, loss)
+    assert code == 2 and "get_total_norm" in err and "1 more run" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_plain_table_needs_its_names_to_be_said(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    strange = ROWS.rename(columns={"step": "update", "loss": "nll", "norm": "length"})
+    strange.assign(loss=0.0).to_csv(path, index=False)  # a column of that name is another quantity
+    said = ["--step", "update", "--loss", "nll", "--norm", "length"]
+    code, out, err = diagnose(capsys, path, *said)
+    assert (code, err) == (0, "") and PERIODIC in out
+    code, _, err = diagnose(capsys, path, "--step", "updates")
+    assert code == 2 and "no column 'updates' (--step); it has 'update', 'nll'" in err
+    ROWS.rename(columns={"norm": "weight_norm"}).to_csv(path, index=False)
+    code, _, err = diagnose(capsys, path)
+    assert code == 2 and "rename 'weight_norm' to 'norm', or say --norm 'weight_norm'" in err
+    assert diagnose(capsys, path, "--norm", "weight_norm")[0] == 0
+    ROWS[["step", "loss"]].to_csv(path, index=False)
+    code, _, err = diagnose(capsys, path)
+    assert code == 2 and "no column 'norm'" in err and "get_total_norm" in err
+
+
+def test_a_folder_of_records_and_events_is_judged_whole(tmp_path, capsys):
+    run = Run(lr=1.0, width=16, train_size=300, test_size=100, steps=40)
+    train(run, tmp_path / "recorded")
+    write_events(tmp_path / "logs" / "version_0")
+    write_events(tmp_path / "lossless", ROWS.head(5), norm=None)
+    code, out, err = diagnose(capsys, tmp_path)
+    headings = [line for line in out.splitlines() if ": periodic" in line or "recorded: " in line]
+    assert code == 0 and len(headings) == 2 and headings[1] == "logs/version_0: periodic"
+    assert "not judged" in err and "lossless" in err
+    for file in (tmp_path / "logs" / "version_0").iterdir():
+        file.unlink()
+    code, out, err = diagnose(capsys, tmp_path)
+    assert code == 0 and out.startswith("recorded: ") and "lossless" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cannot be read as a table"),
+        (b"\xff\xfe\x00\x01garbage", "cannot be read as a table"),
+        (b"Step,a - loss,a - loss__MIN\n0,x,y\n", "'a - loss' does not hold numbers"),
+        (b",_step,_runtime,_timestamp,train/loss\n0,0,1,1,2.5\n", "has no norm by a usual name"),
+        (b",_step,_runtime,loss,norm\n0,0,1,,\n", "'loss' holds no numbers"),
+    ],
+)
+def test_malformed_files_are_refused_in_one_line(tmp_path, capsys, content, said):
+    (tmp_path / "t.csv").write_bytes(content)
+    code, _, err = diagnose(capsys, tmp_path / "t.csv")
+    assert code == 2 and said in err and len(err.strip().splitlines()) == 1
+
+
+def test_what_cannot_be_taken_together_is_refused(events, tmp_path, capsys):
+    ROWS.to_csv(tmp_path / "t.csv", index=False)
+    for arguments, said in (
+        ([tmp_path / "t.csv", tmp_path / "t.csv"], "only where all are exports"),
+        ([events, events], "one folder at a time"),
+        ([events, "--step", "global_step"], "leave out --step"),
+    ):
+        code, _, err = diagnose(capsys, *arguments)
+        assert code == 2 and said in err
+
+
+def test_folders_without_a_run_are_refused(tmp_path, capsys):
+    code, _, err = diagnose(capsys, tmp_path)
+    assert code == 2 and "there is no run in" in err and "event file of TensorBoard" in err
+    (tmp_path / "events.out.tfevents.1.x").write_bytes(b"garbage")
+    code, _, err = diagnose(capsys, tmp_path)
+    assert code == 2 and "hold no scalars" in err
+
+
+def test_a_restarted_tensorboard_run_is_told(tmp_path, capsys):
+    write_events(tmp_path, ROWS.head(600), filename_suffix=".a")
+    write_events(tmp_path, ROWS.iloc[500:], filename_suffix=".b")
+    code, out, err = diagnose(capsys, tmp_path)
+    assert code == 0 and PERIODIC in out and "200 earlier values dropped" in err
+
+
+def test_two_candidates_are_refused_with_the_option(tmp_path, capsys):
+    frame = pd.DataFrame({"_step": range(40), "_timestamp": 0.0, "loss": 1.0, "norm": 1.0})
+    frame.assign(**{"train/loss": 1.0}).to_csv(tmp_path / "h.csv")
+    code, _, err = diagnose(capsys, tmp_path / "h.csv")
+    assert code == 2 and "'loss' or 'train/loss' may be the loss: say which with --loss NAME" in err
