@@ -10,7 +10,7 @@ from limitcycle.errors import UserError
 from limitcycle.record.logs import MEASURE, Log, as_table
 from limitcycle.record.roles import candidates, listed, needs_norm
 from limitcycle.record.tensorboard import event_folders, read_events
-from limitcycle.record.wandb import is_chart, is_history, read_charts, read_history
+from limitcycle.record.wandb import is_chart, is_history, read_charts, read_histories
 
 _SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 _REMEDY = MEASURE + "and write it into the column 'norm'"
@@ -47,8 +47,7 @@ def read_files(paths: Sequence[Path], given: Given) -> tuple[list[Table], list[s
         raise UserError("several files are taken together only where all are exports of W&B charts")
     (path,) = paths
     if is_history(columns[path]):
-        log = _reading(path, lambda: read_history(path, given.get("step")))
-        return _tables([log], given)
+        return _tables(_reading(path, lambda: read_histories(path, given.get("step"))), given)
     frame = _reading(path, lambda: _read_table(path))
     return [Table(path.name, _renamed(path, frame, given), ())], []
 

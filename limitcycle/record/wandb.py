@@ -3,7 +3,7 @@
 A chart's export has the x axis in its first column, then for every run and metric three columns:
 ``RUN - METRIC`` and the smallest and largest value of the steps that the row stands for. A history
 has a column a metric and a row a call of ``wandb.log``, blank where that call logged something
-else.
+else. A logged NaN is the text ``NaN`` there; where something has made it blank, it is missing.
 """
 
 from collections.abc import Sequence
@@ -35,8 +35,9 @@ def is_history(columns: Sequence[str]) -> bool:
     return "_step" in columns and bool({"_timestamp", "_runtime"} & {*columns})
 
 
-def read_history(path: Path, step: str | None) -> Log:
-    """The log in the CSV of ``run.history()`` or of the rows of ``run.scan_history()``.
+def read_histories(path: Path, step: str | None) -> list[Log]:
+    """The logs in the CSV of ``run.history()``, of the rows of ``run.scan_history()``, or of
+    ``runs.histories()``, whose column ``run_id`` tells the runs apart.
 
     Args:
         path: of the file.
@@ -46,22 +47,39 @@ def read_history(path: Path, step: str | None) -> Log:
         UserError: no column counts the steps, or several may.
     """
     frame = _strings(path)
-    frame = frame[[name for name in frame.columns if not name.startswith("Unnamed: ")]]
-    names = list(frame.columns)
-    counter = choose_step(str(path), names, step)
-    # A column that counts updates is blank in rows of other calls: these belong to the last one.
+    counter = choose_step(str(path), _logged(frame), step)
+    if "run_id" not in frame:
+        return [_history(frame, path, counter, path.name, str(path))]
+    return [
+        _history(_filled(rows, counter), path, counter, str(run), f"{path}, run {run!r}")
+        for run, rows in frame.groupby("run_id", sort=False)
+    ]
+
+
+def _history(frame: pd.DataFrame, path: Path, counter: str, name: str, source: str) -> Log:
     steps = _numbers(frame, counter, path)
+    # What counts updates is blank where another call logged something: that belongs to the last.
     steps = steps.ffill() if counter != "_step" else steps
     notes: tuple[str, ...] = ()
     if len(frame) == SAMPLED:
         notes = (f"history() samples to {SAMPLED} rows: run.scan_history() gives every step",)
 
-    def curve(name: str) -> "pd.Series[float]":
-        logged = frame[name].notna() & steps.notna()
-        return pd.Series(_numbers(frame, name, path)[logged].to_numpy(), index=steps[logged])
+    def curve(column: str) -> "pd.Series[float]":
+        logged = frame[column].notna() & steps.notna()
+        return pd.Series(_numbers(frame, column, path)[logged].to_numpy(), index=steps[logged])
 
-    others = [name for name in names if name != counter and not name.startswith("_")]
-    return Log(path.name, str(path), others, curve, REMEDY, counter, notes)
+    names = [c for c in _logged(frame) if c != counter and not c.startswith("_")]
+    return Log(name, source, names, curve, REMEDY, counter, notes)
+
+
+def _filled(frame: pd.DataFrame, counter: str) -> pd.DataFrame:
+    """Without the columns that are blank because other runs logged these metrics."""
+    return frame[[c for c in frame.columns if c == counter or frame[c].notna().any()]]
+
+
+def _logged(frame: pd.DataFrame) -> list[str]:
+    """The columns but for the rows' numbers and the run's name."""
+    return [c for c in frame.columns if not c.startswith("Unnamed: ") and c != "run_id"]
 
 
 def read_charts(paths: Sequence[Path]) -> list[Log]:

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from limitcycle.cli.main import main
-from limitcycle.lab import train
-from limitcycle.record import Run
+from limitcycle.record import STEP_COLUMNS, Run, RunFolder
 from tests.record.logged import ROWS, write_chart, write_events, write_history
 
 PERIODIC = "the norm turned from falling to rising in 3 destabilisations"
@@ -80,8 +79,9 @@ def test_a_plain_table_needs_its_names_to_be_said(tmp_path, capsys):
 
 
 def test_a_folder_of_records_and_events_is_judged_whole(tmp_path, capsys):
-    run = Run(lr=1.0, width=16, train_size=300, test_size=100, steps=40)
-    train(run, tmp_path / "recorded")
+    steps = pd.DataFrame({**dict.fromkeys(STEP_COLUMNS, 1.0), "step": range(40)})
+    with RunFolder(tmp_path / "recorded", Run(), {}) as folder:
+        folder.append(steps, pd.DataFrame({"epoch": [0], "step": [0], "norm": [1.0]}))
     write_events(tmp_path / "logs" / "version_0")
     write_events(tmp_path / "lossless", ROWS.head(5), norm=None)
     code, out, err = diagnose(capsys, tmp_path)

@@ -1,5 +1,9 @@
 """W&B's two kinds of CSV give the run back that was logged."""
 
+import json
+import struct
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +11,13 @@ import pytest
 from limitcycle.dynamics import diagnose
 from limitcycle.errors import UserError
 from limitcycle.record.logs import as_table
-from limitcycle.record.wandb import is_chart, is_history, read_charts, read_history
+from limitcycle.record.wandb import is_chart, is_history, read_charts, read_histories
 from tests.record.logged import ROWS, write_chart, write_history
+
+
+def read_history(path, step):
+    (log,) = read_histories(path, step)
+    return log
 
 
 def by_step(name, frame=ROWS):
@@ -60,11 +69,64 @@ def test_sampled_histories_say_so(tmp_path):
     assert "scan_history" in as_table(log, {})[1][-1]
 
 
+def test_histories_of_several_runs_are_told_apart(tmp_path):
+    one = write_history(tmp_path / "1.csv", run_id="one")
+    two = write_history(tmp_path / "2.csv", ROWS.head(300).assign(norm=np.nan), run_id="two")
+    pd.concat([pd.read_csv(one), pd.read_csv(two)]).to_csv(tmp_path / "both.csv", index=False)
+    first, second = read_histories(tmp_path / "both.csv", None)
+    assert (first.name, second.name) == ("one", "two")
+    assert len(as_table(first, {})[0]) == len(ROWS) - 1
+    with pytest.raises(UserError, match=r"run 'two' has no norm .* it has 'train/loss'"):
+        as_table(second, {})
+
+
 def test_a_text_column_is_refused_only_if_it_is_asked_for(tmp_path):
     path = write_history(tmp_path / "h.csv", table="a dict")
     assert len(as_table(read_history(path, None), {})[0])
     with pytest.raises(UserError, match="'table' does not hold numbers"):
         as_table(read_history(path, None), {"norm": "table"})
+
+
+@pytest.mark.slow
+def test_what_a_real_offline_run_logged(tmp_path, monkeypatch):
+    """The rows that W&B itself kept, as ``pandas.DataFrame.from_records(...).to_csv`` of them."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    import wandb
+
+    frame = ROWS.head(300)
+    with wandb.init(project="x", dir=tmp_path, settings=wandb.Settings(console="off")) as run:
+        for step, loss, norm in frame[["step", "loss", "norm"]].itertuples(index=False):
+            run.log({"train/loss": loss, "trainer/global_step": step})
+            run.log({"weight_norm": norm, "trainer/global_step": step, "note": "text"})
+    (kept,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    for _ in range(100):  # its service may write the last block a moment later
+        rows = list(_rows(kept.read_bytes()))
+        if len(rows) == 2 * len(frame):
+            break
+        time.sleep(0.1)
+    pd.DataFrame.from_records(rows).to_csv(tmp_path / "h.csv")
+    table, notes = as_table(read_history(tmp_path / "h.csv", None), {})
+    pd.testing.assert_frame_equal(table, frame, check_dtype=False, rtol=1e-12)
+    assert "step = 'trainer/global_step', loss = 'train/loss', norm = 'weight_norm'" in notes[0]
+
+
+def _rows(content):
+    """The history in a .wandb file: LevelDB's log format around protocol buffers."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    block, at, whole = 32_768, 7, b""
+    while at + 7 <= len(content):
+        if block - at % block < 7:
+            at += block - at % block
+        _, length, kind = struct.unpack("<IHB", content[at : at + 7])
+        whole += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # full, or the last of several
+            record, whole = Record.FromString(whole), b""
+            if record.HasField("history"):
+                items = record.history.item
+                yield {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in items}
 
 
 def test_charts_of_two_metrics_over_the_same_runs_make_a_table_a_run(tmp_path):
