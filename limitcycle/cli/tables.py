@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pandas as pd
+from rich.console import Console
 
+from limitcycle.cli.bars import say
 from limitcycle.errors import UserError
 from limitcycle.record.logs import MEASURE, Log, as_table
 from limitcycle.record.roles import candidates, listed, needs_norm
-from limitcycle.record.tensorboard import event_folders, read_events
+from limitcycle.record.tensorboard import event_bytes, event_folders, read_events
 from limitcycle.record.wandb import is_chart, is_history, read_charts, read_histories
 
 _SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -62,6 +64,7 @@ def read_events_below(path: Path, given: Given) -> tuple[list[Table], list[str]]
     if not folders:
         return [], []
     named = {folder: folder.relative_to(path).as_posix() for folder in folders}
+    _announce(sum(event_bytes(folder) for folder in folders))
     logs = [
         read_events(folder, path.resolve().name if name == "." else name)
         for folder, name in named.items()
@@ -70,6 +73,13 @@ def read_events_below(path: Path, given: Given) -> tuple[list[Table], list[str]]
     if not with_scalars:
         raise UserError(f"{path}: its event files hold no scalars")
     return _tables(with_scalars, _stepless(given, [path]))
+
+
+def _announce(size: int) -> None:
+    """Say how long reading takes where that is seconds: TensorBoard's reader does 1.5 MB in one."""
+    if size > 3e6:
+        text = f"reading {size / 1e6:,.0f} MB of event files, about {size / 1.5e6:,.0f} seconds …"
+        say(Console(stderr=True), text)
 
 
 def _tables(logs: Sequence[Log], given: Given) -> tuple[list[Table], list[str]]:
@@ -81,8 +91,10 @@ def _tables(logs: Sequence[Log], given: Given) -> tuple[list[Table], list[str]]:
         except UserError as problem:
             refused.append(str(problem))
     if not tables:
-        more = f" (nor do {len(refused) - 1} more runs make a table)" if len(refused) > 1 else ""
-        raise UserError(refused[0] + more)
+        more = len(refused) - 1
+        raise UserError(
+            refused[0] + (f" ({more} more of its runs cannot be judged, either)" if more else "")
+        )
     return tables, refused
 
 

@@ -36,6 +36,11 @@ def event_folders(path: Path) -> list[Path]:
     return sorted(f for f in folders if not recorded & {f, *f.parents})
 
 
+def event_bytes(folder: Path) -> int:
+    """The size of the event files of ``folder``."""
+    return sum(file.stat().st_size for file in _event_files(folder))
+
+
 def read_events(folder: Path, name: str) -> Log:
     """The log of the run ``name`` in the event files of ``folder``.
 

@@ -56,7 +56,7 @@ def test_charts_of_several_runs(tmp_path, capsys):
     assert code == 0 and out.startswith("a: periodic") and "b: " not in out
     assert "not judged" in err and "run 'b' has no norm" in err
     code, _, err = diagnose(capsys, loss)
-    assert code == 2 and "get_total_norm" in err and "1 more run" in err
+    assert code == 2 and "get_total_norm" in err and "1 more of its runs" in err
     assert len(err.strip().splitlines()) == 1
 
 
@@ -127,6 +127,13 @@ def test_folders_without_a_run_are_refused(tmp_path, capsys):
     (tmp_path / "events.out.tfevents.1.x").write_bytes(b"garbage")
     code, _, err = diagnose(capsys, tmp_path)
     assert code == 2 and "hold no scalars" in err
+
+
+def test_a_long_reading_is_announced(tmp_path, capsys):
+    write_events(tmp_path, ROWS.head(50))
+    (tmp_path / "events.out.tfevents.2.x").write_bytes(bytes(30_000_000))
+    code, _, err = diagnose(capsys, tmp_path)
+    assert code == 0 and err.startswith("reading 30 MB of event files, about 20 seconds")
 
 
 def test_a_restarted_tensorboard_run_is_told(tmp_path, capsys):
