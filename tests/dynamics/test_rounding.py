@@ -126,6 +126,28 @@ def test_what_a_gradient_step_carries_is_what_torch_stores_in_the_mean(spread):
     assert arrived == pytest.approx(carried(spread), abs=0.05)
 
 
+def trained(optimizer, gradient, weights, **options):
+    """The weights after one step of a real optimizer, in bfloat16."""
+    parameter = torch.nn.Parameter(weights.clone())
+    parameter.grad = gradient * torch.ones_like(weights)
+    optimizer([parameter], **options).step()
+    return parameter.detach()
+
+
+def test_adamw_loses_what_is_said_and_sgd_loses_it_against_the_gradient():
+    weights = octave("bfloat16")
+    product = 2.0**-8.5
+    options = {"lr": 0.5, "weight_decay": 2 * product}
+    still = trained(torch.optim.AdamW, 0.0, weights, **options) == weights
+    np.testing.assert_array_equal(still, rounds_away(weights.double(), "bfloat16", product))
+    # λw below 2^−9 of the gradient vanishes in g + λw, though λ is large against the weight's bits.
+    options = {"lr": 2.0**-10, "weight_decay": 1.0}
+    heavy = 2.0**11 * torch.ones_like(weights)
+    with_decay = trained(torch.optim.SGD, heavy, weights, **options)
+    without = trained(torch.optim.SGD, heavy, weights, lr=2.0**-10)
+    assert torch.equal(with_decay, without) and not torch.equal(with_decay, weights)
+
+
 def test_carried_names_the_numbers_of_its_docstring():
     assert carried(0) == 0 and carried(1e-9) == 0
     assert carried(0.25) == pytest.approx(0.43, abs=0.005)
