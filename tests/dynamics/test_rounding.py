@@ -134,6 +134,7 @@ def trained(optimizer, gradient, weights, **options):
     return parameter.detach()
 
 
+@pytest.mark.slow  # the first optimizer imports much of torch
 def test_adamw_loses_what_is_said_and_sgd_loses_it_against_the_gradient():
     weights = octave("bfloat16")
     product = 2.0**-8.5
