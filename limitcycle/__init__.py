@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from limitcycle.lab import train
     from limitcycle.record import LoadedRun, Run, load, load_all
     from limitcycle.symmetry import Symmetries, symmetries
+    from limitcycle.watching import Watch, watch
 
 _HOME = {
     "LoadedRun": "limitcycle.record",
@@ -23,11 +24,13 @@ _HOME = {
     "Symmetries": "limitcycle.symmetry",
     "UserError": "limitcycle.errors",
     "Verdict": "limitcycle.dynamics",
+    "Watch": "limitcycle.watching",
     "diagnose": "limitcycle.dynamics",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
     "symmetries": "limitcycle.symmetry",
     "train": "limitcycle.lab",
+    "watch": "limitcycle.watching",
 }
 
 __all__ = [
@@ -37,12 +40,14 @@ __all__ = [
     "Symmetries",
     "UserError",
     "Verdict",
+    "Watch",
     "__version__",
     "diagnose",
     "load",
     "load_all",
     "symmetries",
     "train",
+    "watch",
 ]
 
 

@@ -13,7 +13,7 @@ from limitcycle.cli.tables import Table, read_events_below, read_files
 from limitcycle.dynamics import Verdict, words
 from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
-from limitcycle.record import LoadedRun, load_all
+from limitcycle.record import LoadedRun, Run, load_all
 
 
 def report(options: argparse.Namespace) -> int:
@@ -60,14 +60,19 @@ def diagnose(options: argparse.Namespace) -> int:
 
 def diagnose_run(run: LoadedRun) -> Verdict:
     """The verdict on a recorded run, from its step table."""
-    size = run.run.batch_size if isinstance(run.run.batch_size, int) else None
+    described = run.run  # None where the run was watched: then the table says all
     return diagnose_frame(
         run.steps,
-        momentum=run.run.momentum,
+        momentum=described.momentum if described else None,
         status=run.status,
-        batch_size=size,
+        batch_size=_batch_size(described),
         train_size=run.info.get("train_size"),
     )
+
+
+def _batch_size(described: Run | None) -> int | None:
+    size = described.batch_size if described else None
+    return size if isinstance(size, int) else None
 
 
 def _given(path: str) -> Path:

@@ -3,8 +3,9 @@
 NumPy and frames alone. `diagnose` returns data; every sentence is made in `words`.
 """
 
+from limitcycle.dynamics.advice import Advice, advise
 from limitcycle.dynamics.judge import diagnose
 from limitcycle.dynamics.lock import EpochLock
 from limitcycle.dynamics.verdict import LABELS, Verdict
 
-__all__ = ["LABELS", "EpochLock", "Verdict", "diagnose"]
+__all__ = ["LABELS", "Advice", "EpochLock", "Verdict", "advise", "diagnose"]

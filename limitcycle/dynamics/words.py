@@ -1,17 +1,20 @@
 """Every sentence about a verdict: what command line, report and watching say is said here.
 
 `phrase` fits into a table cell, `reason` is the clause behind the label, `paragraph` tells it all;
-`rounding` says what low precision leaves of weight decay.
+`rounding` says what low precision leaves of weight decay, `advice` what to do.
 """
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from limitcycle.dynamics.constants import MAX_DRIFT, PERIOD_SPREAD, SAME_LEVEL
+from limitcycle.dynamics.decay import log_decay
 
 if TYPE_CHECKING:
+    from limitcycle.dynamics.advice import Advice
     from limitcycle.dynamics.rounding import Rounding
     from limitcycle.dynamics.verdict import Verdict
 
@@ -87,6 +90,83 @@ def rounding(lost: "Rounding", *, alone: bool = True) -> str:
             "of the distance or more, and is lost where it scatters by much less."
         )
     return f"{text} Hold the weights in float32 and compute in {lost.dtype} (autocast)."
+
+
+def advice(given: "Advice") -> str:
+    """One advice in a sentence or two."""
+    return _ADVICE[given.kind](given)
+
+
+_HOLD = "hold the norm (limitcycle.hold_norm)"
+_ADVICE: "dict[str, Callable[[Advice], str]]" = {
+    "diverged": lambda given: (
+        "Go back to a checkpoint from before, with a lower learning rate or clipped gradients."
+    ),
+    "too-early": lambda given: "Too early for advice: watch on.",
+    "no-decay": lambda given: (
+        "The norm cannot fall here: weight decay is 0. The effective learning rate only shrinks, "
+        "and no jump of this kind is to be feared."
+    ),
+    "rounds-away": lambda given: rounding(given.lost, alone=False) if given.lost else "",
+    "under-way": lambda given: (
+        "A jump is under way: the norm is being thrown back and the loss will follow. "
+        f"Not to have the next one, halve weight decay or {_HOLD}."
+    ),
+    "approaching": lambda given: (
+        f"The effective learning rate grew {given.growth:.2g}-fold since step {given.since:,} "
+        "while the loss stayed low; at the present decay it reaches the level of the last jump "
+        f"{_when(given.steps)}: halve weight decay or {_HOLD}."
+    ),
+    "periodic": lambda given: (
+        f"The jumps go on as long as weight decay shrinks the norm: {_HOLD} to end them, or lower "
+        "learning rate × weight decay to have them more seldom, in inverse proportion."
+    ),
+    "stuck": lambda given: (
+        "The effective learning rate is too high to converge, and it is weight decay that keeps it "
+        f"there: at rest it goes by the root of learning rate × weight decay{_of(given.product)}. "
+        "A hundredth of either makes it a tenth; a change by half is hardly seen."
+    ),
+    "equilibrium": lambda given: (
+        "Learning rate and weight decay act through their product now"
+        f"{_of(given.product)}: the weights turn by about √(2 × that) rad a step, so ten times "
+        "the weight decay is three times the turning, the same as ten times the learning rate."
+    ),
+    "falling": lambda given: (
+        f"Weight decay is shrinking the norm and the effective learning rate grows{_tempo(given)}. "
+        "If the loss jumps later on, this is why: halve weight decay or " + _HOLD + "."
+    ),
+    "rising": lambda given: (
+        "The gradient makes the norm grow faster than weight decay shrinks it, so the effective "
+        "learning rate falls by itself: count that in before you lower the learning rate."
+    ),
+}
+
+
+def turning(rotation: float, equilibrium: float) -> list[str]:
+    """How far the weights turn a step, against where theory lets the norm rest (radians)."""
+    if math.isnan(rotation):
+        return []
+    text = f"The weights turn by {rotation:.2g} rad a step"
+    if math.isnan(equilibrium):
+        return [f"{text}."]
+    relation = "below" if rotation < equilibrium else "above"
+    return [f"{text}, {relation} the {equilibrium:.2g} rad at which the norm would rest."]
+
+
+def _when(steps: float) -> str:
+    return "now" if steps < 1 else f"in about {_steps(steps)}"
+
+
+def _of(product: float) -> str:
+    return "" if math.isnan(product) else f" ({product:.2g})"
+
+
+def _tempo(given: "Advice") -> str:
+    """How fast decay alone makes the effective learning rate grow."""
+    decay = log_decay(given.product, given.momentum)
+    if not decay < 0:
+        return ""
+    return f", at most e-fold in {_steps(-1 / (2 * decay))}"
 
 
 def _more_of_it(factor: float) -> str:

@@ -1,4 +1,4 @@
-"""A run's folder: the only writer of its files, behind an operating-system lock.
+"""The folder of a run of the lab.
 
 Kill safety rests on one order: the rows first, then the checkpoint that covers them, then the
 pruning of older checkpoints. Whatever the newest whole checkpoint does not cover is dropped on
@@ -6,12 +6,9 @@ opening and computed again.
 """
 
 import contextlib
-import fcntl
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import Any
 
 import pandas as pd
 
@@ -24,28 +21,19 @@ from limitcycle.record.checkpoints import (
     remove_beyond,
     write_checkpoint,
 )
-from limitcycle.record.files import (
-    TEMPORARY,
-    disk_errors,
-    read_object,
-    sweep_temporaries,
-    write_json,
-)
+from limitcycle.record.files import write_json
+from limitcycle.record.locked import LockedFolder
 from limitcycle.record.parts import count_rows, drop_beyond, list_parts, write_part
 from limitcycle.record.run import Run
-from limitcycle.record.schema import FORMAT_VERSION
-
-State = Literal["running", "done", "stopped", "failed"]
 
 _TABLES = ("steps", "epochs")
-_HALF_WRITTEN = rf"run\.json\.\d+{re.escape(TEMPORARY)}"
 
 # Under another of these a resumed run is sound but no longer bit-identical.
 _MACHINE = ("device", "threads", "memory_format", "torch")
 
 
-class RunFolder:
-    """The folder of one run, open for writing and locked.
+class RunFolder(LockedFolder):
+    """The folder of one run of the lab, open for writing and locked.
 
     Args:
         path: the folder; made if missing.
@@ -64,30 +52,9 @@ class RunFolder:
         info: Mapping[str, Any],
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.path = path
         self._run = run
-        self._notice = notice
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-        self._lock = _take_lock(path)
-        self._fresh = not (path / "run.json").exists()
         self._rows = dict.fromkeys(_TABLES, 0)
-        try:
-            self._claim(dict(info))
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lock.close()
+        super().__init__(path, info, notice)
 
     def abandon(self) -> None:
         """Give the folder back if it was claimed just now: its run cannot be made."""
@@ -96,33 +63,6 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self.path.rmdir()  # it may have been there before, with nothing in it, too
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """The content of ``status.json``; empty before the first `set_status`."""
-        path = self.path / "status.json"
-        return read_object(path) if path.exists() else {}
-
-    def set_status(self, state: State, step: int, reason: str = "", *, final: bool = False) -> None:
-        """Say what the run is doing, after ``step`` completed updates.
-
-        A failure is ``final`` if the run's description leads to it again (a non-finite loss, not a
-        full disk).
-        """
-        content = {"state": state, "step": step, "reason": reason}
-        if final:
-            content["final"] = True
-        write_json(self.path / "status.json", content)
-
-    def write_json(self, name: str, content: Any) -> None:
-        """Write one of the folder's small files (``symmetries.json``, ``timing.json``)."""
-        write_json(self.path / name, content)
-
-    def add_info(self, **content: Any) -> None:
-        """Add to ``run.json`` what became known after the folder was opened."""
-        known = read_object(self.path / "run.json")
-        if any(known.get(name) != value for name, value in content.items()):
-            write_json(self.path / "run.json", {**known, **content})
 
     def resume(self) -> Checkpoint | None:
         """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond.
@@ -175,21 +115,19 @@ class RunFolder:
         """Keep the weights after ``completed`` updates for good."""
         write_checkpoint(self.path / "snapshots", completed, arrays)
 
-    def _claim(self, info: dict[str, Any]) -> None:
-        """Make the folder this run's, or check that it is."""
+    def _describe(self) -> dict[str, Any]:
+        run = self._run
+        return {
+            "identity": run.identity,
+            "run": run.to_dict(),
+            "seed": run.seed,
+            "resumed_under": [],
+        }
+
+    def _recognise(self, known: dict[str, Any], info: Mapping[str, Any]) -> None:
         path = self.path / "run.json"
-        if not path.exists():
-            _refuse_foreign(self.path)
-            self._write_info({**info, "resumed_under": []})
-            return
-        sweep_temporaries(self.path)
-        known = read_object(path)
-        if "run" not in known:
-            raise UserError(f"{path} does not describe a run: restore it or remove it")
-        if known.get("format_version", 0) > FORMAT_VERSION:
-            raise UserError(newer(path, known))
         if known.get("identity") != self._run.identity:
-            raise UserError(_difference(self.path, known.get("run", {}), self._run))
+            raise UserError(_difference(self.path, known.get("run") or {}, self._run))
         if info.get("start_from_digest") != known.get("start_from_digest"):
             raise UserError(
                 f"{self.path} was started from another content of {self._run.start_from} "
@@ -202,47 +140,6 @@ class RunFolder:
             write_json(path, known)
             what = ", ".join(f"{key} {known.get(key)} → {info.get(key)}" for key in changed)
             self._notice(f"{self.path} goes on under {what}: sound, but no longer bit-identical")
-
-    def _write_info(self, info: Mapping[str, Any]) -> None:
-        content = {
-            "format_version": FORMAT_VERSION,
-            "identity": self._run.identity,
-            "run": self._run.to_dict(),
-            "seed": self._run.seed,
-            **info,
-        }
-        write_json(self.path / "run.json", content)
-
-
-def newer(path: Path, known: Mapping[str, Any]) -> str:
-    """What to say of a record of a format that came after this one."""
-    return (
-        f"{path} has format {known['format_version']}, this version reads up to {FORMAT_VERSION}: "
-        "update limitcycle"
-    )
-
-
-def _take_lock(path: Path) -> IO[str]:
-    """An exclusive lock that the operating system releases however the process ends."""
-    with disk_errors(path / "lock"):
-        file = (path / "lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise UserError(
-            f"another process is running in {path}: wait for it, or choose another --out"
-        ) from None
-    return file
-
-
-def _refuse_foreign(path: Path) -> None:
-    names = sorted(entry.name for entry in path.iterdir())
-    foreign = [n for n in names if n != "lock" and not re.fullmatch(_HALF_WRITTEN, n)]
-    if foreign:
-        raise UserError(
-            f"{path} is no run folder and not empty (it holds {foreign[0]!r}): choose another --out"
-        )
 
 
 def _difference(path: Path, known: Mapping[str, Any], run: Run) -> str:

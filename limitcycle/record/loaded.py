@@ -10,7 +10,7 @@ import pandas as pd
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 from limitcycle.record.files import read_object
-from limitcycle.record.folder import newer
+from limitcycle.record.locked import newer
 from limitcycle.record.parts import read_parts
 from limitcycle.record.run import Run
 from limitcycle.record.schema import FORMAT_VERSION
@@ -22,18 +22,29 @@ class LoadedRun:
 
     Attributes:
         path: its folder.
-        run: its description.
+        run: its description; None for somebody else's run that was watched.
         info: the content of ``run.json``: versions, device, threads, memory format, git state.
     """
 
     path: Path
-    run: Run
+    run: Run | None
     info: dict[str, Any]
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return self.path.resolve().name
+
+    @property
+    def description(self) -> Run:
+        """`run`, where there has to be one.
+
+        Raises:
+            UserError: the run was watched, not made by the lab.
+        """
+        if self.run is None:
+            raise UserError(f"{self.path} was watched: there is no description to make it again")
+        return self.run
 
     @property
     def status(self) -> dict[str, Any]:
@@ -50,6 +61,11 @@ class LoadedRun:
     def epochs(self) -> pd.DataFrame:
         """One row an evaluation; columns in `limitcycle.record.EPOCH_COLUMNS`."""
         return read_parts(self.path / "epochs")
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        """Of a watched run: one row a step and group; `limitcycle.record.GROUP_COLUMNS`."""
+        return read_parts(self.path / "groups")
 
     @property
     def snapshots(self) -> list[Path]:
@@ -81,7 +97,9 @@ def load(path: str | Path) -> LoadedRun:
     if info.get("format_version", 0) > FORMAT_VERSION:
         raise UserError(newer(path / "run.json", info))
     try:
-        return LoadedRun(path, Run.from_dict(info["run"]), info)
+        described = info["run"]
+        run = None if described is None else Run.from_dict(described)
+        return LoadedRun(path, run, info)
     except (KeyError, TypeError) as problem:
         raise UserError(f"{path / 'run.json'} does not describe a run ({problem})") from None
 

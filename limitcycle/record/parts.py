@@ -56,7 +56,7 @@ def write_part(folder: Path, frame: pd.DataFrame, *, double: bool = False) -> No
 
 
 def read_parts(folder: Path) -> pd.DataFrame:
-    """The whole table, sorted by step; of rows that overlapping parts share the last stays.
+    """The whole table, sorted by step; of steps that overlapping parts share the last part's stay.
 
     Raises:
         UserError: a part is damaged (its path is named).
@@ -67,7 +67,9 @@ def read_parts(folder: Path) -> pd.DataFrame:
         return empty(folder.name)
     frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
     if any(late.first <= early.last for early, late in itertools.pairwise(parts)):
-        frame = frame.drop_duplicates("step", keep="last").sort_values("step", ignore_index=True)
+        key = ["step", "group"] if "group" in frame else ["step"]
+        frame = frame.drop_duplicates(key, keep="last")
+        frame = frame.sort_values("step", kind="stable", ignore_index=True)
     assert isinstance(frame, pd.DataFrame)
     return frame
 

@@ -38,11 +38,35 @@ EPOCH_COLUMNS: Mapping[str, str] = {
     "effective_grad_norm": "mean of norm · grad_norm over mini-batches",
 }
 
-UNITS: Mapping[str, Mapping[str, str]] = {"steps": STEP_COLUMNS, "epochs": EPOCH_COLUMNS}
+# What watching adds: to the step table, and to a table with one row a step and group.
+WATCHED_COLUMNS: Mapping[str, str] = {
+    "momentum": "heavy-ball momentum",
+    "radial_share": "|radial| / (norm · grad_norm)",
+    "relative_update": "‖x_{t+1} − x_t‖ / ‖x_t‖",
+    "rotation": "radians, angle between x_t and x_{t+1}",
+    "equilibrium_norm": "norm at which theory lets it rest",
+    "equilibrium_rotation": "radians a step at which theory lets the norm rest",
+}
+GROUP_COLUMNS: Mapping[str, str] = {
+    "step": STEP_COLUMNS["step"],
+    "group": "a scale-invariant group, or other",
+    **{
+        name: unit.replace("the scale-invariant", "the group's").replace("these", "its")
+        for name, unit in STEP_COLUMNS.items()
+        if name not in ("step", "epoch", "loss")
+    },
+    **WATCHED_COLUMNS,
+}
+
+UNITS: Mapping[str, Mapping[str, str]] = {
+    "steps": {**STEP_COLUMNS, **WATCHED_COLUMNS},
+    "epochs": EPOCH_COLUMNS,
+    "groups": GROUP_COLUMNS,
+}
 
 
 def to_arrow(frame: pd.DataFrame, table: str, *, double: bool = False) -> pa.Table:
-    """``frame`` as an Arrow table with the types and units of ``table`` ("steps" or "epochs").
+    """``frame`` as an Arrow table with the types and units of ``table`` (a key of `UNITS`).
 
     Columns that the table does not define are kept as they are.
     """
@@ -61,7 +85,8 @@ def to_arrow(frame: pd.DataFrame, table: str, *, double: bool = False) -> pa.Tab
 
 def empty(table: str) -> pd.DataFrame:
     """A table without rows: what a run that has just begun shows."""
-    frame = pd.DataFrame({name: pd.Series(dtype="float64") for name in UNITS[table]})
+    columns = {"steps": STEP_COLUMNS}.get(table, UNITS[table])
+    frame = pd.DataFrame({name: pd.Series(dtype="float64") for name in columns})
     frame = to_arrow(frame, table).to_pandas()
     assert isinstance(frame, pd.DataFrame)
     return frame
@@ -70,6 +95,8 @@ def empty(table: str) -> pd.DataFrame:
 def _arrow_type(name: str, _: "pd.Series[float]", double: bool) -> pa.DataType:
     if name == "step":
         return pa.int64()
+    if name == "group":
+        return pa.string()
     return pa.float64() if name == "norm" or double else pa.float32()
 
 

@@ -9,5 +9,6 @@
 
 from limitcycle.symmetry.answer import Group, Symmetries
 from limitcycle.symmetry.search import symmetries
+from limitcycle.symmetry.untouched import trainable, unwrapped
 
-__all__ = ["Group", "Symmetries", "symmetries"]
+__all__ = ["Group", "Symmetries", "symmetries", "trainable", "unwrapped"]

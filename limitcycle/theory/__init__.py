@@ -11,6 +11,12 @@ docs/theory.md derives the exact forms.
 
 from limitcycle.theory.bounds import PowerBounds, fit_power_bounds, power_bound
 from limitcycle.theory.envelope import JumpWindow, jump_window, norm_envelope, reachable
+from limitcycle.theory.equilibrium import (
+    adamw_equilibrium_norm,
+    adamw_equilibrium_rotation,
+    sgd_equilibrium_norm,
+    sgd_equilibrium_rotation,
+)
 from limitcycle.theory.interval import (
     effective_lr_interval,
     hop_threshold,
@@ -90,6 +96,8 @@ __all__ = [
     "PremiseError",
     "Setting",
     "Trajectory",
+    "adamw_equilibrium_norm",
+    "adamw_equilibrium_rotation",
     "alpha",
     "canonical",
     "contraction",
@@ -138,6 +146,8 @@ __all__ = [
     "sequence",
     "settling_steps",
     "settling_time",
+    "sgd_equilibrium_norm",
+    "sgd_equilibrium_rotation",
     "sgd_step",
     "simulate",
     "smallest_low",

@@ -119,7 +119,7 @@ def _similarity(path: Path, independent: Path) -> Similarity:
     track = track_of(run, "")
     steps = np.array([read_checkpoint(file).completed for file in run.snapshots], dtype=float)
     at = anchor_of(track, steps)
-    setup = prepare(run.run, _device(run))
+    setup = prepare(run.description, _device(run))
     anchor = outputs(setup, run.snapshots[at])
     other = _matched(setup, other_run, anchor.error)
     rows = [

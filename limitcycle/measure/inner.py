@@ -1,0 +1,143 @@
+"""Inner products of weights with their gradients and updates, group by group, left on the device.
+
+Everything about a step follows from two small Gram matrices a group: of (x_t, ∇f) before the
+update, and of (x_t, x_{t+1} − x_t) after it. They add up over tensors, and over groups to the joint
+ones. Small tensors are packed into one float64 buffer, so that their number costs no calls; large
+ones are measured in place, in pieces that stay in the cache, so that they cost no copies.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+LARGE = 2**14  # entries from which a tensor is measured in place
+PIECE = 2**16  # entries whose float32 inner products are then added in float64
+
+
+class InnerProducts:
+    """Measures tensors in groups; all of them on one device.
+
+    Args:
+        tensors: the weights, of any shape, dtype and memory format.
+        groups: the group of each, 0 … ``count`` − 1, in ascending order.
+        count: number of groups.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], groups: Sequence[int], count: int) -> None:
+        pairs = list(zip(tensors, groups, strict=True))
+        self._packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE], count)
+        self._large = _Large([pair for pair in pairs if pair[0].numel() >= LARGE])
+
+    def with_gradients(self, out: Tensor) -> None:
+        """Add the Gram matrices of (x, ∇f) to ``out``, of shape (groups, 2, 2).
+
+        A missing gradient counts as zero.
+        """
+        self._packed.with_gradients(out)
+        self._large.with_gradients(out)
+
+    def remember(self) -> None:
+        """Keep x_t until `with_updates`; call after `with_gradients`."""
+        self._large.remember()
+
+    def with_updates(self, out: Tensor) -> None:
+        """Add the Gram matrices of (x_t, x_{t+1} − x_t) to ``out``, of shape (groups, 2, 2)."""
+        self._packed.with_updates(out)
+        self._large.with_updates(out)
+
+
+class _Packed:
+    """Small tensors, copied side by side: row 0 holds the weights, row 1 what goes with them."""
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, int]], count: int) -> None:
+        self._weights = [tensor for tensor, _ in pairs]
+        sizes = [tensor.numel() for tensor in self._weights]
+        device = self._weights[0].device if self._weights else None
+        self._rows = torch.zeros(2, sum(sizes), dtype=torch.float64, device=device)
+        shapes = [tensor.shape for tensor in self._weights]
+        self._first, self._second = (
+            [part.view(shape) for part, shape in zip(torch.split(row, sizes), shapes, strict=True)]
+            for row in self._rows
+        )
+        per_group = [0] * count
+        for tensor, group in pairs:
+            per_group[group] += tensor.numel()
+        self._segments = [
+            (group, part, part.T)
+            for group, part in enumerate(torch.split(self._rows, per_group, dim=1))
+            if part.numel()
+        ]
+
+    def with_gradients(self, out: Tensor) -> None:
+        if not self._weights:
+            return
+        gradients = [weight.grad for weight in self._weights]
+        here = [gradient for gradient in gradients if gradient is not None]
+        places = [
+            p for p, gradient in zip(self._second, gradients, strict=True) if gradient is not None
+        ]
+        if len(here) < len(gradients):
+            self._rows[1].zero_()
+        torch._foreach_copy_(self._first + places, self._weights + here)
+        self._add(out)
+
+    def with_updates(self, out: Tensor) -> None:
+        if not self._weights:
+            return
+        torch._foreach_copy_(self._second, self._weights)
+        self._rows[1] -= self._rows[0]
+        self._add(out)
+
+    def _add(self, out: Tensor) -> None:
+        for group, rows, transposed in self._segments:
+            out[group].addmm_(rows, transposed)
+
+
+class _Large:
+    """Large tensors, where they lie."""
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
+        self._weights = [tensor for tensor, _ in pairs]
+        self._before: list[Tensor] = []
+        groups = [group for tensor, group in pairs for _ in range(-(-tensor.numel() // PIECE))]
+        device = self._weights[0].device if self._weights else None
+        self._groups = torch.tensor(groups, dtype=torch.long, device=device)
+
+    def with_gradients(self, out: Tensor) -> None:
+        found = []
+        for weight in self._weights:
+            gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            for x, g in _pieces(weight, gradient):
+                found += [torch.dot(x, x), cross := torch.dot(x, g), cross, torch.dot(g, g)]
+        self._add(found, out)
+
+    def remember(self) -> None:
+        if len(self._before) < len(self._weights):
+            self._before = [torch.empty_like(weight) for weight in self._weights]
+        if self._weights:
+            torch._foreach_copy_(self._before, self._weights)
+
+    def with_updates(self, out: Tensor) -> None:
+        found = []
+        for weight, before in zip(self._weights, self._before, strict=True):
+            for new, old in _pieces(weight, before):
+                update = new - old
+                found += [torch.dot(old, old), cross := torch.dot(old, update), cross]
+                found.append(torch.dot(update, update))
+        self._add(found, out)
+
+    def _add(self, found: list[Tensor], out: Tensor) -> None:
+        if found:
+            grams = torch.stack(found).to(out.dtype).view(-1, 2, 2)
+            out.index_add_(0, self._groups, grams)
+
+
+def _pieces(weight: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Both tensors, flat and in the same order of entries, piece by piece."""
+    order = sorted(range(weight.ndim), key=weight.stride, reverse=True)  # of memory: no copies
+    flat = [tensor.detach().permute(order).reshape(-1) for tensor in (weight, other)]
+    if weight.dtype not in (torch.float32, torch.float64) or weight.dtype != other.dtype:
+        flat = [tensor.float() for tensor in flat]  # sums in half precision would be noise
+    for first in range(0, weight.numel(), PIECE):
+        yield flat[0][first : first + PIECE], flat[1][first : first + PIECE]

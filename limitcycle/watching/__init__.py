@@ -1,0 +1,13 @@
+"""Attach to somebody else's training run: measure it, say what it does, change nothing.
+
+- `watch` is what the user holds, `hooks` where it is attached, `refused` what cannot be;
+- `first_call` and `groups` say what belongs together, `families` what the optimizer does;
+- `block` keeps what steps leave on the device, `table` makes rows of it, `sinks` write these;
+- `diagnosis` says what it means.
+"""
+
+from limitcycle.watching.diagnosis import Diagnosis
+from limitcycle.watching.sinks import Parquet, Sink
+from limitcycle.watching.watch import Watch, watch
+
+__all__ = ["Diagnosis", "Parquet", "Sink", "Watch", "watch"]

@@ -1,0 +1,117 @@
+"""What the steps since the last reading left: on the device, so that no step waits for the host."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+# Rows of a block: few, so that words and files keep up; enough, so that reading costs nothing.
+CAPACITY = 512
+
+
+@dataclass
+class Row:
+    """What is known of a step on the host, or lies on the device by itself.
+
+    Attributes:
+        step: its number.
+        settings: learning rate, weight decay and momentum of each parameter group.
+        scale: factor on its gradients (`torch.amp.GradScaler` with a fused optimizer).
+        skipped: not zero where that scaler found infinities and the weights did not move.
+        logged: what the user said of the step, by name; several values of one step are averaged.
+    """
+
+    step: int
+    settings: list[tuple[Any, Any, Any]]
+    scale: Tensor | None = None
+    skipped: Tensor | None = None
+    logged: dict[str, list[Any]] = field(default_factory=dict)
+
+
+class Reading(NamedTuple):
+    """A block on the host: T steps, G groups, P parameter groups of the optimizer.
+
+    ``with_gradient`` and ``with_update``: (T, G, 2, 2); ``settings``: (T, P, 3); ``logged``: (T,)
+    by name, NaN where nothing was said.
+    """
+
+    step: NDArray[np.int64]
+    with_gradient: Array
+    with_update: Array
+    settings: Array
+    logged: dict[str, Array]
+
+
+class Block:
+    """The Gram matrices of up to `CAPACITY` steps."""
+
+    def __init__(self, groups: int, device: torch.device) -> None:
+        dtype = torch.float32 if device.type == "mps" else torch.float64  # it has no other
+        self._grams = torch.zeros(CAPACITY, 2, groups, 2, 2, dtype=dtype, device=device)
+        self._rows: list[Row] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def full(self) -> bool:
+        """Whether it must be read before the next step."""
+        return len(self._rows) == CAPACITY
+
+    def open(self, row: Row) -> tuple[Tensor, Tensor]:
+        """Begin a row; the places of its Gram matrices with gradients and with updates."""
+        place = self._grams[len(self._rows)]
+        self._rows.append(row)
+        return place[0], place[1]
+
+    def read(self) -> Reading:
+        """Everything since the last reading, without steps that a scaler skipped; then empty."""
+        rows, self._rows = self._rows, []
+        grams = self._grams[: len(rows)]
+        values = grams.cpu().double().numpy().copy()
+        grams.zero_()
+        scale = _numbers([[1.0 if row.scale is None else row.scale for row in rows]])[0]
+        values[:, 0, :, 1, :] /= scale[:, None, None]
+        values[:, 0, :, :, 1] /= scale[:, None, None]
+        skipped = _numbers([[0.0 if row.skipped is None else row.skipped for row in rows]])[0]
+        kept = skipped == 0
+        settings = _numbers([[v for group in row.settings for v in group] for row in rows])
+        names = dict.fromkeys(name for row in rows for name in row.logged)
+        logged = {name: _means([row.logged.get(name, []) for row in rows])[kept] for name in names}
+        return Reading(
+            step=np.array([row.step for row in rows], dtype=np.int64)[kept],
+            with_gradient=values[kept, 0],
+            with_update=values[kept, 1],
+            settings=settings.reshape(len(rows), -1, 3)[kept],
+            logged=logged,
+        )
+
+
+def _means(values: list[list[Any]]) -> Array:
+    counts = np.array([len(each) for each in values], dtype=float)
+    flat = _numbers([[value for each in values for value in each]])[0]
+    sums = np.zeros(len(values))
+    np.add.at(sums, np.repeat(np.arange(len(values)), counts.astype(int)), flat)
+    counts = np.where(counts == 0, np.nan, counts)
+    return np.asarray(sums / counts)
+
+
+def _numbers(rows: list[list[Any]]) -> Array:
+    """Numbers and scalar tensors as an array, with one read-back for each device."""
+    flat = [value for row in rows for value in row]
+    found = np.empty(len(flat))
+    by_device: dict[torch.device, list[int]] = {}
+    for index, value in enumerate(flat):
+        if isinstance(value, Tensor):
+            by_device.setdefault(value.device, []).append(index)
+        else:
+            found[index] = value
+    for indices in by_device.values():
+        stacked = torch.stack([flat[index].detach().reshape(()).float() for index in indices])
+        found[indices] = stacked.cpu().numpy()
+    return found.reshape(len(rows), -1)

@@ -1,0 +1,57 @@
+"""What cannot be watched, refused by name before anything is measured."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from limitcycle.errors import UserError
+
+_EIGHT_BIT = ("bitsandbytes", "torchao.optim")
+_SHARDED = {
+    "FullyShardedDataParallel": "FSDP",
+    "FSDPModule": "FSDP",
+    "DeepSpeedEngine": "DeepSpeed",
+}
+
+
+def check(model: nn.Module, optimizer: Optimizer) -> None:
+    """Refuse models and optimizers whose weights or gradients are not there to be measured.
+
+    Raises:
+        UserError: FSDP or another sharding, an optimizer that keeps its state in eight bits, one
+            that moves none of the model's parameters, or parameters on several devices.
+    """
+    for module in model.modules():
+        for kind in type(module).__mro__:
+            if kind.__name__ in _SHARDED:
+                raise UserError(
+                    f"{_SHARDED[kind.__name__]} keeps only a part of every weight on this process: "
+                    "watch a run of the same model under DistributedDataParallel"
+                )
+    if not isinstance(optimizer, Optimizer):
+        raise UserError(
+            f"optimizer must be a torch.optim.Optimizer, not {type(optimizer).__name__}: "
+            "give the one that the wrapper holds"
+        )
+    if type(optimizer).__module__.startswith(_EIGHT_BIT):
+        raise UserError(
+            f"{type(optimizer).__name__} keeps its state in eight bits, and what it does to the "
+            "weights cannot be told from rounding: watch a run with the ordinary optimizer"
+        )
+    for name, parameter in model.named_parameters():
+        if type(parameter).__name__ == "DTensor" or hasattr(parameter, "device_mesh"):
+            raise UserError(f"parameter {name} is sharded (DTensor), this process has a part of it")
+
+
+def check_gradients(named: Mapping[str, Tensor]) -> None:
+    """Refuse sparse gradients, where there are any.
+
+    Raises:
+        UserError: a parameter has one (it is named).
+    """
+    for name, parameter in named.items():
+        if parameter.grad is not None and parameter.grad.layout != parameter.layout:
+            raise UserError(
+                f"the gradient of {name} is sparse: watch with sparse=False in its embedding"
+            )

@@ -1,0 +1,134 @@
+"""Where rows go: anything that can be called with the new rows of both tables."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from limitcycle.errors import RunError, UserError
+from limitcycle.record import WatchedFolder
+
+SECONDS = 30.0  # between two parts of a table: few files, and little lost in a crash
+ROWS = 20_000
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """What watching writes to.
+
+    A plain function of two frames will do, too: ``sink(steps, groups)`` with the new rows of
+    `limitcycle.record.STEP_COLUMNS` and `GROUP_COLUMNS`.
+    """
+
+    def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
+        """Take the rows of a block of steps, oldest first."""
+
+    def close(self, state: str, step: int, reason: str) -> None:
+        """Write what is left; ``state`` as in ``status.json``, after ``step`` updates."""
+
+
+class Parquet:
+    """A run folder in the lab's format: `limitcycle.load`, ``report`` and ``diagnose`` read it.
+
+    Args:
+        folder: made if missing; one that holds a watched run is gone on with.
+
+    Raises:
+        UserError: it holds something else, is in use, or cannot be written.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder: WatchedFolder | None = None
+        self.path = Path(folder)
+        self._waiting: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+        self._written = time.monotonic()
+
+    def open(self, info: Mapping[str, Any], symmetries: Mapping[str, Any]) -> int:
+        """Claim the folder; the step after the last one that it holds."""
+        self._folder = WatchedFolder(self.path, info, say)
+        self._folder.write_json("symmetries.json", symmetries)
+        self._folder.set_status("running", self._folder.next_step)
+        return self._folder.next_step
+
+    def go_back(self, step: int) -> pd.DataFrame:
+        """Drop the rows from ``step`` on; the step table before it."""
+        assert self._folder is not None
+        self._folder.go_back(step)
+        return self._folder.read_steps()
+
+    def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
+        """Keep rows, and write them when there are enough or time has passed."""
+        self._waiting.append((steps, groups))
+        many = sum(len(frame) for _, frame in self._waiting) >= ROWS
+        if many or time.monotonic() - self._written > SECONDS:
+            self._write()
+
+    def close(self, state: str, step: int, reason: str) -> None:
+        """Write what is left and let go of the folder."""
+        if self._folder is None:
+            return
+        with self._folder:
+            self._write()
+            self._folder.set_status(state, step, reason)  # type: ignore[arg-type]
+        self._folder = None
+
+    def _write(self) -> None:
+        if self._waiting and self._folder is not None:
+            steps, groups = zip(*self._waiting, strict=True)
+            self._folder.append(
+                pd.concat(steps, ignore_index=True), pd.concat(groups, ignore_index=True)
+            )
+        self._waiting, self._written = [], time.monotonic()
+
+
+class Sinks:
+    """Several sinks as one. One that fails is named and left out: it must not end a training."""
+
+    def __init__(self, given: Any) -> None:
+        listed = given if isinstance(given, list | tuple) else [] if given is None else [given]
+        self._sinks = [_sink(each) for each in listed]
+
+    @property
+    def folder(self) -> Parquet | None:
+        """The run folder among them, if any."""
+        return next((sink for sink in self._sinks if isinstance(sink, Parquet)), None)
+
+    def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
+        """Hand the rows to every sink."""
+        for sink in list(self._sinks):
+            self._try(sink, lambda sink=sink: sink(steps, groups))  # type: ignore[misc]
+
+    def close(self, state: str, step: int, reason: str) -> None:
+        """Close those that can be closed."""
+        for sink in self._sinks:
+            if isinstance(sink, Sink):
+                self._try(sink, lambda sink=sink: sink.close(state, step, reason))  # type: ignore[misc]
+
+    def _try(self, sink: Any, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (OSError, RunError, UserError) as problem:
+            self._sinks = [other for other in self._sinks if other is not sink]
+            say(f"{problem}; nothing more is written there, the training goes on")
+
+
+def _sink(given: Any) -> Callable[[pd.DataFrame, pd.DataFrame], None]:
+    if isinstance(given, str | Path):
+        return Parquet(given)
+    if not callable(given):
+        raise UserError(
+            f"a sink is a folder, a sink of limitcycle.watching, or a function of two frames, "
+            f"not {type(given).__name__}"
+        )
+    return given  # type: ignore[no-any-return]
+
+
+def say(text: str) -> None:
+    """One line to the person who watches."""
+    print(f"limitcycle: {text}", file=sys.stderr)  # noqa: T201 - the library's voice
+
+
+__all__: Sequence[str] = ("Parquet", "Sink", "Sinks", "say")

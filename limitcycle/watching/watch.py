@@ -1,0 +1,317 @@
+"""Attach to a training run: two lines in somebody else's script."""
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from limitcycle.errors import UserError
+from limitcycle.measure import InnerProducts
+from limitcycle.symmetry import Symmetries, trainable
+from limitcycle.watching.block import Block, Row
+from limitcycle.watching.diagnosis import Diagnosis, diagnosis_of
+from limitcycle.watching.families import family_of, settings_of
+from limitcycle.watching.first_call import FirstCall
+from limitcycle.watching.groups import Watched, notes_of, watched_groups
+from limitcycle.watching.hooks import attach
+from limitcycle.watching.refused import check, check_gradients
+from limitcycle.watching.settings import run_info
+from limitcycle.watching.sinks import Sinks, say
+from limitcycle.watching.table import rows_of
+
+_SCALER = ("grad_scale", "found_inf")
+READ_AFTER = 2.0  # seconds between two readings of what lies on the device
+
+
+def watch(
+    model: nn.Module,
+    optimizer: Optimizer,
+    symmetries: Symmetries | None = None,
+    *,
+    every: int = 1,
+    sink: Any = None,
+    update: bool = True,
+    quiet: bool = False,
+) -> "Watch":
+    """Measure every step of a training run without changing a bit of it.
+
+    ::
+
+        with lc.watch(model, optimizer) as w:
+            for batch in batches:
+                ...
+                optimizer.step()
+                w.log(loss=loss)
+
+    Row t describes the weights x_t and the gradient that update t uses: after accumulation,
+    clipping, averaging over processes, and without a `torch.amp.GradScaler`'s factor.
+
+    Args:
+        model: as it is trained; wrappers of DDP and ``torch.compile`` are looked through.
+        optimizer: any `torch.optim.Optimizer` that moves the model's parameters.
+        symmetries: of `limitcycle.symmetries`; None finds them with the arguments of the first
+            forward pass in train mode, at the first step.
+        every: steps between rows.
+        sink: where rows go besides memory: a folder (the lab's format), a sink of
+            `limitcycle.watching`, a function of two frames, or a list of these.
+        update: measure each step's update, too: rotation, cosine distance, relative update.
+        quiet: say nothing on closing.
+
+    Returns:
+        the watch, attached; it ends with its ``with`` block or by `Watch.close`.
+
+    Raises:
+        UserError: what cannot be measured (FSDP, eight-bit optimizers, sparse gradients, a model
+            the optimizer does not move, a sink that cannot be opened), by name.
+    """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise UserError(f"every must be a whole number of at least 1, not {every!r}")
+    check(model, optimizer)
+    return Watch(model, optimizer, symmetries, every=every, sink=sink, update=update, quiet=quiet)
+
+
+class Watch:
+    """A training run under observation; made by `limitcycle.watch`.
+
+    In a distributed job only the first process measures; on the others everything is a no-op.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        symmetries: Symmetries | None,
+        *,
+        every: int,
+        sink: Any,
+        update: bool,
+        quiet: bool,
+    ) -> None:
+        self._model, self._optimizer = model, optimizer
+        self._every, self._updates, self._quiet = every, update, quiet
+        self._family = family_of(optimizer)
+        self._sinks = Sinks(sink)
+        self._symmetries = None if symmetries is None else symmetries.bound(model)
+        self._frames: list[pd.DataFrame] = []
+        self._group_frames: list[pd.DataFrame] = []
+        self._step = 0
+        self._go_on_at: int | None = None
+        self._told: dict[str, list[Any]] = {}
+        self._told_first: bool | None = None
+        self._row: Row | None = None
+        self._place: torch.Tensor | None = None
+        self._measured: _Measured | None = None
+        self._closed = not _is_first_process()
+        self._first_call = None
+        self._detach: Callable[[], None] = _nothing
+        if not self._closed:
+            self._first_call = FirstCall(model) if symmetries is None else None
+            self._detach = attach(optimizer, self._before, self._after)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if problem is None:
+            self.close()
+        else:
+            interrupted = isinstance(problem, KeyboardInterrupt)
+            self.close(
+                "stopped" if interrupted else "failed", f"{type(problem).__name__}: {problem}"
+            )
+
+    @property
+    def symmetries(self) -> Symmetries | None:
+        """What is scale-invariant; None until it has been found at the first step."""
+        return self._symmetries
+
+    @property
+    def step(self) -> int:
+        """Calls of ``optimizer.step`` so far, those of the job's earlier parts included."""
+        return self._step if self._go_on_at is None else self._go_on_at
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """The step table so far."""
+        self._read()
+        return pd.concat(self._frames, ignore_index=True) if self._frames else pd.DataFrame()
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """The group table of this part of the job: one row a step and group."""
+        self._read()
+        frames = self._group_frames
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def log(self, **values: Any) -> None:
+        """Say something of a step: ``loss``, and any other number, by name.
+
+        Tensors are kept where they are and read later. Several values of one step, as with
+        accumulated gradients, are averaged. What is said before a step belongs to it; in a script
+        that says nothing before its first step, what is said after a step belongs to that.
+        """
+        if self._closed:
+            return
+        for name, value in values.items():
+            kept = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
+            if isinstance(kept, torch.Tensor) and kept.numel() != 1:
+                raise UserError(f"{name} must be one number, not a tensor of shape {kept.shape}")
+            self._told.setdefault(name, []).append(kept)
+
+    def diagnosis(self) -> Diagnosis:
+        """What the run is doing, and one advice that follows from the numbers; prints as words."""
+        return diagnosis_of(self.steps, self._family, self._dtypes(), self._notes())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed job needs: the number of steps, and the symmetries."""
+        found = self._symmetries
+        return {"step": self.step, "symmetries": None if found is None else found.to_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another watch of the same job was; call before the first step.
+
+        Rows from that step on, which the resumed job makes again, are dropped from its folder.
+        """
+        self._go_on_at = int(state["step"])
+        if self._symmetries is None and state["symmetries"] is not None:
+            self._symmetries = Symmetries.from_dict(state["symmetries"]).bound(self._model)
+            if self._first_call is not None:
+                self._first_call.forget()
+
+    def close(self, state: str = "done", reason: str = "") -> None:
+        """Remove every trace from model and optimizer, write what is left, say the diagnosis."""
+        if self._closed:
+            return
+        self._closed = True
+        self._detach()
+        if self._first_call is not None:
+            self._first_call.forget()
+        self._read()
+        self._sinks.close(state, self.step, reason)
+        if not self._quiet and self._frames:
+            say(str(self.diagnosis()))
+
+    def _before(self) -> None:
+        """The gradients of step t are there."""
+        self._settle()
+        if self._told_first is None:
+            self._begin()
+        if self._step % self._every:
+            if self._told_first:
+                self._told = {}
+            return
+        measured = self._measured
+        assert measured is not None
+        if measured.block.full or time.monotonic() - measured.read_at > READ_AFTER:
+            self._read()
+        settings = [settings_of(group) for group in self._optimizer.param_groups]
+        # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
+        scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
+        self._row = Row(self._step, settings, scale, skipped)
+        with_gradients, self._place = measured.block.open(self._row)
+        measured.products.with_gradients(with_gradients)
+        if self._updates:
+            measured.products.remember()
+        if self._told_first:
+            self._row.logged, self._told = self._told, {}
+
+    def _after(self) -> None:
+        """Step t has been made."""
+        if self._place is not None and self._updates and self._measured is not None:
+            self._measured.products.with_updates(self._place)
+        self._place = None
+        self._step += 1
+
+    def _settle(self) -> None:
+        """What was said after the last step belongs to it."""
+        if self._told_first is False:
+            if self._row is not None:
+                self._row.logged = self._told
+            self._row, self._told = None, {}
+
+    def _begin(self) -> None:
+        """At the first step: find what is scale-invariant, open the folder, make the buffers."""
+        self._told_first = bool(self._told)
+        parameters = trainable(self._model)
+        check_gradients(parameters)
+        if self._symmetries is None:
+            assert self._first_call is not None
+            self._symmetries = self._first_call.symmetries()
+        groups = watched_groups(self._symmetries, parameters, self._optimizer)
+        self._measured = _Measured(groups)
+        self._open_folder()
+        if not any(group.invariant for group in groups):
+            say("nothing here is scale-invariant: norm and rates are those of all weights")
+
+    def _open_folder(self) -> None:
+        folder = self._sinks.folder
+        if folder is not None:
+            assert self._symmetries is not None
+            info = run_info(self._model, self._optimizer, self._every)
+            step = folder.open(info, self._symmetries.to_dict())
+            if self._go_on_at is None and step > 0:
+                say(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
+            self._go_on_at = step if self._go_on_at is None else self._go_on_at
+            earlier = folder.go_back(self._go_on_at)
+            self._frames = [earlier] if len(earlier) else []
+        self._step, self._go_on_at = self._go_on_at or 0, None
+
+    def _read(self) -> None:
+        """Bring what lies on the device into the tables and hand it on."""
+        self._settle()
+        measured = self._measured
+        if measured is None or not len(measured.block):
+            return
+        measured.read_at = time.monotonic()
+        steps, groups = rows_of(
+            measured.block.read(), measured.groups, self._family, updates=self._updates
+        )
+        if len(steps):
+            self._frames.append(steps)
+            self._group_frames.append(groups)
+            self._sinks(steps, groups)
+
+    def _dtypes(self) -> dict[str, int]:
+        """How many watched weights have which type."""
+        found: dict[str, int] = {}
+        for group in self._measured.groups if self._measured else []:
+            for tensor in group.tensors:
+                name = str(tensor.dtype).removeprefix("torch.")
+                found[name] = found.get(name, 0) + tensor.numel()
+        return found
+
+    def _notes(self) -> list[str]:
+        return [] if self._measured is None else notes_of(self._measured.groups, self._optimizer)
+
+
+class _Measured:
+    """What is measured with, once it is known what there is to measure."""
+
+    def __init__(self, groups: list[Watched]) -> None:
+        self.groups = groups
+        tensors = [tensor for group in groups for tensor in group.tensors]
+        owners = [index for index, group in enumerate(groups) for _ in group.tensors]
+        self.products = InnerProducts(tensors, owners, len(groups))
+        self.block = Block(len(groups), tensors[0].device)
+        self.read_at = time.monotonic()
+
+
+def _is_first_process() -> bool:
+    distributed = torch.distributed
+    return not (
+        distributed.is_available() and distributed.is_initialized() and distributed.get_rank()
+    )
+
+
+def _nothing() -> None:
+    """No hooks, none to remove."""
