@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from limitcycle._version import __version__
 
 if TYPE_CHECKING:
+    from limitcycle.control import decay_with_lr, hold_effective_lr, hold_norm, without_radial
     from limitcycle.dynamics import Verdict, diagnose
     from limitcycle.errors import RunError, UserError
     from limitcycle.lab import train
@@ -23,11 +24,15 @@ _HOME = {
     "Symmetries": "limitcycle.symmetry",
     "UserError": "limitcycle.errors",
     "Verdict": "limitcycle.dynamics",
+    "decay_with_lr": "limitcycle.control",
     "diagnose": "limitcycle.dynamics",
+    "hold_effective_lr": "limitcycle.control",
+    "hold_norm": "limitcycle.control",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
     "symmetries": "limitcycle.symmetry",
     "train": "limitcycle.lab",
+    "without_radial": "limitcycle.control",
 }
 
 __all__ = [
@@ -38,11 +43,15 @@ __all__ = [
     "UserError",
     "Verdict",
     "__version__",
+    "decay_with_lr",
     "diagnose",
+    "hold_effective_lr",
+    "hold_norm",
     "load",
     "load_all",
     "symmetries",
     "train",
+    "without_radial",
 ]
 
 
