@@ -21,7 +21,7 @@ from limitcycle.symmetry import Symmetries
 
 def following_decay(weight_decay: float, lr: float, peak: float) -> float:
     """λ_t = λ·η_t/η_max."""
-    return weight_decay * lr / peak
+    return weight_decay * (lr / peak)
 
 
 class DecayWithLR(Handle):

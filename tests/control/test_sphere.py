@@ -165,10 +165,9 @@ def test_uneven_exponents_against_bisection():
     for step in range(20):
         train(net, optimizer, [step])
         tensors = list(twin.parameters())
+        gradients = torch.autograd.grad(loss_of(twin, step), tensors)
         with torch.no_grad():
-            for p, g in zip(
-                tensors, torch.autograd.grad(loss_of(twin, step), tensors), strict=True
-            ):
+            for p, g in zip(tensors, gradients, strict=True):
                 p -= 0.1 * g
             for group in (0, 1):
                 mine = [
