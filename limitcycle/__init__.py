@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from limitcycle._version import __version__
 
 if TYPE_CHECKING:
+    from limitcycle.control import decay_with_lr, hold_effective_lr, hold_norm, without_radial
     from limitcycle.dynamics import Verdict, diagnose
     from limitcycle.errors import RunError, UserError
     from limitcycle.lab import train
@@ -25,12 +26,16 @@ _HOME = {
     "UserError": "limitcycle.errors",
     "Verdict": "limitcycle.dynamics",
     "Watch": "limitcycle.watching",
+    "decay_with_lr": "limitcycle.control",
     "diagnose": "limitcycle.dynamics",
+    "hold_effective_lr": "limitcycle.control",
+    "hold_norm": "limitcycle.control",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
     "symmetries": "limitcycle.symmetry",
     "train": "limitcycle.lab",
     "watch": "limitcycle.watching",
+    "without_radial": "limitcycle.control",
 }
 
 __all__ = [
@@ -42,12 +47,16 @@ __all__ = [
     "Verdict",
     "Watch",
     "__version__",
+    "decay_with_lr",
     "diagnose",
+    "hold_effective_lr",
+    "hold_norm",
     "load",
     "load_all",
     "symmetries",
     "train",
     "watch",
+    "without_radial",
 ]
 
 

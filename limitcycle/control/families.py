@@ -1,0 +1,87 @@
+"""How optimizers answer to a scaling of the weights: the degrees of their update and their state.
+
+Along w → αw a gradient scales by α^{−1}, Eq. (2b). A state of *degree* d scales by α^d: an average
+of gradients has −1, of their squares −2. The update (before the learning rate) has degree −1 for
+SGD and 0 where it is divided by its own size; degree d makes η·ρ^{d−1} the effective learning rate.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from limitcycle.errors import UserError
+
+
+class Family(NamedTuple):
+    """Degrees under w → αw: of the ``update``, and of the ``state`` by key."""
+
+    update: int
+    state: Mapping[str, int]
+
+
+_ADAM = Family(0, {"exp_avg": -1, "exp_avg_sq": -2, "max_exp_avg_sq": -2})
+_FAMILIES: dict[type[Optimizer], Family] = {
+    torch.optim.SGD: Family(-1, {"momentum_buffer": -1}),
+    torch.optim.Adam: _ADAM,  # and AdamW, its subclass
+    torch.optim.NAdam: _ADAM,
+    torch.optim.Adamax: Family(0, {"exp_avg": -1, "exp_inf": -1}),
+    torch.optim.Adagrad: Family(0, {"sum": -2}),
+    # RMSprop's momentum averages steps that are normalised already
+    torch.optim.RMSprop: Family(0, {"square_avg": -2, "grad_avg": -1, "momentum_buffer": 0}),
+}
+_LION = Family(0, {"exp_avg": -1})  # not in torch; its several authors agree on the name and state
+
+
+def family_of(optimizer: Optimizer) -> Family | None:
+    """The optimizer's degrees, or None where nothing is known of it."""
+    for kind, family in _FAMILIES.items():
+        if isinstance(optimizer, kind):
+            return family
+    return _LION if type(optimizer).__name__ == "Lion" else None
+
+
+def known_family(optimizer: Optimizer, wish: str) -> Family:
+    """The same, where ``wish`` cannot be had without.
+
+    Raises:
+        UserError: nothing is known of it.
+    """
+    family = family_of(optimizer)
+    if family is None:
+        raise UserError(
+            f"{wish} under {type(optimizer).__name__} needs to know how its state and update scale "
+            'with the weights, and that is not known: hold_norm(norm="current") works under any'
+        )
+    return family
+
+
+def carried_state(
+    optimizer: Optimizer, tensors: tuple[Tensor, ...]
+) -> list[tuple[int, list[Tensor | None]]]:
+    """What moves with ``tensors`` when they are scaled: (degree, one entry a tensor or None).
+
+    Raises:
+        UserError: the optimizer keeps something of which it is not known how it scales.
+    """
+    family = family_of(optimizer)
+    degrees = family.state if family else {}
+    kept: dict[str, list[Tensor | None]] = {}
+    for number, tensor in enumerate(tensors):
+        for key, value in optimizer.state.get(tensor, {}).items():
+            if isinstance(value, Tensor) and value.shape == tensor.shape and key != "step":
+                kept.setdefault(key, [None] * len(tensors))[number] = value
+            elif isinstance(value, Tensor) and value.numel() > 1:
+                raise _unknown(optimizer, key)
+    if odd := sorted(kept.keys() - degrees.keys()):
+        raise _unknown(optimizer, odd[0])
+    return [(degrees[key], values) for key, values in kept.items() if degrees[key]]
+
+
+def _unknown(optimizer: Optimizer, key: str) -> UserError:
+    return UserError(
+        f"the norm cannot move: how {type(optimizer).__name__}'s state {key!r} scales with the "
+        'weights is not known; hold it where it is (norm="current"), or set it before training'
+    )

@@ -1,0 +1,265 @@
+"""Holding a norm, or an effective learning rate: training on the sphere.
+
+Two different things happen around a step. *Before* it, where this step's sphere is another than the
+last one's, weights, gradient and optimizer state move along the orbit together: by Eq. (2) that is
+a change of units, in which nothing happens but that the effective learning rate is another one
+(`families` knows the powers). *After* it the weights alone are scaled back to the sphere; the state
+stays as it is, because all that it holds was measured on that sphere. docs/control.md derives both.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from limitcycle.control.families import carried_state, known_family
+from limitcycle.control.handle import Handle, inner
+from limitcycle.control.orbits import Orbits, Per, column, find_orbits
+from limitcycle.errors import UserError
+from limitcycle.symmetry import Symmetries
+
+Schedule = Callable[[int], float]
+Level = float | Schedule | str
+Key = tuple[float, ...]
+
+
+class Hold(Handle):
+    """Groups held at a norm that may change from step to step.
+
+    Which one is asked before every step; it is unchanged where its *key* (numbers that the host
+    knows, None where it does not) is.
+    """
+
+    _claims: ClassVar[str] = "norm"
+
+    def __init__(self, optimizer: Optimizer, orbits: Orbits, level: Level) -> None:
+        self._level = _checked(level, self._name)
+        self._captured: Tensor | None = None
+        self._radius: Tensor | None = None
+        self._key: Key | None = None
+        self._step = 0
+        super().__init__(optimizer, orbits)
+
+    @property
+    def norms(self) -> Tensor | None:
+        """The norm of each group's sphere, (G,) float64; None before the first step."""
+        return self._radius
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step's number, the sphere, and what "current" was; reads from the device."""
+        return {
+            **super().state_dict(),
+            "step": self._step,
+            "key": None if self._key is None else list(self._key),
+            "radius": None if self._radius is None else self._radius.tolist(),
+            "captured": None if self._captured is None else self._captured.tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        super().load_state_dict(state)
+        self._step = state["step"]
+        self._key = None if state["key"] is None else tuple(state["key"])
+        self._radius, self._captured = (
+            None if state[name] is None else self._filled(state[name])
+            for name in ("radius", "captured")
+        )
+
+    @abstractmethod
+    def _sphere(self) -> tuple[Key | None, Callable[[], Tensor]]:
+        """This step's key, and its norms (G,) if they are needed."""
+
+    @abstractmethod
+    def _capture(self, norms: Tensor) -> None:
+        """Keep what "current" means for later: the sphere of this moment is at ``norms``."""
+
+    def _before(self) -> None:
+        key, radius = self._sphere()
+        if self._radius is None and isinstance(self._level, str):
+            self._radius = self._orbits.norms()
+            self._capture(self._radius)
+        elif self._radius is None or key is None or key != self._key:
+            self._radius = radius()
+            self._move()
+        self._key = key
+
+    def _move(self) -> None:
+        """Carry weights, gradients and state along the orbit to the sphere."""
+        assert self._radius is not None
+        tensors = self._orbits.tensors
+        carried = carried_state(self._optimizer, tensors)
+        alpha = self._orbits.factors(self._radius)
+        self._orbits.scale(tensors, alpha, 1)
+        self._orbits.scale([tensor.grad for tensor in tensors], alpha, -1)
+        for degree, state in carried:
+            self._orbits.scale(state, alpha, degree)
+
+    def _after(self) -> None:
+        assert self._radius is not None
+        self._orbits.scale(self._orbits.tensors, self._orbits.factors(self._radius), 1)
+        self._step += 1
+
+    def _asked(self) -> float | None:
+        """The number asked for at this step; None for "current"."""
+        if isinstance(self._level, str):
+            return None
+        if callable(self._level):
+            return _positive(self._level(self._step), f"{self._name}'s schedule at {self._step}")
+        return self._level
+
+    def _filled(self, values: Sequence[float | Tensor]) -> Tensor:
+        return column(values, self._orbits.exponents)
+
+
+class _HoldNorm(Hold):
+    _name: ClassVar[str] = "hold_norm"
+
+    def _sphere(self) -> tuple[Key | None, Callable[[], Tensor]]:
+        asked = self._asked()
+        key = () if asked is None else (asked,)
+        return key, lambda: self._filled(key * len(self._orbits.labels))
+
+    def _capture(self, norms: Tensor) -> None:
+        """The sphere itself is all there is to keep."""
+
+
+class _HoldEffectiveLR(Hold):
+    """ρ = (η/v)^{1/(1 − d)} for an update of degree d: √(η/v) for SGD, η/v for Adam."""
+
+    _name: ClassVar[str] = "hold_effective_lr"
+
+    def __init__(self, optimizer: Optimizer, orbits: Orbits, level: Level) -> None:
+        self._power = 1 - known_family(optimizer, self._name).update
+        self._optimizer, self._orbits = optimizer, orbits
+        self._rates()  # refuses before anything is hooked
+        super().__init__(optimizer, orbits, level)
+
+    def _sphere(self) -> tuple[Key | None, Callable[[], Tensor]]:
+        asked, rates = self._asked(), self._rates()
+        known = [rate for rate in rates if not isinstance(rate, Tensor)]
+        key = (*known, *([] if asked is None else [asked])) if len(known) == len(rates) else None
+        return key, lambda: self._radius_for(self._filled(rates), asked)
+
+    def _radius_for(self, rates: Tensor, asked: float | None) -> Tensor:
+        """Where the learning rate is 0 nothing moves, and the norm stays where it is."""
+        level = self._captured if asked is None else asked
+        assert level is not None
+        return torch.where(rates > 0, (rates / level) ** (1 / self._power), self._orbits.norms())
+
+    def _capture(self, norms: Tensor) -> None:
+        rates = self._rates()
+        if 0 in rates:
+            raise UserError(
+                "the learning rate is 0, so there is no current effective learning rate to hold: "
+                "name a value"
+            )
+        self._captured = self._filled(rates) / norms**self._power
+
+    def _rates(self) -> list[float | Tensor]:
+        """η of each group; a tensor where reading it would wait for a device."""
+        groups, orbits = self._optimizer.param_groups, self._orbits
+        return [
+            _shared_rate(label, [groups[slot]["lr"] for slot in sorted(slots)])
+            for label, slots in zip(orbits.labels, orbits.param_groups, strict=True)
+        ]
+
+
+def hold_norm(
+    optimizer: Optimizer, symmetries: Symmetries, norm: Level = "current", per: Per = "group"
+) -> Hold:
+    """Hold the norm of scale-invariant weights: training on a sphere (the paper's Section 5).
+
+    From the next step on; a norm that is not the present one is gone to first, weights, gradients
+    and optimizer state together, so that only the effective learning rate changes. Under a constant
+    norm ρ, SGD's direction u = w/ρ follows u ← Π(u − (η/ρ²)∇f(u)); docs/control.md has the others.
+    With ``per="all"`` and SGD these are the lab's runs with ``fixed_norm``.
+
+    Args:
+        optimizer: any of torch.optim but LBFGS; wrappers of Accelerate and Lightning are looked
+            through. One that is not known (`families`) only with ``norm="current"``, or a value
+            set before its first step.
+        symmetries: as found by `limitcycle.symmetries` for the model; its scale-invariant groups.
+        norm: ``"current"`` (that before the next step), a number, or a function of the step (calls
+            of ``optimizer.step`` since this one, from 0) that returns the norm during this step.
+        per: each ``"group"`` at the norm, or the joint norm of ``"all"`` with one factor for all.
+
+    Returns:
+        A handle: ``remove()``, context manager, ``state_dict()``, ``load_state_dict()``.
+
+    Raises:
+        UserError: the symmetries are not bound, or do not fit the optimizer; its state cannot move.
+    """
+    optimizer = inner(optimizer)
+    orbits = find_orbits(optimizer, symmetries, per)
+    if callable(norm):
+        known_family(optimizer, "a schedule of norms")
+    if norm != "current":
+        carried_state(optimizer, orbits.tensors)
+    return _HoldNorm(optimizer, orbits, norm)
+
+
+def hold_effective_lr(
+    optimizer: Optimizer, symmetries: Symmetries, value: Level = "current", per: Per = "group"
+) -> Hold:
+    """Hold η/ρ² (SGD) or η/ρ (optimizers whose update has no scale) by setting the norm ρ.
+
+    Works under any schedule of the learning rate: before each step weights, gradients and state
+    move along the orbit to where the learning rate in force asks the norm to be. A schedule then
+    changes the norm and no longer the training. While a learning rate is 0 the norm stays.
+
+    Args:
+        optimizer: SGD, Adam, AdamW, NAdam, Adamax, Adagrad, RMSprop, or one named Lion.
+        symmetries: as for `hold_norm`.
+        value: ``"current"`` (that of the next step), a number, or a function of the step.
+        per: as for `hold_norm`; ρ is then the joint norm.
+
+    Returns:
+        A handle, as from `hold_norm`.
+
+    Raises:
+        UserError: as for `hold_norm`; tensors of one group have different learning rates (also in a
+            later step).
+    """
+    optimizer = inner(optimizer)
+    orbits = find_orbits(optimizer, symmetries, per)
+    carried_state(optimizer, orbits.tensors)
+    return _HoldEffectiveLR(optimizer, orbits, value)
+
+
+def _checked(level: Level, name: str) -> Level:
+    if callable(level) or level == "current":
+        return level
+    if isinstance(level, str):
+        raise UserError(f'{name}: {level!r} is neither "current" nor a number nor a function')
+    return _positive(level, name)
+
+
+def _positive(value: float, where: str) -> float:
+    number = float(value)
+    if not 0 < number < math.inf:
+        raise UserError(f"{where}: {number} is no positive finite number")
+    return number
+
+
+def _shared_rate(label: str, rates: Sequence[float | Tensor]) -> float | Tensor:
+    """The one learning rate of a group's tensors."""
+    first = rates[0]
+    if isinstance(first, Tensor) and first.device.type != "cpu":
+        if len(rates) == 1:
+            return first
+        raise UserError(
+            f"group {label!r} lies in several param groups, and whether their learning rates agree "
+            "cannot be read from tensors on a device: put it in one"
+        )
+    numbers = {float(rate) for rate in rates}
+    if len(numbers) > 1:
+        raise UserError(
+            f"the tensors of group {label!r} have different learning rates "
+            f"({', '.join(f'{number:g}' for number in sorted(numbers))}): one effective learning "
+            'rate needs one; put them in one param group, or use per="group"'
+        )
+    return numbers.pop()

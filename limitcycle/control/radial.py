@@ -1,0 +1,128 @@
+"""The radial-free step: what an optimizer does to the norm itself is taken out of its step.
+
+A gradient of a scale-invariant function is tangential, but an average of old ones is not, nor one
+divided entry by entry: momentum and Adam lengthen the weights, and so lower their own effective
+learning rate. Heo et al., "AdamP" (ICLR 2021), remove that part; weight decay keeps its own.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from limitcycle.control.handle import Handle, inner
+from limitcycle.control.orbits import (
+    Orbits,
+    Per,
+    column,
+    find_orbits,
+    multiply,
+    squared_norms,
+)
+from limitcycle.errors import UserError
+from limitcycle.symmetry import Symmetries
+
+
+def radial_free(update: Tensor, direction: Tensor) -> Tensor:
+    """``update`` without its part along ``direction`` (same shape, not zero)."""
+    share = (update * direction).sum() / direction.square().sum()
+    return update - share * direction
+
+
+class RadialFree(Handle):
+    """`without_radial` at work. Keeps one copy of the weights."""
+
+    _name: ClassVar[str] = "without_radial"
+    _claims: ClassVar[str] = "norm"
+
+    def __init__(self, optimizer: Optimizer, orbits: Orbits) -> None:
+        self._optimizer, self._orbits = optimizer, orbits
+        self._slots = sorted(set(orbits.slots))
+        places = [self._slots.index(slot) for slot in orbits.slots]
+        self._places = torch.tensor(places, device=orbits.exponents.device)
+        self._decays()  # refuses before anything is hooked
+        self._held: list[Tensor] = []
+        super().__init__(optimizer, orbits)
+
+    def _before(self) -> None:
+        if not self._held:
+            self._held = [torch.empty_like(tensor) for tensor in self._orbits.tensors]
+        torch._foreach_copy_(self._held, list(self._orbits.tensors))
+
+    def _after(self) -> None:
+        """w' ← w' − a·(k∘w) with a = ⟨Δ + δw, k∘w⟩/‖k∘w‖²: `radial_free` of the step but for decay.
+
+        Δ = w' − w is the optimizer's step and δ its shrinking of w; a tensor that was not stepped
+        (no gradient, a step that GradScaler skipped) did not shrink either.
+        """
+        orbits, before = self._orbits, self._held
+        steps = torch._foreach_sub(list(orbits.tensors), before)
+        pairs = zip(steps, before, strict=True)
+        along = torch.stack([_inner(step, w).to(orbits.exponents) for step, w in pairs])
+        squares, k = squared_norms(before), orbits.exponents
+        shrunk = torch.where(squared_norms(steps) > 0, self._shrinking(), 0.0)
+        share = orbits.gather(k * (along + shrunk * squares)) / orbits.gather(k**2 * squares)
+        multiply(before, orbits.spread(share) * k)
+        torch._foreach_sub_(list(orbits.tensors), before)
+
+    def _shrinking(self) -> Tensor:
+        """δ of each tensor, (T,)."""
+        return column(self._decays(), self._orbits.exponents)[self._places]
+
+    def _decays(self) -> list[float | Tensor]:
+        """δ of each param group that scale-invariant tensors lie in."""
+        return [
+            _shrinking(self._optimizer, self._optimizer.param_groups[slot]) for slot in self._slots
+        ]
+
+
+def without_radial(optimizer: Optimizer, symmetries: Symmetries, per: Per = "group") -> RadialFree:
+    """Take out of every step what moves scale-invariant weights along themselves (AdamP, SGDP).
+
+    What is left of w' = w + Δ is w' = (1 − δ)w + P⊥Δ: the tangential part of the optimizer's step,
+    and weight decay with its usual strength, δ = ηλ where it is decoupled and ηλ(1 − τ)/(1 − μ) for
+    SGD with momentum μ and dampening τ. The norm then obeys Eq. (3) under any optimizer, ρ'² =
+    (1 − δ)²ρ² + ‖P⊥Δ‖². Under plain SGD this changes nothing.
+
+    Args:
+        optimizer: any but LBFGS; where its decay is neither decoupled nor SGD's, with
+            ``weight_decay=0`` only.
+        symmetries: as found by `limitcycle.symmetries` for the model.
+        per: the radial direction of each ``"group"``, or one of ``"all"`` jointly.
+
+    Returns:
+        A handle: ``remove()``, context manager, ``state_dict()``, ``load_state_dict()``.
+
+    Raises:
+        UserError: the symmetries are not bound, or do not fit the optimizer; its weight decay has
+            no radial part of its own.
+    """
+    optimizer = inner(optimizer)
+    return RadialFree(optimizer, find_orbits(optimizer, symmetries, per))
+
+
+def _shrinking(optimizer: Optimizer, group: Mapping[str, Any]) -> float | Tensor:
+    """By how much weight decay shortens a weight in a step of this param group, relative to it."""
+    lr: float | Tensor = group["lr"]
+    decay: float | Tensor = group.get("weight_decay", 0)
+    if not isinstance(decay, Tensor) and not decay:
+        return 0.0
+    if isinstance(optimizer, SGD):
+        momentum: float = group["momentum"]
+        return lr * decay * ((1 - group["dampening"]) / (1 - momentum) if momentum else 1)
+    if group.get("decoupled_weight_decay", False):
+        return lr * decay
+    raise UserError(
+        f"{type(optimizer).__name__} mixes weight decay into the gradient before it divides, so "
+        "decay has no radial part to keep: use decoupled decay (AdamW), or weight_decay=0"
+    )
+
+
+def _inner(step: Tensor, weights: Tensor) -> Tensor:
+    """⟨step, weights⟩, two tensors of one layout, at least in float32."""
+    order = sorted(range(weights.dim()), key=weights.stride, reverse=True)
+    wide = torch.promote_types(weights.dtype, torch.float32)
+    first, second = (t.permute(order).flatten().to(wide) for t in (step, weights))
+    return torch.dot(first, second)
