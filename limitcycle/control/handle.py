@@ -8,6 +8,7 @@ from torch.optim import LBFGS, Optimizer
 
 from limitcycle.control.orbits import Orbits
 from limitcycle.errors import UserError
+from limitcycle.measure import inner_optimizer
 
 
 class Handle:
@@ -89,14 +90,10 @@ def inner(optimizer: Optimizer) -> Optimizer:
     Raises:
         UserError: LBFGS, or no torch optimizer.
     """
-    wrapped = getattr(optimizer, "optimizer", None)
-    if isinstance(wrapped, Optimizer):
-        return inner(wrapped)
+    optimizer = inner_optimizer(optimizer)
     if isinstance(optimizer, LBFGS):
         raise UserError(
             "LBFGS cannot be controlled: its curvature pairs are differences between successive "
             "weights, and a projection breaks them; use SGD or Adam"
         )
-    if not isinstance(optimizer, Optimizer):
-        raise UserError(f"a torch.optim.Optimizer is needed, not {type(optimizer).__name__}")
     return optimizer

@@ -13,6 +13,7 @@ from torch import Tensor
 
 LARGE = 2**14  # entries from which a tensor is measured in place
 PIECE = 2**16  # entries whose float32 inner products are then added in float64
+_TINY = 1e-30  # of a squared norm: weights that are all zero shrink by nothing
 
 
 class InnerProducts:
@@ -119,13 +120,22 @@ class _Large:
             torch._foreach_copy_(self._before, self._weights)
 
     def with_updates(self, out: Tensor) -> None:
+        # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
+        # rounding of float32 sums. So each piece is split into s·x_t and the rest, first.
         found = []
         for weight, before in zip(self._weights, self._before, strict=True):
             for new, old in _pieces(weight, before):
-                update = new - old
-                found += [torch.dot(old, old), cross := torch.dot(old, update), cross]
-                found.append(torch.dot(update, update))
-        self._add(found, out)
+                square = torch.dot(old, old)
+                shrink = torch.dot(old, new) / square.clamp(min=_TINY)
+                rest = torch.addcmul(new, old, shrink, value=-1)
+                found += [square, shrink, torch.dot(old, rest), torch.dot(rest, rest)]
+        if found:
+            square, shrink, along, across = torch.stack(found).to(out.dtype).view(-1, 4).T
+            change = shrink - 1
+            inner = change * square + along
+            length = change * (change * square + 2 * along) + across
+            grams = torch.stack([square, inner, inner, length], dim=1)
+            out.index_add_(0, self._groups, grams.view(-1, 2, 2))
 
     def _add(self, found: list[Tensor], out: Tensor) -> None:
         if found:

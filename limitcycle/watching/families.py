@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.optim import Optimizer
 
+from limitcycle.control.families import family_of as degrees_of
 from limitcycle.theory import (
     adamw_equilibrium_norm,
     adamw_equilibrium_rotation,
@@ -18,13 +19,10 @@ from limitcycle.theory import (
 Array = NDArray[np.float64]
 Scaling = Literal["gradient", "normalised", "unknown"]
 
-# By class name along the method resolution order, so that wrappers and re-implementations count.
-_GRADIENT = {"SGD", "SGDW", "ASGD"}
-_DECOUPLED = {"AdamW", "Lion", "LionW", "Muon", "SGDW", "AdamC", "Adan", "NAdamW"}
-_NORMALISED = {
-    *("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Rprop"),
-    *("Adafactor", "Muon", "Lion", "LionW", "LAMB", "Lamb", "AdamC", "Adan", "NAdamW"),
-}
+# By name, for those of which `control` does not know how their state scales. Not here are those
+# whose own step rule mixes both (Adadelta, Rprop) and all that nobody told us of.
+_NORMALISED = {"RAdam", "Adafactor", "Muon", "LAMB", "Lamb", "Adan"}
+_DECOUPLED = {"AdamW", "Lion", "Muon", "Adafactor"}
 
 
 @dataclass(frozen=True)
@@ -98,11 +96,7 @@ def family_of(optimizer: Optimizer) -> Family:
     decoupled = bool(names & _DECOUPLED) or any(
         group.get("decoupled_weight_decay") for group in settings
     )
-    scaling: Scaling = "unknown"
-    if names & _GRADIENT:
-        scaling = "gradient"
-    elif names & _NORMALISED:
-        scaling = "normalised"
+    scaling = _scaling(optimizer, names)
     return Family(
         name=type(optimizer).__name__,
         scaling=scaling,
@@ -110,6 +104,13 @@ def family_of(optimizer: Optimizer) -> Family:
         nesterov=any(group.get("nesterov") for group in settings),
         adamw=decoupled and bool(names & {"AdamW", "Adam"}),
     )
+
+
+def _scaling(optimizer: Optimizer, names: set[str]) -> Scaling:
+    degrees = degrees_of(optimizer)  # along w → αw a gradient has −1
+    if degrees is not None:
+        return "gradient" if degrees.update == -1 else "normalised"
+    return "normalised" if names & _NORMALISED else "unknown"
 
 
 def settings_of(group: Mapping[str, Any]) -> tuple[Any, Any, Any]:

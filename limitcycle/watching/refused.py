@@ -19,8 +19,7 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
     """Refuse models and optimizers whose weights or gradients are not there to be measured.
 
     Raises:
-        UserError: FSDP or another sharding, an optimizer that keeps its state in eight bits, one
-            that moves none of the model's parameters, or parameters on several devices.
+        UserError: FSDP or another sharding, or an optimizer that keeps its state in eight bits.
     """
     for module in model.modules():
         for kind in type(module).__mro__:
@@ -29,11 +28,6 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
                     f"{_SHARDED[kind.__name__]} keeps only a part of every weight on this process: "
                     "watch a run of the same model under DistributedDataParallel"
                 )
-    if not isinstance(optimizer, Optimizer):
-        raise UserError(
-            f"optimizer must be a torch.optim.Optimizer, not {type(optimizer).__name__}: "
-            "give the one that the wrapper holds"
-        )
     if type(optimizer).__module__.startswith(_EIGHT_BIT):
         raise UserError(
             f"{type(optimizer).__name__} keeps its state in eight bits, and what it does to the "

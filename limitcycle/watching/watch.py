@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.measure import InnerProducts
+from limitcycle.measure import InnerProducts, inner_optimizer
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.block import Block, Row
 from limitcycle.watching.diagnosis import Diagnosis, diagnosis_of
@@ -71,6 +71,7 @@ def watch(
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
+    optimizer = inner_optimizer(optimizer)
     check(model, optimizer)
     return Watch(model, optimizer, symmetries, every=every, sink=sink, update=update, quiet=quiet)
 

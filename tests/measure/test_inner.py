@@ -1,0 +1,98 @@
+"""Gram matrices of packed and of large tensors against plain float64 sums."""
+
+import numpy as np
+import pytest
+import torch
+
+from limitcycle.measure import InnerProducts, measured_columns
+from limitcycle.measure.inner import LARGE, PIECE
+
+SHAPES = {
+    "small": [(3, 4), (5,), ()],
+    "large": [(LARGE,), (2, PIECE), (40, 50, 3, 3)],
+    "mixed": [(7,), (LARGE + 1,), (6, 6), (PIECE + 5,)],
+}
+
+
+def gram(*vectors):
+    stacked = torch.stack(vectors).double()
+    return stacked @ stacked.T
+
+
+@pytest.fixture(params=[torch.float32, torch.float64, torch.bfloat16], ids=str)
+def dtype(request):
+    return request.param
+
+
+@pytest.mark.parametrize("shapes", SHAPES)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_sums_group_by_group(shapes, channels_last, dtype):
+    random = torch.Generator().manual_seed(0)
+    weights = []
+    for shape in SHAPES[shapes]:
+        weight = torch.randn(shape, generator=random).to(dtype)
+        if channels_last and weight.ndim == 4:
+            weight = weight.to(memory_format=torch.channels_last)
+        weights.append(weight)
+    gradients = [torch.randn(w.shape, generator=random).to(dtype) for w in weights]
+    groups = [0, *[1] * (len(weights) - 1)]
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+    inner = InnerProducts(weights, groups, 2)
+    before = [w.clone() for w in weights]
+    out = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
+    inner.with_gradients(out[0])
+    inner.remember()
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.mul_(0.995).sub_(1e-2 * gradient)
+    inner.with_updates(out[1])
+    tolerance = (
+        {"rtol": 1e-12, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 5e-6, "atol": 2e-3}
+    )
+    for group in (0, 1):
+        members = [i for i, owner in enumerate(groups) if owner == group]
+        x, g, y = (
+            torch.cat([part[i].double().flatten() for i in members])
+            for part in (before, gradients, weights)
+        )
+        torch.testing.assert_close(out[0, group], gram(x, g), **tolerance)
+        torch.testing.assert_close(out[1, group], gram(x, y - x), **tolerance)
+
+
+@pytest.mark.parametrize("size", [1_000, 3 * PIECE])
+@pytest.mark.parametrize("angle", [1e-5, 1e-3, 0.5])
+@pytest.mark.parametrize("decay", [0.0, 1e-2])
+def test_a_small_turn_under_strong_decay(size, angle, decay):
+    """Cosine distances down to 1e-10 · ½, although the update is nearly all decay."""
+    random = torch.Generator().manual_seed(1)
+    x = torch.randn(size, generator=random, dtype=torch.float64)
+    across = torch.randn(size, generator=random, dtype=torch.float64)
+    across -= x * (across @ x) / (x @ x)
+    across *= np.tan(angle) * x.norm() / across.norm()
+    start, end = x.float(), ((1 - decay) * (x + across)).float()
+    weight = start.clone()
+    weight.grad = torch.zeros_like(weight)
+    inner = InnerProducts([weight], [0], 1)
+    out = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
+    inner.with_gradients(out[0])
+    inner.remember()
+    weight.copy_(end)
+    inner.with_updates(out[1])
+    found = measured_columns(*out.numpy())
+    # What float32 weights can hold of so small a turn is the limit, not the sums.
+    true = start.double(), end.double()
+    turned = torch.linalg.vector_norm(true[1] - true[0] * (true[0] @ true[1]) / (true[0] @ true[0]))
+    expected = float(torch.atan2(turned, true[0] @ true[1] / true[0].norm()))
+    assert found["rotation"][0] == pytest.approx(expected, rel=1e-4)
+    assert found["cosine_distance"][0] == pytest.approx(2 * np.sin(expected / 2) ** 2, rel=2e-4)
+
+
+def test_a_missing_gradient_is_zero_and_zero_weights_stay():
+    small, large = torch.ones(4), torch.zeros(LARGE)
+    inner = InnerProducts([small, large], [0, 1], 2)
+    out = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
+    inner.with_gradients(out[0])
+    inner.remember()
+    inner.with_updates(out[1])
+    assert out[0, 0].tolist() == [[4, 0], [0, 0]]
+    assert out[1].count_nonzero() == 1

@@ -1,0 +1,156 @@
+"""Attaching and letting go: no trace, no waiting for the device, nothing refused without a name."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import limitcycle as lc
+from limitcycle.errors import UserError
+from tests.watching import loops
+
+WAITS = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero")
+
+
+class NoReads(TorchDispatchMode):
+    """Fails at operations for which a CUDA device would have to be waited for."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        assert name not in WAITS, f"{name} waits for the device"
+        return function(*args, **(kwargs or {}))
+
+
+def hooks_of(model, optimizer):
+    return [
+        dict(table)
+        for table in (
+            optimizer._optimizer_step_pre_hooks,
+            optimizer._optimizer_step_post_hooks,
+            model._forward_pre_hooks,
+            model._forward_pre_hooks_with_kwargs,
+        )
+    ]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_closing_removes_every_trace(steps):
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before, attributes = hooks_of(model, optimizer), set(vars(model)) | set(vars(optimizer))
+    w = lc.watch(model, optimizer, quiet=True)
+    for step in range(steps):
+        loops.plain_step(model, optimizer, step)
+    w.close()
+    w.close()
+    assert hooks_of(model, optimizer) == before
+    assert set(vars(model)) | set(vars(optimizer)) == attributes
+    loops.plain_step(model, optimizer, steps)
+    assert len(w.steps) == steps
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "scaler fused", "lr is a tensor"])
+def test_no_step_waits_for_the_device(name):
+    loop, model = loops.LOOPS[name](), loops.net()
+    optimizer = loop.optimizer(model)
+    w = lc.watch(model, optimizer, quiet=True)
+    loop.step(model, optimizer, 0)
+    for step in range(1, 3):
+        loss = loops.loss_of(model, step)
+        loss.backward()
+        with NoReads(), torch.no_grad():
+            w._before()
+            w._after()
+            w.log(loss=loss)
+    w.close()
+
+
+def test_words_are_said_on_closing(capsys):
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    with lc.watch(model, optimizer) as w:
+        for step in range(40):
+            w.log(loss=loops.plain_step(model, optimizer, step))
+    said = capsys.readouterr().err
+    assert said.startswith("limitcycle: ") and "rad a step" in said
+    assert str(w.diagnosis()) in said
+
+
+def test_gradients_that_are_not_there_count_as_zero():
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, quiet=True) as w:
+        for step in range(3):
+            loops.plain_step(model, optimizer, step)
+            if step == 1:
+                optimizer.zero_grad()
+                optimizer.step()
+    assert w.steps["grad_norm"].to_list()[2] == 0 and w.steps["grad_norm"].iloc[3] > 0
+
+
+def test_a_model_on_which_nothing_is_invariant_is_measured_as_a_whole(capsys):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(12, 5), nn.Sigmoid(), nn.Linear(5, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, quiet=True) as w:
+        loops.plain_step(model, optimizer, 0)
+    whole = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert w.steps["norm"].iloc[0] == pytest.approx(float(whole.norm()), rel=0.2)
+    assert "nothing here is scale-invariant" in capsys.readouterr().err
+
+
+def test_the_first_call_is_kept_whatever_its_shape():
+    class Keyword(loops.Net):
+        def forward(self, x, *, gain):
+            return gain * super().forward(x)
+
+    torch.manual_seed(0)
+    model = Keyword()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, quiet=True) as w:
+        x, y = loops.batch(0)
+        model.eval()(x, gain=torch.ones(24, 1))
+        model.train()
+        F.cross_entropy(model(x, gain=torch.ones(24, 1)), y).backward()
+        optimizer.step()
+    assert w.symmetries.scale_invariant == ("one.weight", "two.weight")
+
+
+def test_refusals_name_what_is_refused():
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for every in (0, 1.5, True):
+        with pytest.raises(UserError, match="every must be"):
+            lc.watch(model, optimizer, every=every)
+    with pytest.raises(UserError, match="sink is a folder"):
+        lc.watch(model, optimizer, sink=3)
+    with pytest.raises(UserError, match="not dict"):
+        lc.watch(model, {"lr": 1})
+    other = lc.watch(model, torch.optim.SGD(loops.net().parameters(), lr=0.1), quiet=True)
+    loops.loss_of(model, 0).backward()
+    with pytest.raises(UserError, match="moves none"):
+        other._optimizer.step()
+    other.close()
+    early = lc.watch(model, optimizer, quiet=True)
+    with pytest.raises(UserError, match="has not been called in train mode"):
+        optimizer.step()
+    early.close()
+
+
+def test_eight_bits_shards_and_sparse_gradients_are_refused():
+    model = loops.net()
+    tiny = type("Adam8bit", (torch.optim.SGD,), {"__module__": "bitsandbytes.optim.adam"})
+    with pytest.raises(UserError, match="Adam8bit keeps its state in eight bits"):
+        lc.watch(model, tiny(model.parameters(), lr=0.1))
+    sharded = type("FullyShardedDataParallel", (nn.Module,), {})()
+    with pytest.raises(UserError, match="FSDP keeps only a part"):
+        lc.watch(nn.ModuleList([sharded, model]), torch.optim.SGD(model.parameters(), lr=0.1))
+    embedding = nn.Embedding(7, 4, sparse=True)
+    model = nn.Sequential(embedding, nn.Flatten(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    w = lc.watch(model, optimizer, quiet=True)
+    model(torch.tensor([[1, 2], [3, 4]])).sum().backward()
+    with pytest.raises(UserError, match=r"gradient of 0\.weight is sparse"):
+        optimizer.step()
+    w.close()
