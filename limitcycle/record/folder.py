@@ -188,7 +188,9 @@ class RunFolder:
             raise UserError(f"{path} does not describe a run: restore it or remove it")
         if known.get("format_version", 0) > FORMAT_VERSION:
             raise UserError(newer(path, known))
-        if known.get("identity") != self._run.identity:
+        # A description that is the same to the letter may still start from another content.
+        same = known["run"] == self._run.to_dict()
+        if not same and known.get("identity") != self._run.identity:
             raise UserError(_difference(self.path, known.get("run", {}), self._run))
         if info.get("start_from_digest") != known.get("start_from_digest"):
             raise UserError(
