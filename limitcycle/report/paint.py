@@ -113,7 +113,7 @@ def paint_sheet(figures: Sequence[Figure], path: Path, *, width: float, footnote
         return write_file(path, lambda beside: canvas.savefig(beside, **style))
 
 
-def _canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str]) -> Any:
+def _canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str] = ()) -> Any:
     heights = [_height(figure, width) for figure in figures]
     foot = LINE_HEIGHT * len(footnote)
     share = foot / (sum(heights) + foot)
