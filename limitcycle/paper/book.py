@@ -165,9 +165,9 @@ def _other_books(folder: Path) -> list[str]:
     for path in sorted(folder.glob("*/claims.json")):
         content = read_json(path)
         figures = sorted({claim["figure"] for claim in content["claims"]})
-        numbers = ", ".join(map(str, figures))
+        numbers, what = ", ".join(map(str, figures)), "figure" if len(figures) == 1 else "figures"
         link = f"{path.parent.name}/index.md"
-        links.append(f"[{content['scale']} scale]({link}): figures {numbers}; {tally([content])}")
+        links.append(f"[{content['scale']} scale]({link}): {what} {numbers}; {tally([content])}")
     return links
 
 
