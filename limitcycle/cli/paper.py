@@ -10,6 +10,7 @@ from rich.table import Table
 
 from limitcycle.cli.bars import say
 from limitcycle.cli.train import report_outcomes, run_jobs
+from limitcycle.errors import UserError
 from limitcycle.lab import Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
 from limitcycle.paper import (
@@ -19,32 +20,38 @@ from limitcycle.paper import (
     experiments,
     make_entry,
     missing,
+    open_book,
     scale_named,
     tally,
     write_book,
 )
-from limitcycle.paper.book import MARKS, Entry
+from limitcycle.paper.pages import MARKS, Entry, measured
+from limitcycle.record import Run
 
 
 def paper(options: argparse.Namespace) -> int:
     """List the figures, or make those that are named; exit code."""
+    if options.figures and options.all:
+        raise UserError("give the figures' numbers, or --all, not both")
     scale = scale_named(options.scale)
     out = Path(options.out or f"limitcycle-paper/{scale.name}")
+    book = Path(options.book) if options.book else out
     seeds = None if options.seeds is None else tuple(range(options.seeds))
-    numbers = () if options.all else tuple(options.figures)
-    plans = [Plan(figure, scale, out, seeds) for figure in experiments(numbers)]
+    plans = [Plan(figure, scale, out, seeds) for figure in experiments(tuple(options.figures))]
     workers = options.workers or machine.cores()
     console = Console()
     if not (options.figures or options.all):
-        console.print(_overview(plans, workers))
+        console.print(_overview(plans, workers, book))
         say(console, "Make them: limitcycle paper 2 5, or all: limitcycle paper --all")
         return 0
     if options.rehearse:
         return _rehearse(plans, options.device, console)
+    open_book(scale, book)  # before hours of training
     code = _train(plans, options, workers, console)
-    book = Path(options.book) if options.book else out
-    made = [make_entry(plan, book) for plan in plans]
-    pages = write_book(scale, book)
+    made, pages = [], []
+    for plan in plans:
+        made.append(make_entry(plan, book))
+        pages = write_book(scale, book)
     console.print(_claims(made))
     say(console, f"Claims: {tally(made)}.")
     say(console, f"Look at it: {pages[-1].resolve()}")
@@ -56,6 +63,9 @@ def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console
     code = 0
     for later in (False, True):
         runs = missing(plans, later=later)
+        for plan in plans if later else ():
+            for reason in plan.later().skipped:
+                say(console, f"figure {plan.figure.number}, {reason}")
         if not runs:
             continue
         scale = plans[0].scale
@@ -63,7 +73,8 @@ def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console
         say(console, f"{len(runs)} runs to make, about {estimate} on {workers} workers")
         jobs = [Job(run, plans[0].folder(run)) for run in runs]
         settings = {"device": options.device}
-        outcomes = run_jobs(jobs, console, settings, workers, options.threads, overall=True)
+        # Threads change the bits: their number must not hang on how many runs are left to make.
+        outcomes = run_jobs(jobs, console, settings, workers, options.threads or 1, overall=True)
         code = max(code, report_outcomes(outcomes, Console(stderr=True)))
     return code
 
@@ -90,30 +101,40 @@ def _rehearse(plans: list[Plan], device: str, console: Console) -> int:
     return code
 
 
-def _overview(plans: list[Plan], workers: int) -> Table:
+def _overview(plans: list[Plan], workers: int, book: Path) -> Table:
     """Every figure with what is there and what the rest will cost."""
-    made = {entry["number"]: entry for entry in entries(plans[0].out)}
+    made = {entry["number"]: entry for entry in entries(book)}
+    made = {number: each for number, each in made.items() if each["scale"] == plans[0].scale.name}
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for heading in ("figure", "runs", "to go"):
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("claims", no_wrap=True)
     shown.add_column("what it shows")
     for plan in plans:
-        runs = {run.identity for runs in plan.runs.values() for run in runs}
-        left = missing([plan])
+        left = [*missing([plan]), *missing([plan], later=True)]
         entry = made.get(plan.figure.number)
         shown.add_row(
             str(plan.figure.number),
-            f"{len(runs) - len(left)}/{len(runs)}",
+            _share_done(plan, left),
             _duration(cost(plan.scale, left, workers)) if left else "–",
             tally([entry]) if entry else "–",
             plan.figure.title,
         )
-    left = missing(plans)
+    left = [*missing(plans), *missing(plans, later=True)]
     shown.add_section()
     total = _duration(cost(plans[0].scale, left, workers)) if left else "–"
-    shown.add_row("all", "", total, "", f"at {plans[0].scale.name} scale, shared runs made once")
+    what = f"at {plans[0].scale.name} scale, shared runs made once; +: runs that start from others"
+    shown.add_row("all", "", total, "", what)
     return shown
+
+
+def _share_done(plan: Plan, left: list[Run]) -> str:
+    """Runs that are there, of all that are known: "4/6"; "4/6+" where more follow from them."""
+    later = plan.later()
+    known = {
+        run.identity for runs in (plan.runs, later.runs) for each in runs.values() for run in each
+    }
+    return f"{len(known) - len(left)}/{len(known)}" + ("+" if later.skipped and left else "")
 
 
 def _claims(made: list[Entry]) -> Table:
@@ -126,7 +147,7 @@ def _claims(made: list[Entry]) -> Table:
     for entry in made:
         for claim in entry["claims"]:
             verdict = f"[{styles[claim['outcome']]}]{MARKS[claim['outcome']]}[/]"
-            shown.add_row(str(entry["number"]), verdict, claim["statement"], claim["measured"])
+            shown.add_row(str(entry["number"]), verdict, claim["statement"], measured(claim))
     return shown
 
 

@@ -8,6 +8,7 @@ A user's process is left alone: only the command line and the lab's workers call
 
 import contextlib
 import ctypes
+import functools
 import os
 import platform
 import subprocess
@@ -60,7 +61,7 @@ def describe(device: torch.device, thread_count: int) -> dict[str, Any]:
         "threads": thread_count,
         "memory_format": "channels_last",
         "python": platform.python_version(),
-        "git": _git_state(),
+        "git": git_state(),
     }
 
 
@@ -71,7 +72,8 @@ def device_name(device: torch.device) -> str:
     return f"{device.type} ({platform.machine()})"
 
 
-def _git_state() -> str | None:
+@functools.cache  # the state of the code that was loaded
+def git_state() -> str | None:
     """The commit of the package's checkout, with a mark if it was changed; None elsewhere."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):

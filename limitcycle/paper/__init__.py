@@ -1,10 +1,11 @@
 """The paper as data: one module a figure (its runs, its claims, its drawing), and the claims.
 
 `scale` says what the paper's networks and data are at three sizes, `plan` which runs are missing,
-`book` makes pictures, pages and the table of claims from records.
+`book` makes pictures and verdicts from records, `pages` the table of claims and the pages.
 """
 
-from limitcycle.paper.book import entries, make_entry, tally, write_book
+from limitcycle.paper.book import entries, make_entry, open_book, write_book
+from limitcycle.paper.pages import tally
 from limitcycle.paper.plan import Plan, cost, missing
 from limitcycle.paper.scale import SCALES, Scale, scale_named
 from limitcycle.paper.shelf import NUMBERS, experiments
@@ -19,6 +20,7 @@ __all__ = [
     "experiments",
     "make_entry",
     "missing",
+    "open_book",
     "scale_named",
     "tally",
     "write_book",

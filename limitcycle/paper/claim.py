@@ -63,8 +63,13 @@ def undecided(why: str, **values: Any) -> Finding:
     return Finding("undecided", why, values)
 
 
+def said(problem: Exception) -> str:
+    """An unexpected exception in a line."""
+    return " ".join(f"{type(problem).__name__}: {problem}".split())
+
+
 def judge(claim: Claim, evidence: Evidence) -> Finding:
-    """The claim's finding on ``evidence``."""
+    """The claim's finding on ``evidence``; a check that breaks down leaves it undecided."""
     if claim.colour_images and evidence.scale.digits:
         return undecided(f"not defined at {evidence.scale.name} scale: digits are not CIFAR")
     try:
@@ -73,3 +78,7 @@ def judge(claim: Claim, evidence: Evidence) -> Finding:
         return undecided(str(missing))
     except UserError as problem:  # a premise of the theory that the runs do not fulfil
         return undecided(str(problem))
+    except Warning:  # raised where somebody asked for warnings to be errors
+        raise
+    except Exception as problem:  # a record nobody thought of must not cost the other claims
+        return undecided(f"the check failed: {said(problem)}")

@@ -1,7 +1,7 @@
 """What an experiment's runs left: by label, one track a seed, opened when they are asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from limitcycle.errors import UserError
 from limitcycle.paper.scale import Scale
@@ -19,10 +19,12 @@ class Evidence:
     Attributes:
         scale: at which they were made.
         recorded: label → loaded runs, one a seed, in the order of the seeds.
+        asked: the labels that were looked at: what a finding rests on.
     """
 
     scale: Scale
     recorded: Mapping[str, Sequence[Recorded]]
+    asked: set[str] = field(default_factory=set, repr=False, compare=False)
     _opened: dict[str, tuple[Track, ...]] = field(default_factory=dict, repr=False)
 
     def __contains__(self, label: str) -> bool:
@@ -36,6 +38,7 @@ class Evidence:
         """
         if label not in self:
             raise MissingError(f"the runs {label!r} have not been made")
+        self.asked.add(label)
         if label not in self._opened:
             self._opened[label] = tuple(track_of(run, label) for run in self.recorded[label])
         return self._opened[label]
@@ -47,3 +50,12 @@ class Evidence:
     def all_of(self, labels: Sequence[str]) -> list[Track]:
         """The tracks of several labels, every seed."""
         return [track for label in labels for track in self[label]]
+
+    def afresh(self) -> "Evidence":
+        """The same evidence (tracks are not opened again) that nobody has looked at yet."""
+        return replace(self, asked=set())
+
+    def remarks(self) -> list[str]:
+        """What is to be known of the data behind the labels that were looked at."""
+        runs = [run for label in sorted(self.asked) for run in self.recorded[label]]
+        return sorted({str(run.info["remark"]) for run in runs if run.info.get("remark")})

@@ -49,6 +49,11 @@ class Experiment:
     choices: tuple[str, ...] = ()
     three_seeds: bool = False
 
+    @property
+    def has_later(self) -> bool:
+        """Whether runs follow that start from others."""
+        return self.later is not _nothing_later
+
     def seeds(self, scale: Scale) -> tuple[int, ...]:
         """The seeds of its runs at ``scale``."""
         return (0, 1, 2) if self.three_seeds and scale.name == "laptop" else scale.seeds

@@ -8,13 +8,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from limitcycle.errors import UserError
+from limitcycle.paper.claim import said
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.scale import Scale
 from limitcycle.record import LoadedRun, Run, load
 from limitcycle.report.track import Track, track_of
+
+
+class Later(NamedTuple):
+    """Runs that start from others.
+
+    Attributes:
+        runs: label → runs, one a seed.
+        skipped: for each seed that has none, why; in words.
+    """
+
+    runs: Mapping[str, tuple[Run, ...]]
+    skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -42,18 +56,29 @@ class Plan:
             for label, run in described.items()
         }
 
-    def later_runs(self) -> Mapping[str, tuple[Run, ...]]:
-        """Label → the runs that start from those, as far as these are done."""
+    def later(self) -> Later:
+        """The runs that start from those, as far as these are done."""
         found: dict[str, list[Run]] = {}
-        for at, seed in enumerate(self._seeds):
-            parents = _Parents({label: runs[at] for label, runs in self.runs.items()}, self)
-            try:
-                later = self.figure.later(self.scale, parents)
-            except MissingError:
-                continue
-            for label, run in later.items():
+        skipped = []
+        for at, seed in enumerate(self._seeds if self.figure.has_later else ()):
+            runs, problem = self._following(at)
+            for label, run in runs.items():
                 found.setdefault(label, []).append(replace(run, seed=run.seed + seed))
-        return {label: tuple(runs) for label, runs in found.items()}
+            if not runs:
+                skipped.append(f"seed {seed}: no run starts from its others: {problem}")
+        return Later({label: tuple(runs) for label, runs in found.items()}, tuple(skipped))
+
+    def _following(self, at: int) -> tuple[Mapping[str, Run], str]:
+        """The runs that start from those of one seed, or why there are none."""
+        parents = _Parents({label: runs[at] for label, runs in self.runs.items()}, self)
+        try:
+            return self.figure.later(self.scale, parents), "none of them has a place for that"
+        except UserError as problem:
+            return {}, str(problem)
+        except Warning:
+            raise
+        except Exception as problem:  # a parent nobody thought of must not cost the others
+            return {}, said(problem)
 
     def folder(self, run: Run) -> Path:
         """Where a run lies."""
@@ -71,7 +96,7 @@ class Plan:
     def evidence(self) -> Evidence:
         """The records of all seeds of those labels of which every seed is finished."""
         recorded = {}
-        for label, runs in {**self.runs, **self.later_runs()}.items():
+        for label, runs in {**self.runs, **self.later().runs}.items():
             loaded = [found for run in runs if (found := self.opened(run)) is not None]
             if len(loaded) == len(runs):
                 recorded[label] = loaded
@@ -111,7 +136,7 @@ def missing(plans: Sequence[Plan], *, later: bool = False) -> list[Run]:
     """The runs that are not finished, each once, the longest first."""
     asked = {}
     for plan in plans:
-        for runs in (plan.later_runs() if later else plan.runs).values():
+        for runs in (plan.later().runs if later else plan.runs).values():
             for run in runs:
                 if run.identity not in asked and plan.opened(run) is None:
                     asked[run.identity] = run

@@ -126,8 +126,10 @@ class RunFolder(LockedFolder):
 
     def _recognise(self, known: dict[str, Any], info: Mapping[str, Any]) -> None:
         path = self.path / "run.json"
-        if known.get("identity") != self._run.identity:
-            raise UserError(_difference(self.path, known.get("run") or {}, self._run))
+        # A description that is the same to the letter may still start from another content.
+        same = known["run"] == self._run.to_dict()
+        if not same and known.get("identity") != self._run.identity:
+            raise UserError(_difference(self.path, known["run"] or {}, self._run))
         if info.get("start_from_digest") != known.get("start_from_digest"):
             raise UserError(
                 f"{self.path} was started from another content of {self._run.start_from} "

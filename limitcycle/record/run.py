@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from limitcycle.errors import UserError
+from limitcycle.record.files import read_object
 
 Net = Literal["mlp", "convnet", "resnet18"]
 Data = Literal["digits", "cifar10", "cifar100"]
@@ -121,8 +122,13 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """Hash of the description: equal for equal runs, wherever they are computed."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Hash of the description: equal for equal runs, wherever they are computed.
+
+        Where it starts from another run's checkpoint, that run's identity and the checkpoint's
+        name stand for the path, so that folders may be moved and spelled as one likes.
+        """
+        described = {**self.to_dict(), "start_from": _origin(self.start_from)}
+        text = json.dumps(described, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,6 +148,18 @@ class Run:
             names = ", ".join(sorted(known))
             raise UserError(f"a run has no setting {unknown[0]!r}; it has {names}")
         return cls(**content)
+
+
+def _origin(start_from: str | None) -> str | None:
+    """A checkpoint by its run's identity and its own name; by its path where it is nobody's."""
+    if start_from is None:
+        return None
+    path = Path(start_from).absolute()
+    try:
+        identity = read_object(path.parent.parent / "run.json")["identity"]
+    except (UserError, KeyError):
+        return start_from
+    return f"{identity}/{path.parent.name}/{path.name}"
 
 
 def _plain_int(value: Any) -> Any:

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, cast
 
 import matplotlib
@@ -53,6 +54,7 @@ DASHES: dict[str, Any] = {
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 TITLE: dict[str, Any] = {"weight": "bold", "size": 7}
+FOOTNOTE: dict[str, Any] = {"size": 6, "color": "0.35", "va": "bottom"}
 SYMBOLS = {"circle": "o", "triangle": "v", "cross": "x"}
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -93,17 +95,17 @@ def paint(figure: Figure, path: Path, *, width: float) -> Path:
     return paint_sheet([figure], path, width=width)
 
 
-def paint_sheet(figures: Sequence[Figure], path: Path, *, width: float) -> Path:
+def paint_sheet(figures: Sequence[Figure], path: Path, *, width: float, footnote: str = "") -> Path:
     """Draw ``figures`` below each other into ``path``, each with its title and legend.
 
-    Args and errors are those of `paint`.
+    Args and errors are those of `paint`; a ``footnote`` stands below them all.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise UserError(f"{path} must end in .png or .svg")
     with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        canvas = _canvas(figures, width)
+        canvas = _canvas(figures, width, _lines(footnote, width))
         fit(canvas)
         kind = path.suffix.lower()[1:]
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
@@ -111,16 +113,25 @@ def paint_sheet(figures: Sequence[Figure], path: Path, *, width: float) -> Path:
         return write_file(path, lambda beside: canvas.savefig(beside, **style))
 
 
-def _canvas(figures: Sequence[Figure], width: float) -> Any:
+def _canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str] = ()) -> Any:
     heights = [_height(figure, width) for figure in figures]
-    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03)
-    canvas = Canvas(figsize=(width, sum(heights)), layout=layout)
+    foot = LINE_HEIGHT * len(footnote)
+    share = foot / (sum(heights) + foot)
+    room = (0.0, share, 1.0, 1.0 - share)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03, rect=room)
+    canvas = Canvas(figsize=(width, sum(heights) + foot), layout=layout)
+    if footnote:
+        canvas.text(0.01, 0.3 * share, _plain("\n".join(footnote)), **FOOTNOTE)
     parts: list[Any] = [canvas]
     if len(figures) > 1:
         parts = list(cast(Any, canvas.subfigures(len(figures), 1, height_ratios=heights)))
     for part, figure in zip(parts, figures, strict=True):
         _fill(part, figure, width)
     return canvas
+
+
+def _lines(footnote: str, width: float) -> list[str]:
+    return wrap(footnote, int(width / LETTER_WIDTH))
 
 
 def _fill(part: Any, figure: Figure, width: float) -> None:

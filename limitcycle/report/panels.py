@@ -25,7 +25,7 @@ from limitcycle.report.figure import (
     drawable,
 )
 from limitcycle.report.thin import Rows, thin
-from limitcycle.report.track import Track
+from limitcycle.report.track import PASSED, Track
 
 LOSS = Axis("loss, nats", log=True)
 EFFECTIVE_LR = Axis("effective learning rate η/ρ²", log=True)
@@ -103,15 +103,28 @@ def _joined(marks: Sequence[list[Mark]]) -> tuple[Mark, ...]:
 
 
 def _curve(run: int, track: Track, rows: Rows, name: str) -> list[Mark]:
-    """A column against time: its values, faint behind their means where those are smoother."""
+    """A column against time: its values, faint behind what is smoother.
+
+    That is the additional pass over the training set, or the mean over an epoch.
+    """
     (colour, dash), raw = _style(run), track.columns[name]
     at, mean = take(track.clock, rows), track.means.get(name, raw)
     # Dashes help where the line is smooth; on a noisy one they are noise.
     dash = dash if name == "norm" else "solid"
     line = Line(at, mean[rows], colour, track.label, run, dash, walk=True)
-    if mean is raw:
+    if name in PASSED and track.passed:
+        passes = _passes(track)
+        when = take(track.test_clock, passes)
+        line = Line(when, track.passed[name][passes], colour, track.label, run, walk=True)
+    elif mean is raw:
         return [line]
     return [Line(at, raw[rows], colour, track.label, run, width=0.5, opacity=0.3), line]
+
+
+def _passes(track: Track) -> Rows:
+    """Rows of the epoch table to draw: as many as are drawn of a test error."""
+    rows = track.evaluations()
+    return rows[thin([track.passed[name][rows] for name in PASSED], MOST_TESTS_OF_A_RUN)]
 
 
 def _loss(run: int, track: Track, rows: Rows) -> list[Mark]:
@@ -148,8 +161,7 @@ def _phase_diagram(drawn: Sequence[tuple[int, Track, Rows]]) -> Panel:
     marks: list[Mark] = []
     missing, shown = [], []
     for run, track, rows in drawn:
-        x = drawable(track.columns["effective_lr"][rows], log=True)
-        y = drawable(track.means["effective_grad_norm"][rows], log=True)
+        x, y = (drawable(each, log=True) for each in _phase(track, rows))
         if not np.isfinite(x + y).any():
             missing.append(track.label)
             continue
@@ -159,6 +171,14 @@ def _phase_diagram(drawn: Sequence[tuple[int, Track, Rows]]) -> Panel:
     unknown = f"learning rate or gradient norm unknown or 0: {', '.join(missing)}"
     note = "; ".join(filter(None, [unknown if missing else "", no_growth_line(shown)]))
     return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR, note)
+
+
+def _phase(track: Track, rows: Rows) -> tuple[Array, Array]:
+    """Effective learning rate and gradient norm: of the additional passes, else of ``rows``."""
+    if track.passed:
+        passes = _passes(track)
+        return track.passed["effective_lr"][passes], track.passed["effective_grad_norm"][passes]
+    return track.columns["effective_lr"][rows], track.means["effective_grad_norm"][rows]
 
 
 def no_growth_line(tracks: Sequence[Track]) -> str:

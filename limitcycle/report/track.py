@@ -1,11 +1,12 @@
 """What the pictures need of one run, worked out once: label, clocks, verdict, smoothed series.
 
 Mini-batch values are noisy; the paper draws them as means over an epoch. So beside the raw values
-a track holds the running mean over one epoch of rows (full batch: the values themselves).
+a track holds the running mean over one epoch of rows (full batch: the values themselves). Where
+the paper's additional pass over the training set was made every epoch, its values are drawn.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from limitcycle.report.figure import Array, Clock
 from limitcycle.report.thin import Rows, extremes_between, thin
 from limitcycle.theory import growth_threshold
 
+# Columns of the epoch table that the additional pass measures, by the names of the step table.
+PASSED = {"loss": "train_loss", "effective_grad_norm": "effective_grad_norm"}
 AVERAGED = ("loss", "effective_grad_norm", "cosine_distance")
 DRAWN = ("loss", "norm", "effective_grad_norm", "cosine_distance")
 
@@ -60,6 +63,8 @@ class Track:
         clock: when the n rows happen.
         means: the noisy ones of them averaged over one epoch, shape (n,).
         test_error: fractions, shape (m,), against ``test_clock``.
+        passed: what the paper's additional pass measured, and the effective learning rate then,
+            each of shape (m,), against ``test_clock``; empty unless it was made every epoch.
         lr, weight_decay, momentum: constants of the run; NaN where they change or, but for
             momentum, which is then 0, are unknown.
         verdict: of `limitcycle.dynamics.diagnose`.
@@ -76,6 +81,7 @@ class Track:
     weight_decay: float
     momentum: float
     verdict: Verdict
+    passed: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def threshold(self) -> float | None:
@@ -87,6 +93,14 @@ class Track:
         if self.momentum != 0 or not self.lr * self.weight_decay > 0:
             return None
         return float(growth_threshold(self.lr, self.weight_decay))
+
+    def evaluations(self) -> Rows:
+        """Rows of the epoch table within the stretch of time that ``clock`` covers."""
+        at, steps = self.test_clock.steps, self.clock.steps
+        if len(steps) == 0:
+            return np.empty(0, dtype=np.int64)
+        # The last evaluation follows the last step.
+        return np.flatnonzero((at >= steps[0]) & (at <= steps[-1] + 1))
 
     def rows_of(self, steps: Sequence[float] | Array) -> Rows:
         """The rows at these steps (the last one before, where a step is not in the table)."""
@@ -173,7 +187,8 @@ def track_of(run: Recorded, label: str) -> Track:
         frame = tested.rename(columns={"train_loss": "loss"})
     lr, weight_decay = (_constant(run, frame, name) for name in ("lr", "weight_decay"))
     momentum = _constant(run, frame, "momentum", unknown=0.0)
-    per_epoch = _steps_per_epoch(frame, tested)
+    # A run that broke down in its first epoch still knows how long that would have been.
+    per_epoch = _steps_per_epoch(frame, tested) or run.info.get("epoch_steps")
     clock = _clock(frame, per_epoch, lr * weight_decay)
     columns = _columns(frame, lr)
     rows = round(per_epoch * len(frame) / max(np.ptp(clock.steps), 1)) if per_epoch else 1
@@ -191,6 +206,7 @@ def track_of(run: Recorded, label: str) -> Track:
         verdict=_verdict(
             run, frame.assign(**columns), lr=lr, weight_decay=weight_decay, momentum=momentum
         ),
+        passed=_passed(run, tested, per_epoch),
     )
 
 
@@ -207,6 +223,16 @@ def _series(frame: pd.DataFrame, name: str) -> Array:
     if name not in frame:
         return np.full(len(frame), np.nan)
     return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _passed(run: Recorded, tested: pd.DataFrame, per_epoch: float | None) -> dict[str, Array]:
+    """What the additional passes measured, if they are as frequent as the means."""
+    between = np.diff(_series(tested, "step"))
+    often = per_epoch is not None and len(between) > 0 and np.median(between) < 1.5 * per_epoch
+    if not (often and getattr(run.run, "train_pass", False)):
+        return {}
+    names = {**PASSED, "effective_lr": "effective_lr"}
+    return {name: _series(tested, column) for name, column in names.items()}
 
 
 def _columns(frame: pd.DataFrame, lr: float) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from limitcycle.cli.main import main
 from limitcycle.paper import NUMBERS, experiments
 
 # What the product's first page promises of the digits twin; the other claims may come out as they
@@ -43,6 +44,47 @@ def some_run_is_done(folder: Path) -> bool:
     return any(json.loads(status.read_text())["state"] == "done" for status in statuses)
 
 
+def said(capsys) -> str:
+    return capsys.readouterr().err
+
+
+def test_figures_and_all_of_them_exclude_each_other(capsys):
+    assert main(["paper", "7", "--all"]) == 2
+    assert "not both" in said(capsys)
+
+
+def test_a_book_that_cannot_be_written_is_noticed_before_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("limitcycle.cli.paper.run_jobs", lambda *_, **__: pytest.fail("trained"))
+    (tmp_path / "file").touch()
+    book = str(tmp_path / "file" / "book")
+    assert main(["paper", "3", "--out", str(tmp_path), "--book", book]) == 2
+    assert "choose another --book" in said(capsys)
+
+
+def test_one_run_is_made_with_as_many_threads_as_one_of_many(tmp_path, monkeypatch):
+    asked = []
+
+    def run_jobs(jobs, console, settings, workers, threads, **_):
+        asked.append(threads)
+        return []
+
+    monkeypatch.setattr("limitcycle.cli.paper.run_jobs", run_jobs)
+    monkeypatch.setattr("limitcycle.cli.paper.make_entry", lambda *_: {"claims": []})
+    options = ["paper", "3", "--seeds", "1", "--scale", "laptop", "--out", str(tmp_path)]
+    assert main(options) == main([*options, "--threads", "2"]) == 0
+    assert asked == [1, 2]
+
+
+def test_the_list_knows_the_book_and_the_runs_that_follow(tmp_path, capsys):
+    out, book = ["--out", str(tmp_path / "runs")], ["--book", str(tmp_path / "book")]
+    assert main(["paper", "7", *out, *book]) == 0
+    capsys.readouterr()
+    assert main(["paper", *out, *book]) == 0
+    rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.split()}
+    assert "1 hold, 0 fail" in rows["7"]
+    assert "+ " in rows["4"] and "+ " not in rows["3"]
+
+
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("paper")
@@ -59,6 +101,7 @@ def test_every_figure_is_drawn_and_every_claim_judged(everything):
     expected = [claim.name for figure in experiments() for claim in figure.claims]
     assert [claim["name"] for claim in table] == expected
     assert all(claim["measured"] for claim in table)
+    assert not [claim for claim in table if "the check failed" in claim["measured"]]
     held = {claim["name"] for claim in table if claim["outcome"] == "holds"}
     assert held >= CERTAIN
 

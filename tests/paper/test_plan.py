@@ -68,13 +68,13 @@ def test_a_run_that_two_figures_describe_is_made_once(plan, tmp_path):
 
 
 def test_later_runs_start_from_their_own_seeds_parent(plan):
-    starts = [run.start_from for run in plan.later_runs()["held"]]
+    starts = [run.start_from for run in plan.later().runs["held"]]
     parents = [str(plan.folder(run)) for run in plan.runs["η = 0.3"]]
     assert [start.startswith(parent) for start, parent in zip(starts, parents, strict=True)] == [
         True,
         True,
     ]
-    assert [run.seed for run in plan.later_runs()["held"]] == [0, 1]
+    assert [run.seed for run in plan.later().runs["held"]] == [0, 1]
 
 
 def test_a_stopped_run_counts_as_missing(tmp_path):

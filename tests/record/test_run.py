@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from limitcycle.errors import UserError
-from limitcycle.record import Run
+from limitcycle.record import Run, RunFolder
 
 
 def test_identity_knows_what_matters():
@@ -15,6 +15,39 @@ def test_identity_knows_what_matters():
     assert Run(batch_size="full") == Run(batch_size=None)
     assert Run().identity != Run(seed=1).identity
     assert Run(width=64).identity == Run().identity  # the default, spelled out
+
+
+@pytest.mark.parametrize(
+    ("run", "identity"),
+    [
+        (Run(), "9a7255952c6e88c9"),
+        (
+            Run(net="convnet", data="cifar10", lr=0.03, fixed_norm="start", epochs=3),
+            "1b5461c0e5e3533e",
+        ),
+        (Run(start_from="a/b/c"), "ae13e9cbac632d5f"),
+    ],
+)
+def test_identity_stays_what_it_was_in_the_folders_of_earlier_versions(run, identity):
+    assert run.identity == identity
+
+
+def parent(folder: Path, run: Run) -> str:
+    """A folder that holds ``run``, and the path of a snapshot in it."""
+    with RunFolder(folder, run, {}):
+        return str(folder / "snapshots" / "step-000000000009.safetensors")
+
+
+def test_identity_of_a_follower_outlives_where_its_parent_lies(tmp_path, monkeypatch):
+    here = parent(tmp_path / "a" / "run", Run())
+    moved = parent(tmp_path / "b" / "renamed", Run())
+    assert Run(start_from=here).identity == Run(start_from=moved).identity
+    monkeypatch.chdir(tmp_path)
+    relative = Run(start_from="a/run/snapshots/step-000000000009.safetensors")
+    assert relative.identity == Run(start_from=here).identity
+    other = Run(start_from=parent(tmp_path / "c" / "run", Run(seed=1)))
+    later = Run(start_from=here.replace("09.safe", "19.safe"))
+    assert len({run.identity for run in (relative, other, later, Run())}) == 4
 
 
 def test_description_survives_json():

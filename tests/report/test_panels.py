@@ -7,7 +7,7 @@ import pytest
 from limitcycle.errors import UserError
 from limitcycle.record import Run
 from limitcycle.report.figure import Clock, Line, Points, Span, drawable
-from limitcycle.report.panels import four_panels
+from limitcycle.report.panels import four_panels, panels_of, take
 from limitcycle.report.period import most_telling, one_period, typical_period
 from limitcycle.report.track import labels, running_mean, tracks
 
@@ -50,6 +50,56 @@ def test_starting_point_and_threshold_of_the_phase_diagram(sawtooth):
     assert (start.x[0], start.y[0]) == (path.x[0], path.y[0])
     assert line.x * line.y == pytest.approx(np.sqrt(0.0015 * (2 - 0.0015)))
     assert line.x.min() < path.x.min() and line.x.max() > path.x.max()
+
+
+def passing(run, every=1):
+    """``run`` with the paper's additional pass at every so many evaluations."""
+    epochs = run.epochs.iloc[::every]
+    epochs = epochs.assign(
+        train_loss=0.5 + epochs["step"] / 1e4,
+        effective_lr=1e-3 * (1 + epochs["step"]),
+        effective_grad_norm=7.0 + epochs["step"],
+    )
+    described = dataclasses.replace(run.run, train_pass=True)
+    return dataclasses.replace(run, run=described, epochs=epochs)
+
+
+def test_the_additional_pass_is_drawn_where_it_was_made_every_epoch(sawtooth):
+    run = passing(sawtooth())
+    panels = named(four_panels(tracks([run])))
+    _, line, _ = panels["loss"].marks
+    assert np.array_equal(line.y, run.epochs["train_loss"])
+    assert np.array_equal(line.x.steps, run.epochs["step"])
+    path = panels["phase"].marks[0]
+    assert np.array_equal(path.x, run.epochs["effective_lr"])
+    assert np.array_equal(path.y, run.epochs["effective_grad_norm"])
+
+
+@pytest.mark.parametrize("change", [lambda run: passing(run, every=20), lambda run: run])
+def test_means_are_drawn_where_no_pass_was_made_every_epoch(sawtooth, change):
+    _, line, _ = named(four_panels(tracks([change(sawtooth())])))["loss"].marks
+    assert len(line.y) > 1000
+
+
+def test_passes_are_drawn_within_the_time_that_is_shown(sawtooth):
+    (track,) = tracks([passing(sawtooth())])
+    rows = np.arange(1000, 2000)
+    part = dataclasses.replace(
+        track,
+        clock=take(track.clock, rows),
+        columns={name: values[rows] for name, values in track.columns.items()},
+        means={name: values[rows] for name, values in track.means.items()},
+    )
+    (_, line) = named(panels_of([part], ("effective_grad_norm",)))["effective_grad_norm"].marks
+    assert (line.x.steps.min(), line.x.steps.max()) == (1000, 2000)
+
+
+def test_a_run_that_broke_down_in_its_first_epoch_is_drawn_against_epochs(sawtooth, double):
+    run = sawtooth(rows=8)
+    steps = run.steps.assign(loss=[*run.steps["loss"][:-1], np.nan])
+    broken = double("broken", run.run, steps, pd.DataFrame(), info={"epoch_steps": 10})
+    panels = named(four_panels(tracks([sawtooth("a"), broken]), "epochs"))
+    assert {mark.run for mark in panels["loss"].marks} == {0, 1}
 
 
 def test_three_time_axes(sawtooth):
