@@ -92,7 +92,12 @@ _THEORY = (
         "The gradient is orthogonal to the weights.",
         "Eq. (2a)",
         "a radial cosine above 1 % in more than one step in a hundred",
-        eqs.equation(_TRACKS, lambda _, steps: eqs.radial_cosine(steps), eqs.OF_A_VECTOR),
+        eqs.equation(
+            _TRACKS,
+            lambda _, steps: eqs.radial_cosine(steps),
+            eqs.OF_A_VECTOR,
+            cause=eqs.goes_like_eps,
+        ),
     ),
     Claim(
         "eq-2a-eps",

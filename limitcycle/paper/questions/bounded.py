@@ -145,13 +145,15 @@ def bounds_hold(of: Tracks, rule: FitRule = SGD_RULE) -> Check:
             f"inside {kept:.1%}, of the printed bounds {as_printed:.1%}"
             for (_, phase), kept, as_printed in zip(fits, inside, printed, strict=True)
         )
+        of_their_form = powers[0] <= float(np.median(exponents)) <= powers[1]
         return holds_if(
             float(np.median(inside)) >= LEAST_INSIDE
             and float(np.median(wide)) <= WIDEST
-            and powers[0] <= float(np.median(exponents)) <= powers[1],
+            and of_their_form,
             f"ℓ = c/(t − t₀){power}, L = C/(t − t₀): {words} (c and C fitted to the same steps); "
             f"L/ℓ {listed(wide)}; g̃ ∝ (t − t₀)^e with e = {listed(exponents)}",
             likely="single batches scatter more widely than the bounds may",
+            cause="" if of_their_form else "g̃ does not fall in the way that ℓ and L do",
             inside=inside,
             width=wide,
             exponents=exponents,
