@@ -22,7 +22,7 @@ class Finding:
         outcome: holds, fails or undecided.
         measured: in words, with the numbers; for undecided: why.
         values: the numbers, by name, as JSON values.
-        likely: where it fails, the likely reason.
+        likely: where it fails, the likely reason, and whether it was measured.
     """
 
     outcome: Outcome
@@ -52,10 +52,17 @@ class Claim:
     colour_images: bool = False
 
 
-def holds_if(condition: bool, measured: str, *, likely: str = "", **values: Any) -> Finding:
-    """A finding that holds or fails; ``likely`` says why it would fail."""
-    outcome: Outcome = "holds" if condition else "fails"
-    return Finding(outcome, measured, values, "" if condition else likely)
+def holds_if(
+    condition: bool, measured: str, *, likely: str = "", cause: str = "", **values: Any
+) -> Finding:
+    """A finding that holds or fails.
+
+    ``cause`` says why it fails where that was measured, ``likely`` where it is only a guess.
+    """
+    if condition:
+        return Finding("holds", measured, values)
+    guess = f"{likely} (a possible reason, not tested)" if likely else ""
+    return Finding("fails", measured, values, cause or guess)
 
 
 def undecided(why: str, **values: Any) -> Finding:

@@ -68,6 +68,23 @@ def stuck(**settings: Any) -> Made:
     return made(quiet(loss=(2.3, 1.0), loss_noise=0.1), **settings)
 
 
+def diverged(**settings: Any) -> Made:
+    """A calm record whose loss is not finite from its step 3,000 on."""
+    record = calm(**settings)
+    record.steps = record.steps.iloc[:3001].copy()
+    record.steps.loc[3000, "loss"] = np.nan
+    record.status = {"state": "failed", "reason": "the loss is not finite", "final": True}
+    return record
+
+
+def at_once(**settings: Any) -> Made:
+    """A record whose loss was never finite: one row, no evaluation, no snapshot."""
+    record = diverged(**settings)
+    record.steps = record.steps.iloc[-1:]
+    record.epochs = record.epochs.iloc[:0]
+    return record
+
+
 def sure(record: Made, confidence: float) -> Made:
     """``record`` with this confidence on the training set throughout."""
     record.epochs["confidence"] = confidence

@@ -7,6 +7,7 @@ import numpy as np
 from limitcycle.paper.claim import Claim, Finding, holds_if
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.practical import TRAINED, WITH_CONFIDENCE
 from limitcycle.paper.questions.reading import listed, period_units, periodic, share
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
@@ -66,6 +67,7 @@ def has_periods(pair: Pair) -> Claim:
         "Figure 1, Section 6",
         "no rate at which most seeds are periodic",
         check,
+        colour_images=True,
     )
 
 
@@ -82,5 +84,14 @@ FIGURE = Experiment(
         "width of the ConvNet: 64 at paper scale, as for all experiments with trained heads",
         "the norm drawn is that of the scale-invariant weights alone",
     ),
-    claims=tuple(map(has_periods, PAIRS)),
+    claims=(
+        everywhere(
+            "all-trained",
+            "Periods are there when all weights are trained, too.",
+            "Figure 1, Section 6",
+            has_periods,
+            PAIRS,
+        ),
+        *map(has_periods, PAIRS),
+    ),
 )

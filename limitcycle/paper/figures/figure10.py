@@ -74,7 +74,8 @@ FIGURE = Experiment(
         "weight decay: 10's caption says 0.001, all the other full-batch figures 0.0001; we take "
         "that of the others, so that one run serves Figures 9, 10 and 12",
         "the distance of a step, which the paper shows in Figure 12 only, is drawn here, too",
-        "SGD to compare with: the run of Figure 2 with the nearest product ηλ; lengths in 1/(ηλ)",
+        "SGD to compare with: the run of Figure 2 with the nearest product ηλ (as a ratio); "
+        "lengths in 1/(ηλ)",
     ),
     claims=(
         Claim(
@@ -90,15 +91,15 @@ FIGURE = Experiment(
             "The transition from A to B goes with near-zero train error.",
             "Section C, Figure 10",
             "in the first evaluation that lies wholly in phase B the train error (median over "
-            "periods) is above 5 %",
+            "periods) is above 5 %; undecided if it is not above that around the peak before",
             near_zero_error(_TRACKS),
         ),
         Claim(
             "phase-c-loss-first-full-batch",
             "In phase C the loss rises before the norm.",
             "Section C, Figure 10",
-            "in half of the destabilisations or more the norm is at its minimum no later than the "
-            "loss is last at its low level",
+            "in half of the destabilisations or more the norm is at its minimum less than two "
+            "steps after the loss is last at its low level (one is the update itself)",
             loss_first(_TRACKS),
         ),
         Claim(

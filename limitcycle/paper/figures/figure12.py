@@ -115,9 +115,10 @@ FIGURE = Experiment(
             "In phase B of full-batch descent the cosine distance lies between δmin and δmax, "
             "with ℓ = c/(t − t₀)² and L = C/(t − t₀).",
             "Section D, Figure 12, Eq. (17)",
-            "fewer than 95 % of the steps of the drawn period inside, or L/ℓ above 100 somewhere "
+            "fewer than 95 % of the steps of the drawn period inside (δmin, δmax by Eq. (8), to "
+            "0.1 %), L/ℓ above 100 somewhere, or g̃ ∝ (t − t₀)^e with e outside of −2.5 … −0.5 "
             "(medians over seeds); t₀ and t_valid as in Figure 3, c and C enclose every step from "
-            "t_valid on",
+            "t_valid on, the same that are judged",
             bounds_hold(_FULL_BATCH, FULL_BATCH_RULE),
         ),
         Claim(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from limitcycle.paper.claim import Claim
-from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.questions import products
 from limitcycle.report.figure import Figure
@@ -29,7 +29,13 @@ def draw(evidence: Evidence) -> list[Figure]:
 
 
 def last_units(track: Track, units: float) -> Track:
-    """The series of the last ``units`` of 1/(ηλ) of a run; its verdict is that of the whole."""
+    """The series of the last ``units`` of 1/(ηλ) of a run; its verdict is that of the whole.
+
+    Raises:
+        MissingError: its table is empty.
+    """
+    if not len(track.clock.steps):
+        raise MissingError(f"the run {track.label!r} left no steps")
     last = track.clock.steps[-1]
     (first,) = track.rows_of([last - units / (track.lr * track.weight_decay)])
     rows = np.arange(first, len(track.clock.steps))
@@ -48,7 +54,8 @@ def _range_claim(name: str, what: str, column: str) -> Claim:
         f"At a fixed product ηλ the {what} has the same range at all ratios.",
         "Appendix E.1, Figure 14; Remark 3",
         "at one product, lower or upper ends (1 % and 99 % quantiles of epoch means in the "
-        "consistent stage, medians over seeds) more than a factor 2 apart",
+        "consistent stage, medians over seeds) more than a factor 2 apart; undecided without "
+        "periods",
         products.alike(ends, 2),
     )
 

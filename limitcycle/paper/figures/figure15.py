@@ -7,8 +7,9 @@ import numpy as np
 from limitcycle.paper.claim import Claim, Finding, holds_if
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.grids import Grid, GridOf, claims_of, rows
-from limitcycle.paper.questions.reading import share
+from limitcycle.paper.questions.reading import share, unbroken
 from limitcycle.paper.scale import Pair, Scale
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
@@ -65,6 +66,7 @@ def noisy_phase_a(evidence: Evidence) -> Finding:
     """ResNet-18 on CIFAR-10 at the fast rate: phase A is longer and noisier, and ends."""
     scale = evidence.scale
     fast, slow = (evidence[label("resnet18-cifar10", lr)] for lr in (scale.fast_lr, scale.lr))
+    unbroken([*fast, *slow])
     long = [_median(map(share_of_a, tracks)) for tracks in (fast, slow)]
     noisy = [_median(map(scatter_in_a, tracks)) for tracks in (fast, slow)]
     ends = share(map(_reaches_b, fast))
@@ -110,6 +112,13 @@ def _median(values: Iterable[float]) -> float:
     return float(np.median(list(values)))
 
 
+_SOURCE = "Appendix E.2"
+
+
+def _claims(pair: Pair) -> tuple[Claim, ...]:
+    return claims_of(pair, grid(pair), "lr", "learning rate", _SOURCE)
+
+
 FIGURE = Experiment(
     number=15,
     title="Learning rates for other networks and data",
@@ -124,11 +133,24 @@ FIGURE = Experiment(
         "at quick scale the twins of both ConvNets, and of both ResNets, are the same runs",
     ),
     claims=(
-        *(
-            claim
-            for pair in PAIRS
-            for claim in claims_of(pair, grid(pair), "lr", "learning rate", "Appendix E.2")
+        everywhere(
+            "band-lr-others",
+            "Other networks and data have periods in a band of learning rates, too; below it there "
+            "are none within the budget, above it training gets stuck.",
+            _SOURCE,
+            lambda pair: _claims(pair)[0],
+            PAIRS,
+            but=("convnet-cifar10",),
         ),
+        everywhere(
+            "band-lr-best-error-others",
+            "They reach their best test error inside the band of learning rates, too.",
+            _SOURCE,
+            lambda pair: _claims(pair)[1],
+            PAIRS,
+            but=("convnet-cifar10",),
+        ),
+        *(claim for pair in PAIRS for claim in _claims(pair)),
         Claim(
             "noisy-phase-a",
             "ResNet-18 on CIFAR-10 at the faster rate has a long and noisy phase A, which still "

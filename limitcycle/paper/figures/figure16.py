@@ -1,8 +1,10 @@
 """Figure 16: grids of weight decays at one learning rate, for all four pairs."""
 
+from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment, Runs
 from limitcycle.paper.figures import figure15
+from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.grids import Grid, GridOf, claims_of, frequency_claim, rows
 from limitcycle.paper.scale import Pair, Scale
 from limitcycle.record import Run
@@ -56,6 +58,14 @@ def draw(evidence: Evidence) -> list[Figure]:
     return rows(evidence, grids, SHOWN.get(scale.name, WEIGHT_DECAYS[scale.name]))
 
 
+_SOURCE = "Appendix E.3"
+
+
+def _claims(pair: Pair) -> tuple[Claim, ...]:
+    described = (pair, grid(pair), "weight-decay", "weight decay", _SOURCE)
+    return (*claims_of(*described), frequency_claim(*described))
+
+
 FIGURE = Experiment(
     number=16,
     title="Weight decays at one learning rate",
@@ -71,12 +81,29 @@ FIGURE = Experiment(
         "at quick scale half of the budget of Figure 2, the same for all weight decays",
         "at quick scale the twins of both ConvNets, and of both ResNets, are the same runs",
     ),
-    claims=tuple(
-        claim
-        for pair in PAIRS
-        for claim in (
-            *claims_of(pair, grid(pair), "weight-decay", "weight decay", "Appendix E.3"),
-            frequency_claim(pair, grid(pair), "weight-decay", "weight decay", "Appendix E.3"),
-        )
+    claims=(
+        everywhere(
+            "band-weight-decay",
+            "Periods appear in a band of weight decays; below it there are none within the budget, "
+            "above it training gets stuck.",
+            _SOURCE,
+            lambda pair: _claims(pair)[0],
+            PAIRS,
+        ),
+        everywhere(
+            "band-weight-decay-best-error",
+            "The best test error is reached inside the band of weight decays.",
+            _SOURCE,
+            lambda pair: _claims(pair)[1],
+            PAIRS,
+        ),
+        everywhere(
+            "frequency-weight-decay",
+            "The higher the weight decay, the shorter the periods.",
+            _SOURCE,
+            lambda pair: _claims(pair)[2],
+            PAIRS,
+        ),
+        *(claim for pair in PAIRS for claim in _claims(pair)),
     ),
 )

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from limitcycle.paper.claim import Claim, Finding, holds_if
+from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment, Runs
+from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.practical import (
     WITH_CONFIDENCE,
     Check,
@@ -16,16 +17,17 @@ from limitcycle.paper.questions.practical import (
     median,
     row,
 )
+from limitcycle.paper.questions.reading import unbroken
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
 from limitcycle.report.figure import Figure
 from limitcycle.report.track import Track
 
 PAIRS: tuple[Pair, ...] = ("convnet-cifar10", "resnet18-cifar100")
-USUAL = 10.0
-# None: as initialised, √(classes/3). Of 100 classes that is 5.77 already.
-HEAD_NORMS: Mapping[Pair, tuple[float | None, ...]] = {
-    "convnet-cifar10": (20.0, USUAL, 5.0, None),
-    "resnet18-cifar100": (20.0, USUAL, None),
+PUBLISHED = 10.0
+# Of the norm in the main experiments. None: as initialised, √(classes/3): of 100 classes 5.77.
+FACTORS: Mapping[Pair, tuple[float | None, ...]] = {
+    "convnet-cifar10": (2.0, 1.0, 0.5, None),
+    "resnet18-cifar100": (2.0, 1.0, None),
 }
 UNITS = {"quick": 5.0, "laptop": 8.0, "paper": None}
 
@@ -41,8 +43,19 @@ def runs(scale: Scale) -> Runs:
             **WITH_CONFIDENCE[scale.name],
         )
         for pair in PAIRS
-        for norm in HEAD_NORMS[pair]
+        for norm in head_norms(scale, pair)
     }
+
+
+def usual(scale: Scale, pair: Pair) -> float:
+    """The head's norm in the main experiments with this pair at this scale."""
+    return float(scale.worlds[pair].settings.get("head_norm", PUBLISHED))
+
+
+def head_norms(scale: Scale, pair: Pair) -> tuple[float | None, ...]:
+    """The norms tried, largest first; None is the norm as initialised."""
+    norm = usual(scale, pair)
+    return tuple(None if factor is None else factor * norm for factor in FACTORS[pair])
 
 
 def label(pair: Pair, norm: float | None) -> str:
@@ -61,7 +74,7 @@ def draw(evidence: Evidence) -> list[Figure]:
     for pair in PAIRS:
         tracks = [
             replace(evidence.first(label(pair, norm)), label=words(norm))
-            for norm in HEAD_NORMS[pair]
+            for norm in head_norms(evidence.scale, pair)
         ]
         title = (
             f"{evidence.scale.title(pair)}, η = {tracks[0].lr:g}, λ = {tracks[0].weight_decay:g}"
@@ -75,24 +88,34 @@ def low_confidence(pair: Pair) -> Check:
 
     def check(evidence: Evidence) -> Finding:
         measured = {}
-        for norm in HEAD_NORMS[pair]:
-            tracks = evidence[label(pair, norm)]
+        for norm in head_norms(evidence.scale, pair):
+            tracks = unbroken(evidence[label(pair, norm)])
             sure, loss = median([*map(confidence, tracks)]), median([*map(lowest_loss, tracks)])
             labels = ", ".join(sorted({track.verdict.label for track in tracks}))
             measured[words(norm)] = (sure, loss, labels)
-        usual, low = measured[words(USUAL)], measured[words(None)]
+        high, low = measured[words(usual(evidence.scale, pair))], measured[words(None)]
+        if not np.isfinite([*high[:2], *low[:2]]).all():
+            return undecided("confidence or loss was not measured")
         text = "; ".join(
             f"{name}: confidence {sure:.3f}, lowest loss {loss:.2g} ({labels})"
             for name, (sure, loss, labels) in measured.items()
         )
-        return holds_if(low[0] < usual[0] and low[1] > usual[1], text)
+        return holds_if(low[0] < high[0] and low[1] > high[1], text)
 
     return check
+
+
+def usual_periods(pair: Pair) -> Check:
+    """With the norm of the main experiments most seeds are periodic."""
+    return lambda evidence: keeps_periods(label(pair, usual(evidence.scale, pair)))(evidence)
 
 
 def lowest_loss(track: Track) -> float:
     """The smallest training loss, nats, as a mean over an epoch."""
     return float(np.nanmin(track.means["loss"]))
+
+
+_SOURCE = "Appendix F, Figure 17"
 
 
 def _claims(pair: Pair) -> tuple[Claim, Claim]:
@@ -102,17 +125,20 @@ def _claims(pair: Pair) -> tuple[Claim, Claim]:
             f"head-norm-low-{pair}",
             f"{on}a low norm of the head makes low confidence and keeps the loss from getting "
             "low, and periods may be absent.",
-            "Appendix F, Figure 17",
+            _SOURCE,
             "with the head as initialised the confidence (mean largest softmax, last half of the "
-            "run) is no lower than with norm 10, or the lowest loss no higher (medians over seeds)",
+            "run) is no lower than with the norm of the main experiments, or the lowest loss no "
+            "higher (medians over seeds)",
             low_confidence(pair),
+            colour_images=True,
         ),
         Claim(
             f"head-norm-usual-{pair}",
-            f"{on}with the norm of the main experiments, 10, there are periods.",
-            "Appendix F, Figure 17",
+            f"{on}with the norm of the main experiments there are periods.",
+            _SOURCE,
             "no more than half of the seeds are periodic",
-            keeps_periods(label(pair, USUAL)),
+            usual_periods(pair),
+            colour_images=True,
         ),
     )
 
@@ -125,11 +151,29 @@ FIGURE = Experiment(
     runs=runs,
     draw=draw,
     choices=(
-        "norms besides 10 and that of the initialisation: half and twice the usual one, where "
-        "these are not next to the initialisation's",
+        "norm of the main experiments: 10 as published, but 40 for ResNet-18 on CIFAR-100 at "
+        "laptop scale, whose narrow net needs it; besides it and that of the initialisation twice "
+        "the usual one, and half of it where this is not next to the initialisation's",
         "the faster of the two rates that the other figures use: more periods in the budget",
         "at quick scale the ResNet's twin has ten classes, too, and starts from norm 1.83",
         "confidence: mean largest softmax on the training images, batch statistics",
     ),
-    claims=tuple(claim for pair in PAIRS for claim in _claims(pair)),
+    claims=(
+        everywhere(
+            "head-norm-low",
+            "A low norm of the head makes low confidence and keeps the loss from getting low, and "
+            "periods may be absent.",
+            _SOURCE,
+            lambda pair: _claims(pair)[0],
+            PAIRS,
+        ),
+        everywhere(
+            "head-norm-usual",
+            "With the norm of the main experiments there are periods.",
+            _SOURCE,
+            lambda pair: _claims(pair)[1],
+            PAIRS,
+        ),
+        *(claim for pair in PAIRS for claim in _claims(pair)),
+    ),
 )

@@ -13,6 +13,6 @@ FIGURE = Experiment(
     question="Is what Figure 5 shows of minima the same with network and data exchanged?",
     runs=runs_of(PAIRS),
     draw=draw_of(PAIRS),
-    choices=CHOICES,
+    choices=(*CHOICES, "at quick scale the twins are those of Figure 5, where they are judged"),
     claims=claims_of("resnet18-cifar10", "convnet-cifar100", "Appendix G, Figure 18"),
 )

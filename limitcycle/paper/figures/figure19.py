@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment, Runs
 from limitcycle.paper.figures import figure15
 from limitcycle.paper.figures.figure15 import grid_run
+from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.practical import Labels, row, together_claims, together_run
 from limitcycle.paper.scale import Pair, Scale
 from limitcycle.report.figure import Figure
@@ -61,6 +63,13 @@ def _row(evidence: Evidence, pair: Pair, title: str) -> Figure:
     return row(tracks, f"{title}, λ = {tracks[0].weight_decay:g}")
 
 
+_SOURCE = "Section 6, Appendix H, Figure 19"
+
+
+def _claims(pair: Pair) -> tuple[Claim, ...]:
+    return together_claims(pair, plain(pair), together(pair), "Appendix H, Figure 19")
+
+
 FIGURE = Experiment(
     number=19,
     title="All practical modifications together for other networks and data",
@@ -76,9 +85,21 @@ FIGURE = Experiment(
         "the band without modifications is Figure 15's; bands are compared as ratios of learning "
         "rates, which λ does not change",
     ),
-    claims=tuple(
-        claim
-        for pair in PAIRS
-        for claim in together_claims(pair, plain(pair), together(pair), "Appendix H, Figure 19")
+    claims=(
+        everywhere(
+            "together-periods",
+            "With all modifications together there are periods at some learning rate.",
+            _SOURCE,
+            lambda pair: _claims(pair)[0],
+            PAIRS,
+        ),
+        everywhere(
+            "together-band",
+            "With all modifications together the band of learning rates with periods is narrower.",
+            _SOURCE,
+            lambda pair: _claims(pair)[1],
+            PAIRS,
+        ),
+        *(claim for pair in PAIRS for claim in _claims(pair)),
     ),
 )

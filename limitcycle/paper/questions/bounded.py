@@ -11,11 +11,14 @@ from limitcycle.paper.questions.reading import listed, share
 from limitcycle.report.period import Period, typical_period
 from limitcycle.report.thin import Rows
 from limitcycle.report.track import Track
-from limitcycle.theory import Interval, PowerBounds, distance_bounds, fit_power_bounds
+from limitcycle.theory import Form, Interval, PowerBounds, distance_bounds, fit_power_bounds
 
 SKIPPED = 0.1  # of a period, before which the bounds (17) are not asked to hold
 WIDEST = 100.0  # C/c beyond which bounds say nothing
 LEAST_INSIDE = 0.95
+ROUNDING = 1e-3  # relative, of a cosine distance that was worked out in single precision
+HIGH_POWER = 1.0  # of L = C/(t − t₀)
+OFF_POWER = 0.5  # by which the fitted exponent of g̃ may leave the range of the two bounds
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,15 @@ class PhaseB:
         rows: of the track, shape (n,).
         bounds: ℓ(t) and L(t).
         gradient: ℓ and L at these rows, NaN before t_valid.
-        distance: δ_min and δ_max of Section 4.1 (as printed) at these rows.
+        distance: δ_min and δ_max of Section 4.1 as printed, at these rows: what the paper draws.
+        exact: the same by Eq. (8).
     """
 
     rows: Rows
     bounds: PowerBounds
     gradient: Interval
     distance: Interval
+    exact: Interval
 
 
 def phase_b(track: Track, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
@@ -70,17 +75,29 @@ def phase_b(track: Track, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
         share=rule.kept,
     )
     gradient = bounds.at(t)
-    distance = distance_bounds(
-        track.columns["norm"][rows],
-        np.nan_to_num(gradient.lower),
-        np.nan_to_num(gradient.upper),
-        track.lr,
-        track.weight_decay,
-        form="printed",
-    )
     valid = t >= bounds.valid_from
-    shown = Interval(*(np.where(valid, side, np.nan) for side in (distance.lower, distance.upper)))
-    return PhaseB(rows, bounds, gradient, shown)
+
+    def distance(form: Form) -> Interval:
+        found = distance_bounds(
+            track.columns["norm"][rows],
+            np.nan_to_num(gradient.lower),
+            np.nan_to_num(gradient.upper),
+            track.lr,
+            track.weight_decay,
+            form=form,
+        )
+        return Interval(*(np.where(valid, side, np.nan) for side in (found.lower, found.upper)))
+
+    return PhaseB(rows, bounds, gradient, distance("printed"), distance("exact"))
+
+
+def decay_power(track: Track, phase: PhaseB) -> float:
+    """e of g̃ ∝ (t − t₀)^e from t_valid on; every part of log t counts alike."""
+    age = track.clock.steps[phase.rows] - phase.bounds.start
+    gradient = track.columns["effective_grad_norm"][phase.rows]
+    kept = np.isfinite(phase.gradient.lower) & (gradient > 0) & (age > 0)
+    x, y = np.log(age[kept]), np.log(gradient[kept])
+    return float(np.polyfit(x, y, 1, w=np.exp(-x / 2))[0]) if len(x) > 2 else float("nan")
 
 
 def growth(track: Track, period: Period) -> float:
@@ -102,7 +119,12 @@ def median_growth(track: Track) -> float:
 
 
 def bounds_hold(of: Tracks, rule: FitRule = SGD_RULE) -> Check:
-    """The cosine distance lies between δ_min and δ_max of ℓ, L fitted by the stated rule."""
+    """The cosine distance lies between δ_min and δ_max of ℓ, L fitted by the stated rule.
+
+    c and C are fitted to the very steps that are judged, so the share inside tells of Eq. (8) and
+    of outliers alone; whether g̃ has the form of ℓ and L is told by its own exponent.
+    """
+    powers = (-rule.low_power - OFF_POWER, -HIGH_POWER + OFF_POWER)
 
     def check(evidence: Evidence) -> Finding:
         fits = [
@@ -112,21 +134,29 @@ def bounds_hold(of: Tracks, rule: FitRule = SGD_RULE) -> Check:
         ]
         if not fits:
             return undecided("no complete period")
-        inside = [_share_inside(track, phase) for track, phase in fits]
+        inside = [_share_inside(track, phase, phase.exact) for track, phase in fits]
+        printed = [_share_inside(track, phase, phase.distance) for track, phase in fits]
+        exponents = [decay_power(track, phase) for track, phase in fits]
         wide = [spread(phase) for _, phase in fits]
         power = "" if rule.low_power == 1 else f"^{rule.low_power:g}"
         words = "; ".join(
             f"c = {phase.bounds.low_constant:.3g}, C = {phase.bounds.high_constant:.3g}, "
             f"t_valid − t₀ = {phase.bounds.valid_from - phase.bounds.start:.0f}, "
-            f"inside {kept:.1%}"
-            for (_, phase), kept in zip(fits, inside, strict=True)
+            f"inside {kept:.1%}, of the printed bounds {as_printed:.1%}"
+            for (_, phase), kept, as_printed in zip(fits, inside, printed, strict=True)
         )
+        of_their_form = powers[0] <= float(np.median(exponents)) <= powers[1]
         return holds_if(
-            float(np.median(inside)) >= LEAST_INSIDE and float(np.median(wide)) <= WIDEST,
-            f"ℓ = c/(t − t₀){power}, L = C/(t − t₀): {words}; L/ℓ {listed(wide)}",
+            float(np.median(inside)) >= LEAST_INSIDE
+            and float(np.median(wide)) <= WIDEST
+            and of_their_form,
+            f"ℓ = c/(t − t₀){power}, L = C/(t − t₀): {words} (c and C fitted to the same steps); "
+            f"L/ℓ {listed(wide)}; g̃ ∝ (t − t₀)^e with e = {listed(exponents)}",
             likely="single batches scatter more widely than the bounds may",
+            cause="" if of_their_form else "g̃ does not fall in the way that ℓ and L do",
             inside=inside,
             width=wide,
+            exponents=exponents,
         )
 
     return check
@@ -143,10 +173,11 @@ def _measurable(track: Track) -> Period | None:
     return period if period in long_periods(track) else None
 
 
-def _share_inside(track: Track, phase: PhaseB) -> float:
+def _share_inside(track: Track, phase: PhaseB, bounds: Interval) -> float:
     distance = track.columns["cosine_distance"][phase.rows]
-    valid = np.isfinite(phase.distance.lower)
-    low, high = phase.distance.lower[valid], phase.distance.upper[valid]
+    valid = np.isfinite(bounds.lower)
+    # The bounds are reached by the steps that c and C are taken from: rounding must not decide.
+    low, high = bounds.lower[valid] * (1 - ROUNDING), bounds.upper[valid] * (1 + ROUNDING)
     return share((distance[valid] >= low) & (distance[valid] <= high))
 
 

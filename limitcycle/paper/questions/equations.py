@@ -17,7 +17,6 @@ from limitcycle.paper.questions.rescaled import gradient_deviation
 from limitcycle.report.figure import Array
 from limitcycle.report.track import Track
 from limitcycle.theory import (
-    Form,
     cosine_distance,
     next_squared_norm,
 )
@@ -28,12 +27,8 @@ OF_A_STEP = 0.10  # deviation from (3) that counts, in units of what weight deca
 OF_A_VECTOR = 0.01  # deviations from (2a), (2b) and (8) that count, relative
 SELDOM = 0.01  # share of steps that may deviate more
 BINS = 20
-FORMS: tuple[Form, ...] = ("exact", "printed")
+_EPS = "eps in the normalisation's denominators, which leaves the gradient a radial part"
 SLOPE = (-2.5, -1.5)  # of the radial cosine over ρ, around the −2 of eps
-_EPS = (
-    "eps in the normalisation's denominators is no longer small beside the variance of weights "
-    "this short"
-)
 
 
 @dataclass(frozen=True)
@@ -87,8 +82,17 @@ def distance_deviation(track: Track, steps: Steps) -> Array:
     return np.asarray(np.abs(steps.distance / np.maximum(said, 1e-300) - 1))
 
 
-def equation(of: Tracks, measure: Callable[[Track, Steps], Array], limit: float) -> Check:
-    """At most one step in a hundred deviates by more than ``limit``."""
+def equation(
+    of: Tracks,
+    measure: Callable[[Track, Steps], Array],
+    limit: float,
+    *,
+    cause: Callable[[Array, Array], str] = lambda _norm, _off: "",
+) -> Check:
+    """At most one step in a hundred deviates by more than ``limit``.
+
+    ``cause``: norms and deviations → why, measured; without it eps is only suspected.
+    """
 
     def check(evidence: Evidence) -> Finding:
         found = [(t, s) for t in of(evidence) if (s := steps_of(t)) is not None and len(s.norm)]
@@ -102,11 +106,23 @@ def equation(of: Tracks, measure: Callable[[Track, Steps], Array], limit: float)
             f"99 % of {len(off):,} steps deviate by at most {np.quantile(off, 0.99):.2g}, the "
             f"largest by {off[worst]:.2g} (at ρ = {norm[worst]:.3g}; median {np.median(norm):.3g})",
             likely=_EPS,
+            cause=cause(norm, off),
             largest=float(off[worst]),
             quantile=float(np.quantile(off, 0.99)),
         )
 
     return check
+
+
+def goes_like_eps(norm: Array, off: Array) -> str:
+    """Whether the deviations go with the norm like those that eps leaves, ∝ 1/ρ²."""
+    law = power_law(*_binned(norm, off, least=2))
+    if not np.isfinite(law.exponent):
+        return ""
+    measured = f"deviations ∝ ρ^{law}"
+    if SLOPE[0] <= law.exponent <= SLOPE[1]:
+        return f"eps in the normalisation's denominators: {measured}"
+    return f"{measured}; eps in the normalisation's denominators would make them ∝ ρ^−2"
 
 
 def eps_is_the_cause(of: Tracks) -> Check:
@@ -130,11 +146,11 @@ def eps_is_the_cause(of: Tracks) -> Check:
     return check
 
 
-def _binned(x: Array, y: Array) -> tuple[list[float], list[float]]:
-    """Medians of y in classes of log x of equal width."""
+def _binned(x: Array, y: Array, least: int = 10) -> tuple[list[float], list[float]]:
+    """Medians of y in classes of log x of equal width that hold ``least`` values or more."""
     edges = np.geomspace(x.min(), x.max() * (1 + 1e-9), BINS + 1)
     which = np.digitize(x, edges) - 1
-    filled = [at for at in range(BINS) if (which == at).sum() >= 10]
+    filled = [at for at in range(BINS) if (which == at).sum() >= least]
     return (
         [float(np.median(x[which == at])) for at in filled],
         [float(np.median(y[which == at])) for at in filled],
@@ -154,7 +170,7 @@ def rescaling(of: Tracks) -> Check:
             not (off > OF_A_VECTOR).any(),
             f"‖c∇f(cx) − ∇f(x)‖/‖∇f(x)‖ at most {off[worst]:.2g} (at ρ = {norms[worst]:.3g}), "
             f"median {np.median(off):.2g} of {len(off)} cases",
-            likely=_EPS,
+            cause=goes_like_eps(norms, off),
             largest=float(off[worst]),
         )
 

@@ -14,7 +14,7 @@ from limitcycle.dynamics.turns import turning_points
 from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Runs
-from limitcycle.paper.questions.reading import late_loss, listed, share
+from limitcycle.paper.questions.reading import late_loss, listed, share, unbroken
 from limitcycle.paper.scale import Scale
 from limitcycle.record import Run
 from limitcycle.report.figure import Array, Clock, Figure, TimeAxis
@@ -95,6 +95,8 @@ def loss_rises(track: Track) -> int:
     """
     loss = track.means["loss"]
     log = np.log(np.maximum(loss[np.isfinite(loss)], 1e-30))
+    if len(log) < 2:
+        return 0
     rows = turning_points(log, MIN_CONTRAST)
     return int((np.diff(log[rows]) > 0).sum())
 
@@ -156,7 +158,10 @@ def none_from_start(factors: Callable[[Scale], Sequence[float]]) -> Callable[[Ev
     """No run whose norm is held at its initial value has a destabilisation."""
 
     def check(evidence: Evidence) -> Finding:
-        counts = {c: [loss_rises(t) for t in evidence[label(c)]] for c in factors(evidence.scale)}
+        held = {c: evidence[label(c)] for c in factors(evidence.scale)}
+        counts = {c: [loss_rises(track) for track in tracks] for c, tracks in held.items()}
+        if not any(map(any, counts.values())):  # else it is refuted, however others ended
+            unbroken([track for tracks in held.values() for track in tracks])
         return holds_if(
             not any(map(any, counts.values())),
             "sixfold rises of the loss: "
@@ -175,7 +180,7 @@ def low_converge(factors: Callable[[Scale], Sequence[float]]) -> Callable[[Evide
     def check(evidence: Evidence) -> Finding:
         outcomes, words = [], []
         for factor in factors(evidence.scale):  # largest norm, lowest effective learning rate first
-            tracks = evidence[label(factor)]
+            tracks = unbroken(evidence[label(factor)])
             outcomes.append(share(map(converged, tracks)) > 0.5)
             rate = float(np.nanmedian(tracks[0].columns["effective_lr"]))
             loss = float(np.median([late_loss(track) for track in tracks]))
@@ -196,7 +201,7 @@ def rises_after(name: str, expected: int) -> Callable[[Evidence], Finding]:
     def check(evidence: Evidence) -> Finding:
         if FREE in evidence and all(len(track.verdict.events) == 0 for track in evidence[FREE]):
             return undecided("the parent has no destabilisation to fix the norm before")
-        counts = [loss_rises(track) for track in evidence[name]]
+        counts = [loss_rises(track) for track in unbroken(evidence[name])]
         free = [loss_rises(track) for track in evidence[FREE]]
         return holds_if(
             share(count == expected for count in counts) > 0.5,

@@ -17,7 +17,7 @@ class FullBatch:
         close: the learning rate of which Figures 10 and 12 show a period.
         parent: the one from which Figure 11 starts.
         factors: on the initialisation, of Figure 11's left pair, largest first.
-        sgd: the learning rate at which SGD's product ηλ is nearest to that of ``close``.
+        sgd: that of Figure 2's grid whose product ηλ is nearest to that of ``close``, as a ratio.
     """
 
     lrs: tuple[float, ...]
@@ -30,7 +30,7 @@ class FullBatch:
 
 FULL_BATCH: Mapping[str, FullBatch] = {
     "quick": FullBatch((30.0, 10.0, 5.0, 1.0), 0.001, 10.0, 10.0, (8.0, 2.0, 1.0, 0.25), 1.0),
-    "laptop": FullBatch((10.0, 3.0, 2.0, 0.3), 0.001, 3.0, 3.0, (8.0, 2.0, 1.0, 0.25), 0.3),
+    "laptop": FullBatch((10.0, 3.0, 2.0, 0.3), 0.001, 3.0, 3.0, (8.0, 2.0, 1.0, 0.25), 1.0),
     "paper": FullBatch((3.0, 1.0, 0.5, 0.1), 0.0001, 0.5, 1.0, (8.0, 4.0, 1.0, 0.25), 0.03),
 }
 

@@ -19,6 +19,7 @@ from limitcycle.paper.questions.reading import (
     periodic,
     power_law,
     share,
+    unbroken,
 )
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
 from limitcycle.report.figure import Figure
@@ -72,16 +73,19 @@ def band(grid_of: GridOf) -> Check:
         values = list(grid.labels)
         inside = grid.with_periods(evidence)
         if not inside:
+            for value in values:
+                unbroken(grid.tracks(evidence, value))
             return holds_if(False, f"no periods at any {grid.symbol} of {listed(values)}")
         low, high = min(inside), max(inside)
         ends = {value: _verdicts(grid.tracks(evidence, value)) for value in (values[0], values[-1])}
         stuck = share(t.verdict.label == "stuck" for t in grid.tracks(evidence, values[0])) > 0.5
         published = f" ({grid.published})" if grid.published else ""
+        whole = [value for value in values if low <= value <= high] == inside
+        holds = whole and low > values[-1] and high < values[0] and stuck
+        if holds:
+            unbroken(grid.tracks(evidence, values[-1]))
         return holds_if(
-            [value for value in values if low <= value <= high] == inside
-            and low > values[-1]
-            and high < values[0]
-            and stuck,
+            holds,
             f"periods at {grid.symbol} from {low:g} to {high:g}{published}; "
             + ", ".join(f"at {value:g}: {verdicts}" for value, verdicts in ends.items()),
             band=inside,
@@ -99,6 +103,8 @@ def best_inside(grid_of: GridOf) -> Check:
             value: float(np.median([best_test_error(t) for t in grid.tracks(evidence, value)]))
             for value in grid.labels
         }
+        if np.isnan(list(best.values())).any():
+            return undecided("the test error was not measured everywhere")
         inside = grid.with_periods(evidence)
         if not inside or len(inside) == len(best):
             return undecided(f"no {grid.symbol} inside and outside of a band to compare")
@@ -147,11 +153,12 @@ def claims_of(pair: Pair, grid_of: GridOf, key: str, what: str, source: str) -> 
     return (
         Claim(
             f"band-{key}-{pair}",
-            f"{on}periods appear in a band of {what}s; below it training converges within the "
-            "budget, above it gets stuck.",
+            f"{on}periods appear in a band of {what}s; below it there are none within the budget, "
+            "above it training gets stuck.",
             source,
             BAND_REFUTED.format(f"a {what}"),
             band(grid_of),
+            colour_images=True,
         ),
         Claim(
             f"band-{key}-best-error-{pair}",
@@ -159,6 +166,7 @@ def claims_of(pair: Pair, grid_of: GridOf, key: str, what: str, source: str) -> 
             source,
             BEST_REFUTED,
             best_inside(grid_of),
+            colour_images=True,
         ),
     )
 
@@ -171,6 +179,7 @@ def frequency_claim(pair: Pair, grid_of: GridOf, key: str, what: str, source: st
         source,
         FREQUENCY_REFUTED.format("λ" if key == "weight-decay" else "η"),
         frequency(grid_of),
+        colour_images=True,
     )
 
 

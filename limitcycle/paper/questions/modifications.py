@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
+from limitcycle.paper.questions.fixed_norm import converged
 from limitcycle.paper.questions.practical import (
     Check,
     confidence,
@@ -11,7 +14,7 @@ from limitcycle.paper.questions.practical import (
     median,
     median_period,
 )
-from limitcycle.paper.questions.reading import jumps, listed, periodic, share
+from limitcycle.paper.questions.reading import jumps, late_loss, listed, periodic, share, unbroken
 from limitcycle.paper.scale import Scale
 from limitcycle.report.track import Track
 
@@ -85,6 +88,7 @@ def momentum_fails(evidence: Evidence) -> Finding:
     plain_runs, fast = evidence[HIGH_PLAIN], evidence[HIGH_MOMENTUM]
     if share(map(periodic, plain_runs)) <= 0.5:
         return undecided("plain SGD has no periods at this rate either")
+    unbroken(fast)
     return holds_if(
         share(track.verdict.label == "stuck" for track in fast) > 0.5,
         f"at η = {fast[0].lr:g}: {_labels(fast)} with momentum, {_labels(plain_runs)} without",
@@ -113,6 +117,8 @@ def less_confident(evidence: Evidence) -> Finding:
         median([confidence(track) for track in evidence[name]])
         for name in (BASE, WITH_AUGMENTATION)
     )
+    if np.isnan([base, augmented]).any():
+        return undecided("confidence was not measured")
     return holds_if(
         augmented < base,
         f"mean largest softmax {augmented:.3f} with augmentation, {base:.3f} without",
@@ -121,11 +127,15 @@ def less_confident(evidence: Evidence) -> Finding:
 
 
 def too_small(evidence: Evidence) -> Finding:
-    """A smaller net has no destabilisations with augmentation."""
-    count = [jumps(track) for track in evidence[TOO_SMALL]]
+    """A smaller net that does not learn the augmented data has no destabilisations."""
+    tracks = tuple(unbroken(evidence[TOO_SMALL]))
+    losses = f"late train loss {listed(map(late_loss, tracks))}"
+    if share(map(converged, tracks)) >= 0.5:
+        return undecided(f"the net is not too small, it learnt the augmented data: {losses}")
+    count = [jumps(track) for track in tracks]
     return holds_if(
         share(each == 0 for each in count) > 0.5,
-        f"{_labels(evidence[TOO_SMALL])}; destabilisations: {listed(count, 'd')}",
+        f"{_labels(tracks)}; destabilisations: {listed(count, 'd')}; {losses}",
         jumps=count,
     )
 
@@ -139,15 +149,19 @@ def schedule_ends(name: str, constant_rate: Callable[[Scale], str]) -> Check:
     """
 
     def check(evidence: Evidence) -> Finding:
-        constant = evidence[constant_rate(evidence.scale)]
-        late = [sum(map(_late_jumps, tracks)) for tracks in (constant, evidence[name])]
+        constant = unbroken(evidence[constant_rate(evidence.scale)])
+        scheduled = unbroken(evidence[name])
+        late = [sum(map(_late_jumps, tracks)) for tracks in (constant, scheduled)]
         if late[0] == 0:
             return undecided("none in the last quarter at a constant learning rate either")
-        clean = share(_late_jumps(track) == 0 for track in evidence[name])
+        begun = [track for track in scheduled if jumps(track) > 0]
+        if not begun:
+            return undecided("the schedule had no destabilisation to end")
+        clean = share(_late_jumps(track) == 0 for track in begun)
         return holds_if(
             clean > 0.5,
             f"destabilisations in the last quarter, all seeds: {late[1]}, {late[0]} at a constant "
-            f"learning rate; before: {sum(map(jumps, evidence[name])) - late[1]}",
+            f"learning rate; before: {sum(map(jumps, scheduled)) - late[1]}",
             late=late,
         )
 

@@ -19,6 +19,7 @@ Tracks = Callable[[Evidence], Sequence[Track]]
 ROWS_OF_A_PHASE = 20  # fewer tell nothing of its course
 NEAR_ZERO = 0.05
 FAR_ABOVE = 10.0
+LEAD = 2  # steps; one lies between a gradient and the norm that it makes, whatever comes first
 
 
 def rows_between(track: Track, start: float, end: float) -> Rows:
@@ -66,7 +67,7 @@ def _in_order(track: Track, period: Period) -> bool:
 
 
 def near_zero_error(of: Tracks) -> Check:
-    """The train error in the first evaluation that lies wholly in phase B is below 5 %."""
+    """The train error falls from above 5 % around the peak to below it behind A → B."""
 
     def check(evidence: Evidence) -> Finding:
         pairs = [
@@ -75,10 +76,15 @@ def near_zero_error(of: Tracks) -> Check:
         if not pairs:
             return undecided("no evaluation lies wholly in a phase B")
         after, before = (float(np.median(values)) for values in zip(*pairs, strict=True))
+        words = (
+            f"train error {after:.2%} behind the transition (median of {len(pairs)} periods), "
+            f"{before:.2%} in the evaluation around the peak"
+        )
+        if after <= NEAR_ZERO and not before > NEAR_ZERO:
+            return undecided(f"it was near zero before, too: {words}")
         return holds_if(
             after <= NEAR_ZERO,
-            f"train error {after:.2%} behind the transition (median of {len(pairs)} periods), "
-            f"{before:.2%} in the evaluation around the peak",
+            words,
             after=after,
             before=before,
         )
@@ -100,18 +106,18 @@ def _errors(track: Track, period: Period) -> tuple[float, float] | None:
 
 
 def loss_first(of: Tracks) -> Check:
-    """The loss leaves its low level before the norm reaches its minimum, in most jumps."""
+    """The loss leaves its low level two steps or more before the norm turns, in most jumps."""
 
     def check(evidence: Evidence) -> Finding:
         events = [track.verdict.events for track in of(evidence)]
         lead = np.concatenate([(e["turn"] - e["start"]).to_numpy(float) for e in events])
         if len(lead) == 0:
             return undecided("no destabilisation")
-        first = share(lead > 0)
+        first = share(lead >= LEAD)
         return holds_if(
             first > 0.5,
-            f"in {first:.0%} of {len(lead)} destabilisations, by {np.median(lead):.0f} steps "
-            "(median)",
+            f"{LEAD} steps or more in {first:.0%} of {len(lead)} destabilisations, "
+            f"{np.median(lead):.0f} in the median; one is the update itself",
             share=first,
         )
 

@@ -175,6 +175,7 @@ def together_claims(pair: Pair, plain: Labels, together: Labels, source: str) ->
             source,
             "no learning rate at which more than half of the seeds are periodic",
             somewhere(together),
+            colour_images=True,
         ),
         Claim(
             f"together-band-{pair}",
@@ -183,5 +184,6 @@ def together_claims(pair: Pair, plain: Labels, together: Labels, source: str) ->
             "the ratio of the highest to the lowest learning rate with periods (most seeds decide) "
             "is no smaller than for the scale-invariant net trained by plain SGD",
             narrower(plain, together),
+            colour_images=True,
         ),
     )

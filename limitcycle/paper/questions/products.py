@@ -9,10 +9,18 @@ from itertools import pairwise
 
 import numpy as np
 
-from limitcycle.paper.claim import Finding, holds_if
+from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Runs
-from limitcycle.paper.questions.reading import best_test_error, consistent, listed, low_and_high
+from limitcycle.paper.questions.reading import (
+    best_test_error,
+    consistent,
+    listed,
+    low_and_high,
+    periodic,
+    share,
+    unbroken,
+)
 from limitcycle.paper.scale import Scale
 from limitcycle.report.track import Track
 
@@ -60,21 +68,33 @@ def cells(evidence: Evidence) -> Cells:
 
     Raises:
         MissingError: some have not been made.
+        UserError: one diverged.
     """
     return {
-        product: {name: evidence[name] for name in names}
+        product: {name: tuple(unbroken(evidence[name])) for name in names}
         for product, names in labels(evidence.scale).items()
     }
 
 
-def alike(measures: Mapping[str, Measure], within: float, form: str = ".2g") -> Check:
-    """The check that each of ``measures`` agrees to a factor ``within`` in every product."""
+def alike(
+    measures: Mapping[str, Measure], within: float, form: str = ".2g", *, given_periods: bool = True
+) -> Check:
+    """The check that each of ``measures`` agrees to a factor ``within`` in every product.
+
+    Without ``given_periods`` a ratio without periods refutes it; with it there is then nothing of
+    the consistent stage to compare.
+    """
 
     def check(evidence: Evidence) -> Finding:
         worst, words, values = 1.0, [], {}
         for product, found in cells(evidence).items():
+            calm = [n for n, tracks in found.items() if not share(map(periodic, tracks)) > 0.5]
+            if given_periods and calm:
+                return undecided(f"no periods at {'; '.join(calm)}")
             for name, measure in measures.items():
                 medians = [_median(tracks, measure) for tracks in found.values()]
+                if given_periods and not np.isfinite(medians).all():
+                    return undecided(f"{name} at ηλ = {product:g} was not recorded")
                 worst = max(worst, _spread(medians))
                 words.append(f"{name} at ηλ = {product:g}: {listed(medians, form)}")
                 values[f"{name}, {product:g}"] = medians
@@ -94,7 +114,9 @@ def same_test_error(evidence: Evidence) -> Finding:
     agree, words = True, []
     for product, found in cells(evidence).items():
         best = [_median(tracks, best_test_error) for tracks in found.values()]
-        images = min(_test_images(track) for tracks in found.values() for track in tracks)
+        if not np.isfinite(best).all():
+            return undecided(f"the test error at ηλ = {product:g} was not measured")
+        images = min(test_images(track) for tracks in found.values() for track in tracks)
         room = 2 * float(np.sqrt(max(best) * (1 - max(best)) / images))
         agree = agree and max(best) - min(best) <= room
         words.append(f"at ηλ = {product:g}: {listed(best, '.2%')} (room: {room:.2%})")
@@ -110,6 +132,8 @@ def warm_up_by_distance(evidence: Evidence) -> Finding:
             key=lambda pair: abs(pair[0]),
         )
         lengths = [length for _, length in pairs]
+        if not np.isfinite(lengths).all():
+            return undecided(f"at ηλ = {product:g} a ratio has no jump, so its warm-up has no end")
         ordered = ordered and lengths == sorted(lengths)
         words.append(
             f"at ηλ = {product:g}: "
@@ -147,10 +171,14 @@ def upper_end(column: str) -> Measure:
 
 def warm_up(track: Track) -> float:
     """Length of the warm-up in units of 1/(ηλ): until the consistent stage, or the first jump."""
+    return warm_up_steps(track) * track.lr * track.weight_decay
+
+
+def warm_up_steps(track: Track) -> float:
+    """The same in steps; infinity without a jump."""
     starts, consistent_from = track.verdict.events["start"], track.verdict.consistent_from
     first = float(starts.iloc[0]) if len(starts) else float("inf")
-    end = first if consistent_from is None else consistent_from
-    return end * track.lr * track.weight_decay
+    return first if consistent_from is None else float(consistent_from)
 
 
 def excess(track: Track) -> float:
@@ -174,6 +202,7 @@ def _spread(values: list[float]) -> float:
     return max(values) / min(values)
 
 
-def _test_images(track: Track) -> int:
+def test_images(track: Track) -> int:
+    """How many images a run's test errors rest on."""
     run = track.source.run
     return run.test_size or TEST_IMAGES[run.data]

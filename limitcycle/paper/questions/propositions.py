@@ -40,8 +40,11 @@ def jump_conditions(of: Tracks) -> Check:
         if not cases:
             return undecided("no complete period")
         steps, jumps, exact, printed, decided = np.sum(cases, axis=0)
+        kept = max(exact, printed) <= SELDOM * steps
+        if kept and jumps == 0:
+            return undecided(f"no δ-jump with δ = ηλ in {steps:,.0f} steps of phase B")
         return holds_if(
-            max(exact, printed) <= SELDOM * steps,
+            kept,
             f"{jumps:.0f} δ-jumps with δ = ηλ in {steps:,.0f} steps of phase B; contradicted at "
             f"{exact:.0f} steps (exact), {printed:.0f} (printed); the bounds decide "
             f"{decided / steps:.0%} of the steps",
@@ -121,6 +124,8 @@ def jump_times(of: Tracks) -> Check:
         found = [wait for track in of(evidence) for wait in waits(track)]
         if not found:
             return undecided("no complete period with a δ-jump at its end")
+        if not any(np.isfinite(wait.exact).any() for wait in found):
+            return undecided(f"the premises of t_min and t_max are given in none of {len(found)}")
         return holds_if(
             all(_within(wait.steps, wait.exact) for wait in found),
             f"{len(found)} waits, median {np.median([w.steps for w in found]):.0f} steps; "

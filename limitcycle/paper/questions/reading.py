@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from limitcycle.errors import UserError
 from limitcycle.report.track import Track
 
 Array = NDArray[np.float64]
@@ -14,6 +15,20 @@ Array = NDArray[np.float64]
 def periodic(track: Track) -> bool:
     """Whether the run has periods: at least two destabilisations in which the norm turned."""
     return track.verdict.label == "periodic"
+
+
+def unbroken(tracks: Sequence[Track]) -> Sequence[Track]:
+    """``tracks``, of which none broke off: that a run had no jump says nothing if it could not.
+
+    Raises:
+        UserError: one diverged, or has too few rows to be judged.
+    """
+    for track in tracks:
+        if track.verdict.label == "diverged":
+            raise UserError(f"{track.label} diverged: {track.verdict.failure}")
+        if track.verdict.label == "unknown":
+            raise UserError(f"{track.label} has too few rows to be judged")
+    return tracks
 
 
 def jumps(track: Track) -> int:
@@ -34,8 +49,10 @@ def consistent(track: Track) -> slice:
 
 
 def low_and_high(values: Array) -> tuple[float, float]:
-    """The range of ``values`` without their outermost 1 % on either side."""
+    """The range of ``values`` without their outermost 1 % on either side; NaN of none."""
     found = values[np.isfinite(values)]
+    if not len(found):
+        return float("nan"), float("nan")
     return (float(np.quantile(found, 0.01)), float(np.quantile(found, 0.99)))
 
 

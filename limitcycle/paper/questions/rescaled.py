@@ -25,8 +25,10 @@ def gradient_deviation(source: Recorded) -> list[tuple[float, float]]:
     where the run kept no snapshots.
     """
     paths: list[Path] = getattr(source, "snapshots", [])
+    if not paths:
+        return []
     few = [paths[at] for at in sorted(set(np.linspace(0, len(paths) - 1, SNAPSHOTS).astype(int)))]
-    return list(_deviations(source.run, tuple(map(str, few)))) if paths else []
+    return list(_deviations(source.run, tuple(map(str, few))))
 
 
 @lru_cache(maxsize=16)

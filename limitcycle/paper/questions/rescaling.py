@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from limitcycle.paper.claim import Claim, Finding, holds_if
+from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Runs
+from limitcycle.paper.questions.reading import unbroken
 from limitcycle.paper.scale import Scale
 from limitcycle.record import Run
 from limitcycle.report.track import Track
@@ -55,19 +56,21 @@ def bitwise_equal(evidence: Evidence) -> Finding:
         name: max(map(_differing_rows, evidence[name], evidence[rescaled(name)]))
         for name in OPTIMISERS
     }
-    rows = min(len(track.source.steps) for track in evidence["SGD"])
+    rows = min(len(track.source.steps) for name in OPTIMISERS for track in evidence[name])
+    if not any(differing.values()) and rows < STEPS:
+        return undecided(f"the shortest run has {rows:,} rows of {STEPS:,}")
     words = ", ".join(f"{name} {count:,}" for name, count in differing.items())
     return holds_if(
         not any(differing.values()),
         f"of {rows:,} rows of each of {len(evidence['SGD'])} seeds differ (at most): {words}",
         likely="a kernel that is not exact in powers of two, or another order of summation",
-        **differing,
+        differing=differing,
     )
 
 
 def eps_parts(evidence: Evidence) -> Finding:
     """With eps left alone the losses part by 1 % within the thousand steps."""
-    pairs = zip(evidence["SGD"], evidence[EPS_ALONE], strict=True)
+    pairs = zip(unbroken(evidence["SGD"]), unbroken(evidence[EPS_ALONE]), strict=True)
     parted = [parting(one, other) for one, other in pairs]
     words = ", ".join("never" if step is None else f"{step:,}" for step in parted)
     return holds_if(

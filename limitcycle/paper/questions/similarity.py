@@ -1,12 +1,13 @@
 """What Figures 5 and 18 claim of the minima of one run, asked of any pair of network and data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence, MissingError
+from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.minima import Similarity, similarity
 from limitcycle.paper.questions.reading import listed, share
 from limitcycle.paper.scale import PAIR_TITLES, Pair
@@ -161,7 +162,7 @@ def _last_quarter(found: Similarity) -> NDArray[np.int64]:
 
 def claims_of(colours_10: Pair, colours_100: Pair, source: str) -> tuple[Claim, ...]:
     """The claims of a figure with one pair on CIFAR-10 and one on CIFAR-100."""
-    each = [claim for pair in (colours_10, colours_100) for claim in _claims_of(pair, source)]
+    each = [claim for pair in (colours_10, colours_100) for claim in pair_claims(pair, source)]
     return (
         *each,
         Claim(
@@ -179,7 +180,27 @@ def claims_of(colours_10: Pair, colours_100: Pair, source: str) -> tuple[Claim, 
     )
 
 
-def _claims_of(pair: Pair, source: str) -> tuple[Claim, ...]:
+def everywhere_claims(pairs: Sequence[Pair], source: str) -> tuple[Claim, ...]:
+    """What is said of each pair, said of all of them: defined on the digits twins, too."""
+    statements = {
+        "within": "Within a period the weights hardly turn.",
+        "falls": "After a destabilisation the similarity falls, period by period, to about a half.",
+        "independent": "Minima of one run stay more alike than those of independent networks.",
+    }
+    return tuple(
+        everywhere(
+            f"similarity-{name}",
+            statement,
+            source,
+            lambda pair, at=at: pair_claims(pair, source)[at],  # type: ignore[misc]
+            pairs,
+        )
+        for at, (name, statement) in enumerate(statements.items())
+    )
+
+
+def pair_claims(pair: Pair, source: str) -> tuple[Claim, ...]:
+    """What is claimed of one pair: within a period, after it, beside an independent network."""
     on = f"{PAIR_TITLES[pair]}: "
     return (
         Claim(
@@ -189,6 +210,7 @@ def _claims_of(pair: Pair, source: str) -> tuple[Claim, ...]:
             "a median cosine similarity below 0.9 between the anchor and the other snapshots of "
             "its phase B (most seeds decide)",
             within(pair),
+            colour_images=True,
         ),
         Claim(
             f"similarity-falls-{pair}",
@@ -198,6 +220,7 @@ def _claims_of(pair: Pair, source: str) -> tuple[Claim, ...]:
             "those of the tenth period after the anchor's (the last, where there are fewer); or "
             "the latter outside of 0.25 … 0.75 (most seeds decide)",
             falls(pair),
+            colour_images=True,
         ),
         Claim(
             f"similarity-independent-{pair}",
@@ -206,6 +229,7 @@ def _claims_of(pair: Pair, source: str) -> tuple[Claim, ...]:
             "in the last quarter of the run a median cosine with the anchor no larger than with "
             "an independent network (most seeds decide)",
             above_independent(pair),
+            colour_images=True,
         ),
     )
 

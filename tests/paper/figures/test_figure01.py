@@ -4,7 +4,7 @@ import pytest
 
 from limitcycle.paper.claim import judge
 from limitcycle.paper.figures.figure01 import FIGURE, PAIRS, RATES, label
-from limitcycle.paper.scale import QUICK
+from limitcycle.paper.scale import LAPTOP, QUICK
 from tests.paper.records import calm, evidence, sawtooth, stuck
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
@@ -12,8 +12,8 @@ CLAIMS = {claim.name: claim for claim in FIGURE.claims}
 
 def rates(pair, *records):
     """A record a learning rate."""
-    names = (label(pair, lr) for lr in RATES["quick"])
-    return evidence(**dict(zip(names, records, strict=True)))
+    names = (label(pair, lr) for lr in RATES["laptop"])
+    return evidence(LAPTOP, **dict(zip(names, records, strict=True)))
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -27,6 +27,16 @@ def test_fails_on_a_record_made_to_refute_it(pair):
     seldom = [sawtooth(), calm(), calm()]
     finding = judge(CLAIMS[f"all-trained-{pair}"], rates(pair, stuck(), seldom, calm()))
     assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"), [(sawtooth, "holds"), (calm, "fails"), (None, "undecided")]
+)
+def test_of_all_networks_one_decides(second, outcome):
+    recorded = {label(PAIRS[0], lr): sawtooth() for lr in RATES["quick"]}
+    if second:
+        recorded |= {label(PAIRS[1], lr): second() for lr in RATES["quick"]}
+    assert judge(CLAIMS["all-trained"], evidence(**recorded)).outcome == outcome
 
 
 @pytest.mark.parametrize("name", CLAIMS)

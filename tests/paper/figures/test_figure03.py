@@ -10,11 +10,13 @@ from limitcycle.paper.claim import judge
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.figures.figure02 import label
 from limitcycle.paper.figures.figure03 import FIGURE, draw
+from limitcycle.paper.questions import propositions
+from limitcycle.paper.questions.propositions import Wait
 from limitcycle.paper.scale import QUICK
 from limitcycle.record import Run
 from limitcycle.theory import kappa
-from tests.paper.periods import changed, oscillating
-from tests.paper.records import evidence
+from tests.paper.periods import changed, oscillating, reshaped
+from tests.paper.records import at_once, calm, diverged, evidence
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
 FROM_TABLES = [name for name in CLAIMS if name != "eq-2b"]
@@ -55,6 +57,7 @@ HOLDS = {
     "proposition-3-local": lambda: of(oscillating(noise=1.5)),
     "proposition-3-epoch": lambda: of(changed(oscillating(), effective_grad_norm=at_rest)),
     "cosine-bounds": lambda: of(oscillating(noise=0.5)),
+    "proposition-1": lambda: of(oscillating(noise=1.0)),
 }
 REFUTED = {
     "phase-order": lambda: of(changed(oscillating(), effective_grad_norm=1.0)),
@@ -75,6 +78,54 @@ REFUTED = {
     "proposition-3-local": lambda: of(oscillating()),
     "proposition-3-epoch": lambda: of(oscillating()),
 }
+
+
+# A level that does not fall, rises or falls twice as fast; a loss that leaves with the gradient.
+ALSO_REFUTED = [
+    *(("cosine-bounds", lambda e=e: of(reshaped(oscillating(), e))) for e in (0.0, 0.3, -2, -2.9)),
+    *(("phase-c-loss-first", lambda n=n: of(oscillating(lag=n))) for n in (2, 3)),
+    *(("phase-c-loss-first", lambda n=n: of(oscillating(climb=n))) for n in (1, 2)),
+    ("phase-b-train-error", lambda: of(oscillating(train_error=0.06, peak_error=0.0))),
+]
+UNDECIDED = [
+    ("phase-b-train-error", lambda: of(oscillating(peak_error=0.0))),
+    ("proposition-1", lambda: of(oscillating())),
+    *((name, lambda: of(calm())) for name in ("phase-order", "phase-c-loss-first")),
+    *((name, lambda: of(calm())) for name in ("cosine-bounds", "proposition-1", "proposition-2")),
+]
+
+
+@pytest.mark.parametrize(("name", "record"), ALSO_REFUTED)
+def test_fails_on_subtler_records(name, record):
+    finding = judge(CLAIMS[name], record())
+    assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize(("name", "record"), UNDECIDED)
+def test_undecided_where_a_premise_is_missing(name, record):
+    finding = judge(CLAIMS[name], record())
+    assert finding.outcome == "undecided", finding
+
+
+def test_waits_without_any_finite_bound_leave_proposition_2_undecided(monkeypatch):
+    nothing = Wait(100.0, (np.nan, np.nan), (np.nan, np.nan))
+    monkeypatch.setattr(propositions, "waits", lambda _: [nothing, nothing])
+    assert judge(CLAIMS["proposition-2"], of(oscillating())).outcome == "undecided"
+
+
+@pytest.mark.parametrize("record", [diverged, at_once])
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_run_that_diverged_makes_nothing_hold(name, record):
+    found = record()
+    found.snapshots = []
+    assert judge(CLAIMS[name], of(found)).outcome == "undecided"
+
+
+def test_the_cause_of_deviations_is_measured():
+    eps = judge(CLAIMS["eq-2a"], leaking(lambda norm: 0.2 / norm**2))
+    other = judge(CLAIMS["eq-2a"], leaking(lambda norm: 0.05 + 0 * norm))
+    assert eps.likely.startswith("eps in the normalisation's denominators: deviations ∝ ρ^-2")
+    assert other.likely.startswith("deviations ∝ ρ^")
 
 
 @pytest.mark.parametrize("name", FROM_TABLES)

@@ -7,10 +7,10 @@ from limitcycle.paper.claim import judge
 from limitcycle.paper.figures import figure04, figure11
 from limitcycle.paper.questions.fixed_norm import EARLY, FREE, LATE, label, loss_rises
 from limitcycle.paper.questions.full_batch import of_scale
-from limitcycle.paper.scale import QUICK
+from limitcycle.paper.scale import QUICK, SCALES
 from limitcycle.report.track import track_of
 from tests.paper.periods import bumpy
-from tests.paper.records import calm, evidence, sawtooth, stuck
+from tests.paper.records import at_once, calm, diverged, evidence, sawtooth, stuck
 
 FACTORS = {4: figure04.FACTORS, 11: of_scale(QUICK).factors}
 FIGURES = {4: figure04.FIGURE, 11: figure11.FIGURE}
@@ -21,7 +21,7 @@ def runs(number, **changes):
     """Runs as the paper has them, some of them changed."""
     factors = FACTORS[number]
     found = {label(factor): calm() for factor in factors[:-1]}
-    found |= {label(factors[-1]): stuck(), FREE: sawtooth(test_error=np.linspace(0.2, 0.01, 200))}
+    found |= {label(factors[-1]): stuck(), FREE: sawtooth(test_error=np.geomspace(0.2, 0.002, 200))}
     found |= {EARLY: calm(test_error=0.05), LATE: bumpy(calm(test_error=0.05), 2000)}
     return evidence(**{**found, **changes})
 
@@ -48,6 +48,49 @@ def test_fails_on_records_made_to_refute_it(name):
     number, claim = CLAIMS[name]
     finding = judge(claim, runs(number, **REFUTING[name.removesuffix("-full-batch")](number)))
     assert finding.outcome == "fails", finding
+
+
+def spoilt(number, record):
+    """All runs with a fixed norm, and the free one, ended early."""
+    return evidence(**{name: record() for name in runs(number).recorded})
+
+
+@pytest.mark.parametrize("record", [diverged, at_once])
+@pytest.mark.parametrize("name", CLAIMS)
+def test_runs_that_diverged_leave_it_undecided(name, record):
+    number, claim = CLAIMS[name]
+    assert judge(claim, spoilt(number, record)).outcome == "undecided"
+
+
+@pytest.mark.parametrize("number", FIGURES)
+def test_a_rise_refutes_whatever_the_other_runs_did(number):
+    name = "fixed-norm-start" + ("" if number == 4 else "-full-batch")
+    factors = FACTORS[number]
+    changes = {label(factors[0]): diverged(), label(factors[1]): bumpy(calm(), 1500)}
+    assert judge(CLAIMS[name][1], runs(number, **changes)).outcome == "fails"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "outcome"), [(0.04, "holds"), (0.0127, "undecided"), (0.01, "fails")]
+)
+def test_a_difference_below_the_room_is_undecided(fixed, outcome):
+    changes = {FREE: sawtooth(test_error=np.full(100, 0.01)), EARLY: calm(test_error=fixed)}
+    assert judge(CLAIMS["warm-up-below-fixed"][1], runs(4, **changes)).outcome == outcome
+
+
+def test_test_errors_are_compared_after_as_many_steps():
+    """A free run that is ten times as long, and better at its end alone, is not better."""
+    falling = np.concatenate([np.full(100, 0.2), np.full(900, 0.001)])
+    free = sawtooth(periods=80, test_error=falling)
+    found = runs(4, **{FREE: free, EARLY: calm(test_error=0.05), LATE: calm(test_error=0.05)})
+    assert judge(CLAIMS["warm-up-below-fixed"][1], found).outcome == "fails"
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_sgd_beside_full_batch_has_the_nearest_product(scale):
+    chosen = of_scale(scale)
+    product = chosen.close * chosen.weight_decay / scale.weight_decay
+    assert chosen.sgd == min(scale.lrs, key=lambda lr: abs(np.log(lr / product)))
 
 
 @pytest.mark.parametrize("name", CLAIMS)

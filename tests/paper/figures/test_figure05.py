@@ -109,6 +109,14 @@ def test_fails_on_similarities_made_to_refute_it(name):
     assert finding.outcome == "fails", finding
 
 
+@pytest.mark.parametrize("figure", [FIGURE, FIGURE_18], ids=["5", "18"])
+def test_on_digits_only_what_is_said_of_all_pairs_is_judged(figure):
+    on_digits = evidence(QUICK, **PAPER.recorded)
+    judged = [c.name for c in figure.claims if judge(c, on_digits).outcome != "undecided"]
+    kinds = ("similarity-within", "similarity-falls", "similarity-independent")
+    assert judged == (list(kinds) if figure is FIGURE else [])
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_without_its_runs_it_is_undecided(name):
     assert judge(CLAIMS[name], evidence(LAPTOP)).outcome == "undecided"

@@ -13,11 +13,11 @@ from limitcycle.paper.questions.modifications import (
     WITH_AUGMENTATION,
     WITH_MOMENTUM,
 )
-from limitcycle.paper.scale import QUICK, SCALES
-from tests.paper.records import calm, evidence, sawtooth, stuck, sure
+from limitcycle.paper.scale import LAPTOP, QUICK, SCALES
+from tests.paper.records import at_once, calm, diverged, evidence, sawtooth, stuck, sure
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
-PLAIN, JOINT, CONSTANT = plain(QUICK), together(QUICK), constant_rate(QUICK)
+PLAIN, JOINT, CONSTANT = plain(LAPTOP), together(LAPTOP), constant_rate(LAPTOP)
 RATES = sorted(JOINT)
 
 
@@ -26,7 +26,7 @@ def bands(without, together_at):
     recorded = {}
     for labels, inside in ((PLAIN, without), (JOINT, together_at)):
         recorded |= {name: sawtooth() if lr in inside else calm() for lr, name in labels.items()}
-    return evidence(**recorded)
+    return evidence(LAPTOP, **recorded)
 
 
 def pair(one, other, a, b):
@@ -74,7 +74,7 @@ REFUTED = {
     "augmentation-confidence": pair(
         BASE, WITH_AUGMENTATION, sure(sawtooth(), 0.9), sure(sawtooth(), 0.99)
     ),
-    "augmentation-small-net": evidence(**{TOO_SMALL: sawtooth()}),
+    "augmentation-small-net": evidence(**{TOO_SMALL: sawtooth(low=0.5, high=20.0)}),
     "together-periods-convnet-cifar10-wide": bands(BAND, ()),
     "together-band-convnet-cifar10-wide": bands(RATES[1:2], RATES[1:3]),
     "schedule-cosine": schedules("cosine", sawtooth()),
@@ -87,7 +87,11 @@ UNDECIDED = {
     "augmentation-onset": pair(BASE, WITH_AUGMENTATION, sawtooth(), stuck()),
     "together-band-convnet-cifar10-wide": bands(BAND, RATES[:1]),
     "schedule-step": evidence(**{CONSTANT: calm(), "step": calm()}),
+    "schedule-cosine": schedules("cosine", calm()),
+    "augmentation-small-net": evidence(**{TOO_SMALL: calm()}),
+    "augmentation-confidence": pair(BASE, WITH_AUGMENTATION, sawtooth(), sure(sawtooth(), 0.9)),
 }
+LEARNT = evidence(**{TOO_SMALL: sawtooth()})
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -110,6 +114,26 @@ def test_without_its_runs_it_is_undecided(name):
 @pytest.mark.parametrize("name", UNDECIDED)
 def test_undecided_where_there_is_nothing_to_compare(name):
     assert judge(CLAIMS[name], UNDECIDED[name]).outcome == "undecided"
+
+
+def test_a_net_that_learns_the_augmented_data_is_not_too_small():
+    assert judge(CLAIMS["augmentation-small-net"], LEARNT).outcome == "undecided"
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_the_smaller_net_is_smaller(scale):
+    found = runs(scale)
+    assert found[TOO_SMALL].width == found[WITH_AUGMENTATION].width / 2
+
+
+@pytest.mark.parametrize("record", [diverged, at_once])
+@pytest.mark.parametrize(
+    "name", [n for n in CLAIMS if n.startswith(("aug", "sched", "momentum-h"))]
+)
+def test_runs_that_diverged_leave_it_undecided(name, record):
+    recorded = {label: record() for label in runs(QUICK)} | {HIGH_PLAIN: sawtooth()}
+    recorded[CONSTANT] = sawtooth()
+    assert judge(CLAIMS[name], evidence(**recorded)).outcome == "undecided"
 
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)

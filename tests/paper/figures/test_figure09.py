@@ -6,7 +6,7 @@ from limitcycle.paper.claim import judge
 from limitcycle.paper.figures import figure02, figure09, figure10, figure12
 from limitcycle.paper.questions.full_batch import label, of_scale
 from limitcycle.paper.scale import QUICK
-from tests.paper.periods import changed, oscillating
+from tests.paper.periods import changed, oscillating, reshaped
 from tests.paper.records import calm, evidence, sawtooth
 
 CLAIMS = {c.name: c for f in (figure09, figure10, figure12) for c in f.FIGURE.claims}
@@ -66,6 +66,27 @@ def test_holds_on_records_made_for_it(name):
 def test_fails_on_records_made_to_refute_it(name):
     finding = judge(CLAIMS[name], REFUTED[name]())
     assert finding.outcome == "fails", finding
+
+
+# With full batches ℓ falls like 1/(t − t₀)², so that g̃ may, too; not faster, and not hardly.
+@pytest.mark.parametrize(
+    ("power", "outcome"),
+    [(-1, "holds"), (-2, "holds"), (-0.2, "fails"), (0.3, "fails"), (-2.9, "fails")],
+)
+def test_the_form_of_the_bounds_can_be_refuted(power, outcome):
+    found = one(reshaped(oscillating(), power))
+    assert judge(CLAIMS["cosine-bounds-full-batch"], found).outcome == outcome
+
+
+@pytest.mark.parametrize(("lag", "climb"), [(2, 6), (0, 1), (0, 2)])
+def test_a_loss_that_leaves_with_the_gradient_is_not_first(lag, climb):
+    found = one(oscillating(lag=lag, climb=climb))
+    assert judge(CLAIMS["phase-c-loss-first-full-batch"], found).outcome == "fails"
+
+
+def test_an_error_that_was_never_high_did_not_fall():
+    found = one(oscillating(peak_error=0.0))
+    assert judge(CLAIMS["phase-b-train-error-full-batch"], found).outcome == "undecided"
 
 
 @pytest.mark.parametrize("name", CLAIMS)

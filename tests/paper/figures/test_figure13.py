@@ -10,14 +10,14 @@ from limitcycle.paper.questions.rescaling import EPS_ALONE, rescaled
 from limitcycle.paper.scale import QUICK
 from tests.dynamics.series import quiet
 from tests.paper.products import ratios
-from tests.paper.records import evidence, made
+from tests.paper.records import at_once, calm, diverged, evidence, made
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
 
 
-def pairs(row=None, parts_from=None):
+def pairs(row=None, parts_from=None, rows=1000):
     """Runs and their rescaled twins; a ``row`` differs by one bit, eps parts them at a step."""
-    plain = quiet(rows=1000)
+    plain = quiet(rows=rows)
     twin = plain.assign(norm=2 * plain["norm"])
     if row is not None:
         twin.loc[row, "loss"] = np.nextafter(twin.loc[row, "loss"], 9)
@@ -57,6 +57,41 @@ def test_holds_on_a_record_made_for_it(name):
 def test_fails_on_a_record_made_to_refute_it(name):
     finding = judge(CLAIMS[name], REFUTED[name]())
     assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize("record", [diverged, at_once])
+@pytest.mark.parametrize("name", CLAIMS)
+def test_runs_that_diverged_leave_it_undecided(name, record):
+    found = {**ratios().recorded, **pairs().recorded}
+    finding = judge(CLAIMS[name], evidence(**{label: record() for label in found}))
+    if name != "rescaling-bitwise":  # for which a run and its twin may end alike
+        assert finding.outcome == "undecided", finding
+    else:
+        assert finding.outcome != "holds", finding
+
+
+@pytest.mark.parametrize("rows", [1, 999])
+def test_fewer_rows_than_a_thousand_show_nothing(rows):
+    assert judge(CLAIMS["rescaling-bitwise"], pairs(rows=rows)).outcome == "undecided"
+
+
+def calm_at_one_ratio():
+    found = dict(ratios().recorded)
+    label = "η = 0.1, λ = 0.01"
+    return evidence(**{**found, label: calm(lr=0.1)})
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [("product-period", "fails"), ("product-loss", "undecided"), ("product-warm-up", "undecided")],
+)
+def test_a_ratio_without_periods(name, outcome):
+    assert judge(CLAIMS[name], calm_at_one_ratio()).outcome == outcome
+
+
+def test_errors_that_were_not_measured_leave_it_undecided():
+    found = ratios(errors=(np.nan, 0.01, 0.01))
+    assert judge(CLAIMS["product-test-error"], found).outcome == "undecided"
 
 
 @pytest.mark.parametrize("name", CLAIMS)

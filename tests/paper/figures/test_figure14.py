@@ -1,11 +1,16 @@
 """Every claim of Figure 14 holds on a record made for it and fails on one made to refute it."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from limitcycle.paper.claim import judge
+from limitcycle.paper.evidence import MissingError
 from limitcycle.paper.figures.figure14 import FIGURE, UNITS, draw, last_units
+from limitcycle.report.panels import take
 from tests.paper.products import ratios
-from tests.paper.records import evidence
+from tests.paper.records import at_once, diverged, evidence
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
 REFUTED = {
@@ -24,6 +29,20 @@ def test_holds_on_a_record_made_for_it(name):
 def test_fails_on_a_record_made_to_refute_it(name):
     finding = judge(CLAIMS[name], REFUTED[name]())
     assert finding.outcome == "fails", finding
+
+
+@pytest.mark.parametrize("record", [diverged, at_once])
+@pytest.mark.parametrize("name", CLAIMS)
+def test_runs_that_diverged_leave_it_undecided(name, record):
+    found = evidence(**{label: record() for label in ratios().recorded})
+    assert judge(CLAIMS[name], found).outcome == "undecided"
+
+
+def test_a_run_that_left_no_steps_is_not_drawn():
+    track = ratios().first("η = 0.1, λ = 0.01")
+    empty = replace(track, clock=take(track.clock, np.empty(0, dtype=int)))
+    with pytest.raises(MissingError, match="left no steps"):
+        last_units(empty, UNITS)
 
 
 @pytest.mark.parametrize("name", CLAIMS)

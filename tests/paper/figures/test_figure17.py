@@ -3,28 +3,28 @@
 import pytest
 
 from limitcycle.paper.claim import judge
-from limitcycle.paper.figures.figure17 import FIGURE, HEAD_NORMS, PAIRS, USUAL, draw, label, runs
-from limitcycle.paper.scale import QUICK, SCALES
-from tests.paper.records import calm, evidence, sawtooth, stuck, sure
+from limitcycle.paper.figures.figure17 import FIGURE, PAIRS, draw, head_norms, label, runs, usual
+from limitcycle.paper.scale import LAPTOP, QUICK, SCALES
+from tests.paper.records import at_once, calm, diverged, evidence, sawtooth, stuck, sure
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
 
 
-def heads(*, confidences=(0.6, 0.99), lows=(0.1, 1e-3), usual=sawtooth):
+def heads(*, confidences=(0.6, 0.99), lows=(0.1, 1e-3), main=sawtooth, scale=LAPTOP):
     """Every pair with the head as initialised, and with a larger norm: confidence, lowest loss."""
     recorded = {}
     for pair in PAIRS:
-        for norm in HEAD_NORMS[pair]:
+        for norm in head_norms(scale, pair):
             at = int(norm is not None)
-            record = usual() if norm == USUAL else sawtooth()
+            record = main() if norm == usual(scale, pair) else sawtooth()
             record.steps["loss"] = record.steps["loss"].clip(lower=lows[at])
             recorded[label(pair, norm)] = sure(record, confidences[at])
-    return evidence(**recorded)
+    return evidence(scale, **recorded)
 
 
 REFUTED = {
     "head-norm-low": (heads(confidences=(0.99, 0.6)), heads(lows=(1e-3, 0.1))),
-    "head-norm-usual": (heads(usual=calm), heads(usual=stuck)),
+    "head-norm-usual": (heads(main=calm), heads(main=stuck)),
 }
 
 
@@ -56,4 +56,24 @@ def test_a_row_a_pair_with_confidence():
     rows = draw(heads())
     names = ["loss", "test_error", "norm", "confidence"]
     assert [[panel.name for panel in row.panels] for row in rows] == [names] * len(PAIRS)
-    assert runs(QUICK).keys() == heads().recorded.keys()
+    assert runs(LAPTOP).keys() == heads().recorded.keys()
+
+
+@pytest.mark.parametrize("record", [diverged, at_once])
+@pytest.mark.parametrize("name", [name for name in CLAIMS if "low" in name])
+def test_runs_that_diverged_leave_it_undecided(name, record):
+    found = evidence(LAPTOP, **{label: record() for label in heads().recorded})
+    assert judge(CLAIMS[name], found).outcome == "undecided"
+
+
+def test_on_digits_only_what_is_said_of_both_networks_is_judged():
+    found = heads(scale=QUICK)
+    judged = {name for name, claim in CLAIMS.items() if judge(claim, found).outcome == "holds"}
+    assert judged == {"head-norm-low", "head-norm-usual"}
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_usual_norm_is_that_of_the_main_experiments(scale, pair):
+    assert scale.run(pair).head_norm == usual(scale, pair)
+    assert usual(scale, pair) in head_norms(scale, pair)

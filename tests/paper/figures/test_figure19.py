@@ -4,23 +4,23 @@ import pytest
 
 from limitcycle.paper.claim import judge
 from limitcycle.paper.figures.figure19 import FIGURE, PAIRS, draw, plain, runs, together
-from limitcycle.paper.scale import QUICK, SCALES
+from limitcycle.paper.scale import LAPTOP, QUICK, SCALES
 from tests.paper.records import calm, evidence, sawtooth
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
-RATES = sorted(together(PAIRS[0])(QUICK))
+RATES = sorted(together(PAIRS[0])(LAPTOP))
 BAND = (1.0, 0.3, 0.1)
 
 
-def bands(without, with_all):
+def bands(without, with_all, scale=LAPTOP):
     """Every pair with periods at these rates, without and with all modifications."""
     recorded = {}
     for pair in PAIRS:
-        for labels, inside in ((plain(pair)(QUICK), without), (together(pair)(QUICK), with_all)):
+        for labels, inside in ((plain(pair)(scale), without), (together(pair)(scale), with_all)):
             recorded |= {
                 name: sawtooth() if lr in inside else calm() for lr, name in labels.items()
             }
-    return evidence(**recorded)
+    return evidence(scale, **recorded)
 
 
 REFUTED = {
@@ -45,6 +45,13 @@ def test_fails_on_records_made_to_refute_it(name):
 @pytest.mark.parametrize("name", CLAIMS)
 def test_without_its_runs_it_is_undecided(name):
     assert judge(CLAIMS[name], evidence()).outcome == "undecided"
+
+
+def test_on_digits_each_twin_is_judged_once():
+    found = bands(BAND, RATES[1:3], QUICK)
+    judged = {name for name, claim in CLAIMS.items() if judge(claim, found).outcome == "holds"}
+    assert judged == {"together-periods", "together-band"}
+    assert judge(CLAIMS["together-band"], found).measured.count("digits twin") == 2
 
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
