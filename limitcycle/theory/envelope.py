@@ -67,7 +67,7 @@ def determined_bounds(x: ArrayLike, alpha: ArrayLike, low: ArrayLike, high: Arra
 
     x_{a,t} and x_{b,t} are the sequences (11) with β = a and β = b from the same x_0. The premise
     is about the sequence itself, up to T; the conclusion reaches one step further. Lemma 2.1 alone,
-    the lower side, needs no premise: it is ``sequence`` with β = a. ``reachable`` needs none at all.
+    the lower side, needs no premise: it is ``sequence`` with β = a. ``reachable`` needs none.
 
     Args:
         x: x_0 … x_T, a sequence (10) with these bounds, shape (T + 1,) + S, T ≥ 0.

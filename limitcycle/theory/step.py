@@ -85,9 +85,9 @@ def distance_of(tangent: Array) -> Array:
 
 
 def effective_step(rho: Array, gradient: Array, eta: Array) -> Array:
-    """η·g̃/ρ². Roots first: ρ² leaves the range of float64 long before the quotient does."""
+    """η·g̃/ρ²; ρ² by itself would leave the range of float64 long before the quotient does."""
     with np.errstate(over="ignore"):
-        return np.asarray((np.sqrt(eta) / rho * np.sqrt(gradient)) ** 2)
+        return np.asarray(eta * (gradient / rho) / rho)
 
 
 def _tangent(rho: ArrayLike, gradient: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
