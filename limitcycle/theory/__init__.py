@@ -10,7 +10,13 @@ docs/theory.md derives the exact forms.
 """
 
 from limitcycle.theory.bounds import PowerBounds, fit_power_bounds, power_bound
-from limitcycle.theory.envelope import JumpWindow, jump_window, norm_envelope, reachable
+from limitcycle.theory.envelope import (
+    JumpWindow,
+    determined_bounds,
+    jump_window,
+    norm_envelope,
+    reachable,
+)
 from limitcycle.theory.equilibrium import (
     adamw_equilibrium_norm,
     adamw_equilibrium_rotation,
@@ -106,6 +112,7 @@ __all__ = [
     "cosine_distance",
     "covered",
     "crossover_delta",
+    "determined_bounds",
     "distance_bounds",
     "effective_lr",
     "effective_lr_interval",

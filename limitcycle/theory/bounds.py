@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from limitcycle.theory.premises import Array, Interval, numbers, require, require_positive
+from limitcycle.theory.premises import (
+    Array,
+    Interval,
+    numbers,
+    require,
+    require_gradient,
+    require_positive,
+)
 
 WIDER = 4 * np.finfo(float).eps  # so that rounding in c/(t − t_0)^p leaves no point outside
 
@@ -19,12 +26,15 @@ def power_bound(
 ) -> Array:
     """c/(t − t_0)^p, one side of Eq. (17).
 
-    The paper takes p = 1, and p = 2 for ℓ under full-batch descent. Shapes broadcast; requires
-    t > t_0 and c > 0.
+    The paper takes p = 1, and p = 2 for ℓ under full-batch descent. Shapes broadcast.
+
+    Raises:
+        PremiseError: unless t > t_0, c > 0 and p ≥ 0.
     """
     t, start, constant, power = numbers(t, start, constant, power)
     require(t > start, "t > t₀", {"t": t, "t₀": start})
     require_positive("c", constant)
+    require_gradient("p", power)
     return np.asarray(constant / (t - start) ** power)
 
 
@@ -88,10 +98,12 @@ def fit_power_bounds(
 
     Raises:
         PremiseError: unless g̃ is finite and not negative, there is a step t > t_0 beyond t_valid,
-            and the constants obey 0 < c.
+            and the constants obey 0 < c; unless p ≥ 0, P ≥ 0 and the shares are in their ranges.
     """
     t, g = numbers(t, effective_gradient)
     require((g >= 0) & np.isfinite(g), "0 ≤ g̃ < ∞", {"g̃": g, "t": t})
+    require_gradient("p", np.asarray(low_power))
+    require_gradient("P", np.asarray(high_power))
     require(0 <= skip < 1, "0 ≤ skip < 1", {"skip": skip})
     require(0 < share <= 1, "0 < share ≤ 1", {"share": share})
     last = float(t.max()) if t.size else start

@@ -19,8 +19,9 @@ from limitcycle.theory.premises import (
     require,
     require_bounds,
     require_positive,
+    series,
 )
-from limitcycle.theory.sequences import require_betas
+from limitcycle.theory.sequences import require_alpha, require_betas, sequence
 
 LARGEST_DELTA = 1 - np.sqrt(0.5)
 
@@ -40,8 +41,11 @@ def reachable(start: ArrayLike, alpha: ArrayLike, lows: ArrayLike, highs: ArrayL
 
     Returns:
         arrays of shape (T + 1,) + broadcast shape.
+
+    Raises:
+        PremiseError: unless x_0 > 0, 0 < α < 1, 0 ≤ a_t ≤ b_t and the bounds are series.
     """
-    lows, highs = numbers(lows, highs)
+    lows, highs = _both("a", lows, "b", highs)
     start, alpha, _ = numbers(start, alpha, np.zeros(lows.shape[1:]))
     require((alpha > 0) & (alpha < 1), "0 < α < 1", {"α": alpha})
     require_positive("x₀", start)
@@ -58,10 +62,45 @@ def reachable(start: ArrayLike, alpha: ArrayLike, lows: ArrayLike, highs: ArrayL
     return Interval(least, greatest)
 
 
+def determined_bounds(x: ArrayLike, alpha: ArrayLike, low: ArrayLike, high: ArrayLike) -> Interval:
+    """Lemma 2 as printed: x_{a,t} ≤ x_t ≤ x_{b,t} for t = 0 … T + 1, with constant a ≤ β_t ≤ b.
+
+    x_{a,t} and x_{b,t} are the sequences (11) with β = a and β = b from the same x_0. The premise
+    is about the sequence itself, up to T; the conclusion reaches one step further. Lemma 2.1 alone,
+    the lower side, needs no premise: it is ``sequence`` with β = a. ``reachable`` needs none.
+
+    Args:
+        x: x_0 … x_T, a sequence (10) with these bounds, shape (T + 1,) + S, T ≥ 0.
+        alpha: α, 0 < α < 1/2, of a shape that broadcasts with S.
+        low: a, likewise.
+        high: b, likewise.
+
+    Returns:
+        x_{a,t} and x_{b,t}, arrays of shape (T + 2,) + broadcast shape.
+
+    Raises:
+        PremiseError: unless x_t > √(b/(1 − α)) for t = 0 … T, 0 < α < 1/2 and 0 ≤ a ≤ b.
+    """
+    x = series("x", x)
+    require(len(x) >= 1, "T ≥ 0", {"T": len(x) - 1})
+    start, alpha, low, high = numbers(x[0], alpha, low, high)
+    require_alpha(alpha)
+    require_betas(low, high)
+    least = np.sqrt(high / (1 - alpha))
+    every = _rows(x, start)
+    holds = (every > least) & np.isfinite(every)
+    require(holds, "x_t > √(b/(1 − α)), t = 0 … T", {"x_t": every, "√(b/(1 − α))": least})
+    ends = (np.broadcast_to(beta, every.shape) for beta in (low, high))
+    return Interval(*(sequence(start, alpha, betas) for betas in ends))
+
+
 def norm_envelope(
     rho: ArrayLike, lows: ArrayLike, highs: ArrayLike, eta: ArrayLike, lam: ArrayLike
 ) -> Interval:
     """The least and the greatest ρ_t² over all runs with ℓ_t ≤ g̃_t ≤ L_t; both are attained.
+
+    Recursion (3) as the sequence (10) of Lemma 2 (see ``reachable``), with the local bounds that
+    Remark 1 speaks of.
 
     Args:
         rho: ρ_0 > 0, shape S.
@@ -72,8 +111,11 @@ def norm_envelope(
 
     Returns:
         arrays of shape (T + 1,) + broadcast shape.
+
+    Raises:
+        PremiseError: unless ρ_0 > 0, 0 ≤ ℓ_t ≤ L_t, 0 < ηλ < 1 and the bounds are series.
     """
-    lows, highs = numbers(lows, highs)
+    lows, highs = _both("ℓ", lows, "L", highs)
     rho, eta, lam, _ = numbers(rho, eta, lam, np.zeros(lows.shape[1:]))
     require_positive("ρ₀", rho)
     require_bounds(lows, highs)
@@ -107,8 +149,12 @@ def jump_window(
 
     Arguments as in ``norm_envelope``, with 0 < δ ≤ 1 − 1/√2. A jump "at t" leads from x_t to
     x_{t+1}. The latest run is the one that always takes the largest g̃ that is not yet a jump.
+
+    Raises:
+        PremiseError: unless ρ_0 > 0, 0 ≤ ℓ_t ≤ L_t, 0 < ηλ < 1, 0 < δ ≤ 1 − 1/√2 and the bounds
+            are series.
     """
-    lows, highs = numbers(lows, highs)
+    lows, highs = _both("ℓ", lows, "L", highs)
     rho, eta, lam, delta, _ = numbers(rho, eta, lam, delta, np.zeros(lows.shape[1:]))
     require(delta <= LARGEST_DELTA, "δ ≤ 1 − 1/√2", {"δ": delta})
     unit = jump_threshold(1.0, eta, lam, delta)
@@ -123,10 +169,18 @@ def jump_window(
     return JumpWindow(earliest, _first(slow < unit * _rows(lows, rho)))
 
 
-def _rows(series: Array, like: Array) -> Array:
+def _both(low: str, lows: ArrayLike, high: str, highs: ArrayLike) -> tuple[Array, Array]:
+    """Two series of bounds, broadcast against each other."""
+    first, second = numbers(lows, highs)
+    return series(low, first), series(high, second)
+
+
+def _rows(bounds: Array, like: Array) -> Array:
     """The series with its trailing shape broadcast to that of ``like``."""
-    return np.array([np.broadcast_to(row, like.shape) for row in series]).reshape(-1, *like.shape)
+    return np.array([np.broadcast_to(row, like.shape) for row in bounds]).reshape(-1, *like.shape)
 
 
 def _first(happens: np.ndarray) -> Array:
+    if len(happens) == 0:
+        return np.full(happens.shape[1:], np.inf)
     return np.where(happens.any(axis=0), np.argmax(happens, axis=0).astype(float), np.inf)

@@ -27,7 +27,10 @@ from limitcycle.theory.sequences import require_alpha, settling_steps
 def smallest_low(high: ArrayLike, eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
     """The ℓ from which Proposition 3 holds: printed 2ηλL, exact α/(1 − α)·L, which is larger.
 
-    Below it a run can hop over κL again and again. Requires L > 0 and 0 < α < 1/2.
+    Below it a run can hop over κL again and again.
+
+    Raises:
+        PremiseError: unless L > 0 and 0 < α < 1/2.
     """
     high, eta, lam = numbers(high, eta, lam)
     a = _alpha(eta, lam, form)
@@ -69,8 +72,12 @@ def effective_lr_interval(
 ) -> Interval:
     """Remark 3: the same for η̃ = η/ρ²: [√α/L, √α/ℓ], printed with √(2ηλ) for √α.
 
-    Asymptotic like ``norm_interval``, with the same premises. The printed √(2ηλ)/L is no lower
-    bound: with g̃ = L, η̃ tends to √α/L from below.
+    Asymptotic like ``norm_interval``. The printed √(2ηλ)/L is no lower bound: with g̃ = L, η̃ tends
+    to √α/L from below. This bounds η/ρ², in both forms, and not what ``effective_lr`` returns by
+    default: for η/((1 − ηλ)ρ²) divide both ends by 1 − ηλ.
+
+    Raises:
+        PremiseError: unless ℓ > 0 and the premises of ``norm_interval`` hold.
     """
     low, high, eta, lam = numbers(low, high, eta, lam)
     _require_no_hop(low, high, eta, lam, form)
@@ -87,11 +94,12 @@ def settling_time(
     The "O(1/ηλ) time" as a number; exact κ. See ``settling_steps``.
 
     Raises:
-        PremiseError: unless ηλ(2 − ηλ) < 1/2, L > 0, tolerance > 0 and ρ_0² > κL.
+        PremiseError: unless ηλ(2 − ηλ) < 1/2, L > 0, tolerance > 0, ρ_0 > 0 and ρ_0² > κL.
     """
     rho, high, eta, lam, tolerance = numbers(rho, high, eta, lam, tolerance)
     a = _alpha(eta, lam, "exact")
     require_positive("L", high)
+    require_positive("ρ₀", rho)
     rest = kappa_of(eta, lam) * high
     require(rho**2 > rest, "ρ₀² > κL", {"ρ₀²": rho**2, "κL": rest})
     return settling_steps(rho**2, a, (eta * high) ** 2, tolerance)
@@ -101,7 +109,10 @@ def hop_threshold(high: ArrayLike, eta: ArrayLike, lam: ArrayLike, form: Form = 
     """A.7: the value of ρ² below which a step can leap over κL.
 
     Printed: 2ηλL, where a factor κ is missing (the units disagree). Exact: α/(1 − α)·κL, which is
-    ηL√α/(1 − ηλ)². Requires L > 0 and 0 < α < 1/2.
+    ηL√α/(1 − ηλ)².
+
+    Raises:
+        PremiseError: unless L > 0 and 0 < α < 1/2.
     """
     high, eta, lam = numbers(high, eta, lam)
     a = _alpha(eta, lam, form)
@@ -124,8 +135,9 @@ def largest_squared_norm(
     ``rho`` = ρ_0 it bounds all ρ_t², t ≥ 0, a start outside the interval included.
 
     Raises:
-        PremiseError: printed, unless 0 < 2ηλ < 1/2 and 0 < ℓ < 2ηλL; exact, unless
-            0 < ηλ(2 − ηλ) < 1/2 and 0 < ℓ ≤ L: for ℓ = 0 there is no such bound.
+        PremiseError: printed, unless 0 < 2ηλ < 1/2, 0 < ℓ < 2ηλL and no ``rho`` is given, of
+            which the printed bound knows nothing; exact, unless 0 < ηλ(2 − ηλ) < 1/2, 0 < ℓ ≤ L
+            and ρ_0 > 0 where given: for ℓ = 0 there is no such bound.
     """
     low, high, eta, lam, start = numbers(low, high, eta, lam, np.nan if rho is None else rho)
     a = _alpha(eta, lam, form)
@@ -133,6 +145,7 @@ def largest_squared_norm(
     require_positive("ℓ", low)
     bottom = kappa_of(eta, lam, form) * low
     if printed(form):
+        require(rho is None, "no ρ₀ for the printed bound", {"ρ₀": start})
         require(low < a * high, "ℓ < 2ηλL", {"ℓ": low, "2ηλL": a * high})
         return _leap(bottom, high, eta, lam)
     rest = kappa_of(eta, lam) * high

@@ -17,27 +17,38 @@ from limitcycle.theory.premises import (
     require,
     require_bounds,
     require_delta,
+    require_gradient,
     require_positive,
     step_product,
 )
-from limitcycle.theory.step import cosine_distance, distance_of
+from limitcycle.theory.step import cosine_distance, distance_of, effective_step
 
 
 def measured_distance(x: ArrayLike, y: ArrayLike) -> Array:
-    """1 − cos(x, y) over the last axis, from the chord, so small angles keep their digits.
+    """1 − cos(x, y) over the last axis (Definition 1), from the chord: small angles keep digits.
 
     Raises:
-        PremiseError: where a vector is zero.
+        PremiseError: where a vector is zero or not finite.
     """
     x, y = numbers(x, y)
-    lengths = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (x, y)]
-    for name, length in zip(("‖x_t‖", "‖x_{t+1}‖"), lengths, strict=True):
-        require_positive(name, length)
-    return np.asarray(np.sum((x / lengths[0] - y / lengths[1]) ** 2, axis=-1) / 2)
+    chord = _direction("‖x_t‖", x) - _direction("‖x_{t+1}‖", y)
+    return np.asarray(np.sum(chord**2, axis=-1) / 2)
+
+
+def _direction(name: str, x: Array) -> Array:
+    """x/‖x‖; divided by its largest component first, so that no square over- or underflows."""
+    size = np.max(np.abs(np.atleast_1d(x)), axis=-1, keepdims=True, initial=0)
+    require_positive(name, size)
+    scaled = x / size
+    return np.asarray(scaled / np.linalg.norm(scaled, axis=-1, keepdims=True))
 
 
 def is_jump(x: ArrayLike, y: ArrayLike, delta: ArrayLike) -> np.ndarray:
-    """Definition 1: whether the step from x to y (last axis: components) is a δ-jump; δ > 0."""
+    """Definition 1: whether the step from x to y (last axis: components) is a δ-jump.
+
+    Raises:
+        PremiseError: unless δ > 0, or where a vector is zero or not finite.
+    """
     delta = np.asarray(delta, dtype=np.float64)
     require(delta > 0, "δ > 0", {"δ": delta})
     return np.asarray(measured_distance(x, y) > delta)
@@ -70,7 +81,7 @@ def jump_threshold(
     """
     g, eta, lam, delta = numbers(effective_gradient, eta, lam, delta)
     q = step_product(eta, lam)
-    require((g >= 0) & np.isfinite(g), "g̃ ≥ 0", {"g̃": g})
+    require_gradient("g̃", g)
     require_delta(delta)
     if printed(form):
         return np.asarray(eta * g / ((1 - q) * np.sqrt(2 * delta)))
@@ -113,7 +124,10 @@ def crossover_delta(eta: ArrayLike, lam: ArrayLike) -> Array:
     """The δ at which the printed and the exact thresholds of Proposition 1 agree, ≈ 4ηλ/3.
 
     The root below 1 of (1 − ηλ)²(1 − δ/2) = (1 − δ)². Above it (4a) and (4b) claim too much, below
-    it (4a) is not necessary. Requires 0 ≤ ηλ < 1.
+    it (4a) is not necessary.
+
+    Raises:
+        PremiseError: unless η > 0 and 0 ≤ ηλ < 1.
     """
     q = step_product(*numbers(eta, lam))
     a = q * (2 - q)
@@ -142,7 +156,8 @@ def distance_bounds(
     exact = Interval(*(cosine_distance(rho, g, eta, lam) for g in (low, high)))
     if not printed(form):
         return exact
-    return Interval(*(eta**2 * g**2 / (2 * rho**4) for g in (low, high)))
+    with np.errstate(over="ignore"):
+        return Interval(*(effective_step(rho, g, eta) ** 2 / 2 for g in (low, high)))
 
 
 def largest_possible_delta(

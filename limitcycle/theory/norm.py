@@ -14,7 +14,10 @@ from limitcycle.theory.premises import (
     numbers,
     printed,
     require,
+    require_gradient,
     require_positive,
+    require_setting,
+    series,
     step_product,
 )
 
@@ -41,9 +44,16 @@ def next_squared_norm(
 
     Returns:
         ρ²_{t+1}, float64, broadcast shape.
+
+    Raises:
+        PremiseError: unless ρ > 0, g ≥ 0, 0 ≤ ηλ < 1 and ⟨x, ∇f⟩ is finite; rows of a measured run
+            that hold NaN are the caller's to leave out.
     """
     rho, g, eta, lam, radial = numbers(rho, gradient_norm, eta, lam, radial)
-    shrink = 1 - eta * lam
+    shrink = 1 - step_product(eta, lam)
+    require_positive("ρ", rho)
+    require_gradient("g", g)
+    require(np.isfinite(radial), "⟨x, ∇f⟩ is finite", {"⟨x, ∇f⟩": radial})
     return shrink**2 * rho**2 - 2 * shrink * eta * radial + (eta * g) ** 2
 
 
@@ -62,9 +72,10 @@ def squared_norms(
         shape (T + 1,) + broadcast shape.
 
     Raises:
-        PremiseError: unless ρ_0 > 0 and 0 ≤ ηλ < 1.
+        PremiseError: unless ρ_0 > 0, g̃ ≥ 0, 0 ≤ ηλ < 1 and g̃ is a series.
     """
-    g = np.asarray(effective_gradients, dtype=np.float64)
+    g = series("g̃", effective_gradients)
+    require_gradient("g̃", g)
     rho, eta, lam, _ = numbers(rho, eta, lam, np.zeros(g.shape[1:]))
     q = step_product(eta, lam)
     require_positive("ρ₀", rho)
@@ -95,9 +106,14 @@ def growth_threshold(eta: ArrayLike, lam: ArrayLike) -> Array:
     """The value of η̃·g̃ = η·g/ρ above which a step makes the norm grow: √(ηλ(2 − ηλ)).
 
     It follows from Eq. (3): ρ²_{t+1} > ρ²_t exactly when (η·g/ρ)² > 1 − (1 − ηλ)². In the phase
-    diagram it is a straight line of slope −1. Requires 0 ≤ ηλ ≤ 2.
+    diagram it is a straight line of slope −1. Here η̃ = η/ρ², as on the paper's axes, not the exact
+    ``effective_lr``; for that one, η/((1 − ηλ)ρ²), divide the threshold by 1 − ηλ.
+
+    Raises:
+        PremiseError: unless η > 0, λ ≥ 0 and ηλ ≤ 2.
     """
     eta, lam = numbers(eta, lam)
+    require_setting(eta, lam)
     q = eta * lam
     require((q >= 0) & (q <= 2), "0 ≤ ηλ ≤ 2", {"ηλ": q})
     return np.sqrt(q * (2 - q))
@@ -106,9 +122,13 @@ def growth_threshold(eta: ArrayLike, lam: ArrayLike) -> Array:
 def norm_grows(cosine_distance: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> np.ndarray:
     """Whether the step raises the norm: exactly when 1 − cos(x_t, x_{t+1}) > ηλ (Eqs. 3 and 8).
 
-    Boolean, broadcast shape. Requires 0 ≤ ηλ < 1.
+    Boolean, broadcast shape.
+
+    Raises:
+        PremiseError: unless 0 ≤ 1 − cos ≤ 2 and 0 ≤ ηλ < 1.
     """
     distance, eta, lam = numbers(cosine_distance, eta, lam)
+    require((distance >= 0) & (distance <= 2), "0 ≤ 1 − cos ≤ 2", {"1 − cos": distance})
     return np.asarray(distance > step_product(eta, lam))
 
 
@@ -151,11 +171,13 @@ def unrolled_squared_norm(
         lam: weight decay λ.
 
     Raises:
-        PremiseError: unless 0 ≤ ηλ < 1.
+        PremiseError: unless ρ_0 > 0, g ≥ 0, 0 ≤ ηλ < 1 and g is a series.
     """
-    g = np.asarray(gradients, dtype=np.float64)
+    g = series("g", gradients)
+    require_gradient("g", g)
     rho, eta, lam, _ = numbers(rho, eta, lam, np.zeros(g.shape[1:]))
     s, t = 1 - step_product(eta, lam), len(g)
+    require_positive("ρ₀", rho)
     total = np.zeros(rho.shape)
     for past in range(t):
         total = total + s ** (2 * (t - past - 1)) * g[past] ** 2
@@ -172,8 +194,13 @@ def mean_squared_gradient(gradients: ArrayLike, eta: ArrayLike, lam: ArrayLike) 
 
     Returns:
         ḡ_1² … ḡ_T², the shape of ``gradients``.
+
+    Raises:
+        PremiseError: unless g is a series with T ≥ 1, g ≥ 0 and 0 < ηλ < 1.
     """
-    g = np.asarray(gradients, dtype=np.float64)
+    g = series("g", gradients)
+    require(len(g) >= 1, "T ≥ 1", {"T": len(g)})
+    require_gradient("g", g)
     s = 1 - decay_product(*numbers(eta, lam))
     total, weight = np.zeros(g.shape[1:]), np.zeros(s.shape)
     means = []
@@ -216,8 +243,13 @@ def squared_norm_from_mean(
 ) -> Array:
     """ρ_t² from ρ_0 and ḡ_t², Eq. (16); the two forms differ in ``mean_weight``.
 
-    Requires t ≥ 1 and 0 < ηλ < 1; shapes broadcast.
+    Shapes broadcast.
+
+    Raises:
+        PremiseError: unless ρ_0 > 0, ḡ² ≥ 0, t ≥ 1 and 0 < ηλ < 1.
     """
     rho, mean, t, eta, lam = numbers(rho, mean_square, t, eta, lam)
+    require_positive("ρ₀", rho)
+    require_gradient("ḡ²", mean)
     weight = mean_weight(t, eta, lam, form)
     return (1 - eta * lam) ** (2 * t) * rho**2 + weight * mean

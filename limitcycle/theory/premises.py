@@ -34,6 +34,13 @@ def numbers(*values: Any) -> tuple[Array, ...]:
     return tuple(np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values)))
 
 
+def series(name: str, value: ArrayLike) -> Array:
+    """The value as a float64 array whose first axis is time; a scalar is refused."""
+    found = np.asarray(value, dtype=np.float64)
+    require(found.ndim > 0, f"{name} is a series, first axis time", {name: found})
+    return found
+
+
 def require(holds: ArrayLike, premise: str, shown: Mapping[str, ArrayLike]) -> None:
     """Raise unless ``holds`` everywhere, with the first offending numbers.
 
@@ -81,6 +88,17 @@ def decay_product(eta: Array, lam: Array) -> Array:
 def require_positive(name: str, value: Array) -> None:
     """Require 0 < value < ∞."""
     require((value > 0) & np.isfinite(value), f"{name} > 0", {name: value})
+
+
+def require_gradient(name: str, value: Array) -> None:
+    """Require 0 ≤ value < ∞."""
+    require((value >= 0) & np.isfinite(value), f"{name} ≥ 0", {name: value})
+
+
+def require_setting(eta: Array, lam: Array) -> None:
+    """Require η > 0 and λ ≥ 0, whatever their product."""
+    require((eta > 0) & np.isfinite(eta), "η > 0", {"η": eta})
+    require((lam >= 0) & np.isfinite(lam), "λ ≥ 0", {"λ": lam})
 
 
 def require_bounds(low: Array, high: Array) -> None:

@@ -17,7 +17,9 @@ from limitcycle.theory.premises import (
     numbers,
     printed,
     require,
+    require_gradient,
     require_positive,
+    series,
 )
 
 
@@ -31,12 +33,15 @@ def sequence(start: ArrayLike, alpha: ArrayLike, betas: ArrayLike) -> Array:
 
     Returns:
         shape (T + 1,) + broadcast shape.
+
+    Raises:
+        PremiseError: unless x_0 > 0, 0 < α < 1/2, β ≥ 0 and the betas are a series.
     """
-    betas = np.asarray(betas, dtype=np.float64)
+    betas = series("β", betas)
     start, alpha, _ = numbers(start, alpha, np.zeros(betas.shape[1:]))
     require_alpha(alpha)
     require_positive("x₀", start)
-    require((betas >= 0) & np.isfinite(betas), "β ≥ 0", {"β": betas})
+    require_gradient("β", betas)
     x = np.empty((len(betas) + 1, *start.shape))
     x[0] = start
     for t in range(len(betas)):
@@ -48,7 +53,7 @@ def stationary_point(alpha: ArrayLike, beta: ArrayLike) -> Array:
     """x* = √(β/α), the only stationary point of Eq. (11). Requires 0 < α < 1/2 and β ≥ 0."""
     alpha, beta = numbers(alpha, beta)
     require_alpha(alpha)
-    require((beta >= 0) & np.isfinite(beta), "β ≥ 0", {"β": beta})
+    require_gradient("β", beta)
     return np.sqrt(beta / alpha)
 
 
@@ -74,7 +79,11 @@ class Landmarks:
 
 
 def landmarks(alpha: ArrayLike) -> Landmarks:
-    """hop < turn < lowest < 1 for this α. Requires 0 < α < 1/2."""
+    """hop < turn < lowest < 1 for this α (Eqs. 13a–13g).
+
+    Raises:
+        PremiseError: unless 0 < α < 1/2.
+    """
     alpha = np.asarray(alpha, dtype=np.float64)
     require_alpha(alpha)
     hop = alpha / (1 - alpha)
@@ -82,7 +91,11 @@ def landmarks(alpha: ArrayLike) -> Landmarks:
 
 
 def contraction(gamma: ArrayLike, alpha: ArrayLike) -> Array:
-    """(γ' − 1)/(γ − 1), the factor φ'(ξ) of Eq. (14), which is 1 − α − α/γ: ξ = √γ exactly."""
+    """(γ' − 1)/(γ − 1), the factor φ'(ξ) of Eq. (14), which is 1 − α − α/γ: ξ = √γ exactly.
+
+    Raises:
+        PremiseError: unless γ > 0 and 0 < α < 1/2.
+    """
     gamma, alpha = _gamma(gamma, alpha)
     return 1 - alpha - alpha / gamma
 
@@ -111,7 +124,7 @@ def convergence_bounds(
 
 def square_rate(alpha: Array, beta: Array, x: Array) -> Array:
     """−log of (x'² − x*²)/(x² − x*²) = (1 − α)² − αβ/x², for x > x*."""
-    loss = alpha * (2 - alpha) + alpha * beta / x**2
+    loss = alpha * (2 - alpha) + alpha * beta / x / x
     return np.asarray(-np.log1p(-np.minimum(loss, 2 * alpha)))
 
 
@@ -121,6 +134,9 @@ def lower_bound(
     """Corollary 2.1: a lower bound on x_t of every sequence with β ≥ a that starts above √(a/α).
 
     The lower side of ``convergence_bounds`` with β = a; valid for all t, in both forms.
+
+    Raises:
+        PremiseError: unless 0 < α < 1/2, a ≥ 0, t ≥ 0 and x_0 > √(a/α).
     """
     return convergence_bounds(start, alpha, low, t, form).lower
 
@@ -131,6 +147,9 @@ def upper_bound(
     """Corollary 2.2: an upper bound on x_t of a sequence with β ≤ b that starts above √(b/α).
 
     The upper side of ``convergence_bounds`` with β = b. It holds at the t that ``covered`` names.
+
+    Raises:
+        PremiseError: unless 0 < α < 1/2, b ≥ 0, t ≥ 0 and x_0 > √(b/α).
     """
     return convergence_bounds(start, alpha, high, t, form).upper
 
@@ -142,17 +161,25 @@ def covered(x: ArrayLike, alpha: ArrayLike, high: ArrayLike, form: Form = "exact
     Exact: all earlier x_s, s < t, were ≥ √(αb)/(1 − α).
 
     Args:
-        x: x_0 … x_T, shape (T + 1, …).
-        alpha: α, 0 < α < 1/2.
-        high: b.
+        x: x_0 … x_T, shape (T + 1,) + S, T ≥ 0.
+        alpha: α, 0 < α < 1/2, of a shape that broadcasts with S.
+        high: b, likewise.
         form: exact or printed.
 
     Returns:
-        boolean, the shape of ``x``.
+        boolean, shape (T + 1,) + broadcast shape.
+
+    Raises:
+        PremiseError: unless x is a series with x_t > 0 that starts at x_0 > √(b/α), 0 < α < 1/2
+            and b ≥ 0.
     """
-    x, alpha, high = numbers(x, alpha, high)
-    require_alpha(alpha)
-    above = np.asarray(x >= np.sqrt(alpha * high) / (1 - alpha))
+    x = series("x", x)
+    require(len(x) >= 1, "T ≥ 0", {"T": len(x) - 1})
+    alpha, high, _ = numbers(alpha, high, x[0])
+    _rest_below(x[0], alpha, high, np.zeros(()), "√(b/α)", "b")
+    require_positive("x", x)
+    threshold = np.sqrt(alpha * high) / (1 - alpha)
+    above = np.array([row >= threshold for row in x])
     if printed(form):
         return above
     before = np.concatenate([np.ones_like(above[:1]), above[:-1]])
@@ -184,9 +211,13 @@ def upper_bound_for_ever(
     """Remark 2: whether the upper bounds of Lemma 2 and Corollary 2 hold at all t.
 
     True where α/(1 − α)·√b ≤ √a and x_0 > √(b/α). Boolean, broadcast shape.
+
+    Raises:
+        PremiseError: unless x_0 > 0, 0 < α < 1/2 and 0 ≤ a ≤ b.
     """
     start, alpha, low, high = numbers(start, alpha, low, high)
     require_alpha(alpha)
+    require_positive("x₀", start)
     require_betas(low, high)
     no_hop = alpha / (1 - alpha) * np.sqrt(high) <= np.sqrt(low)
     return np.asarray(no_hop & (start > np.sqrt(high / alpha)))
@@ -231,8 +262,12 @@ def _gamma(gamma: ArrayLike, alpha: ArrayLike) -> tuple[Array, Array]:
     return gamma, alpha
 
 
-def _rest_below(start: Array, alpha: Array, beta: Array, t: Array, name: str) -> Array:
-    rest = stationary_point(alpha, beta)
+def _rest_below(
+    start: Array, alpha: Array, beta: Array, t: Array, name: str, symbol: str = "β"
+) -> Array:
+    require_alpha(alpha)
+    require_gradient(symbol, beta)
+    rest = np.sqrt(beta / alpha)
     require(t >= 0, "t ≥ 0", {"t": t})
     require((start > rest) & np.isfinite(start), f"x₀ > {name}", {"x₀": start, name: rest})
     return rest

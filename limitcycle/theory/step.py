@@ -16,6 +16,7 @@ from limitcycle.theory.premises import (
     numbers,
     printed,
     require,
+    require_gradient,
     require_positive,
     step_product,
 )
@@ -34,7 +35,11 @@ def euler_product(x: ArrayLike, gradient: ArrayLike) -> Array:
 
 
 def rescaled_gradient(gradient: ArrayLike, c: ArrayLike) -> Array:
-    """∇f(c·x) = ∇f(x)/c for c > 0, Eq. (2b). ``gradient`` is ∇f(x); shapes broadcast."""
+    """∇f(c·x) = ∇f(x)/c, Eq. (2b). ``gradient`` is ∇f(x); shapes broadcast.
+
+    Raises:
+        PremiseError: unless c > 0.
+    """
     gradient, c = numbers(gradient, c)
     require_positive("c", c)
     return gradient / c
@@ -50,7 +55,7 @@ def cosine(rho: ArrayLike, effective_gradient: ArrayLike, eta: ArrayLike, lam: A
         lam: weight decay λ.
 
     Returns:
-        The cosine, in (0, 1], broadcast shape.
+        The cosine, in (0, 1] (0 where it is below 1e-308), broadcast shape.
 
     Raises:
         PremiseError: unless ρ > 0, g̃ ≥ 0 and 0 ≤ ηλ < 1.
@@ -61,22 +66,37 @@ def cosine(rho: ArrayLike, effective_gradient: ArrayLike, eta: ArrayLike, lam: A
 def cosine_distance(
     rho: ArrayLike, effective_gradient: ArrayLike, eta: ArrayLike, lam: ArrayLike
 ) -> Array:
-    """1 − cos(x_t, x_{t+1}) by Eq. (8), without cancellation for small angles; see ``cosine``."""
+    """1 − cos(x_t, x_{t+1}) by Eq. (8), without cancellation for small angles.
+
+    Arguments and shapes as in ``cosine``. It rounds to 1 where the angle nears a right one.
+
+    Raises:
+        PremiseError: unless ρ > 0, g̃ ≥ 0 and 0 ≤ ηλ < 1.
+    """
     return distance_of(_tangent(rho, effective_gradient, eta, lam))
 
 
 def distance_of(tangent: Array) -> Array:
     """1 − cos of the angle with this tangent: 1 − 1/√(1 + w²) = w²/(h(h + 1)), h = √(1 + w²)."""
-    h = np.hypot(1, tangent)
-    return np.asarray((tangent / h) * (tangent / (h + 1)))
+    steep = np.isinf(tangent)
+    w = np.where(steep, 1, tangent)
+    h = np.hypot(1, w)
+    return np.where(steep, 1.0, (w / h) * (w / (h + 1)))
+
+
+def effective_step(rho: Array, gradient: Array, eta: Array) -> Array:
+    """η·g̃/ρ²; ρ² by itself would leave the range of float64 long before the quotient does."""
+    with np.errstate(over="ignore"):
+        return np.asarray(eta * (gradient / rho) / rho)
 
 
 def _tangent(rho: ArrayLike, gradient: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
     rho, gradient, eta, lam = numbers(rho, gradient, eta, lam)
     q = step_product(eta, lam)
     require_positive("ρ", rho)
-    require((gradient >= 0) & np.isfinite(gradient), "g̃ ≥ 0", {"g̃": gradient})
-    return np.asarray(eta * gradient / ((1 - q) * rho**2))
+    require_gradient("g̃", gradient)
+    with np.errstate(over="ignore"):
+        return np.asarray(effective_step(rho, gradient, eta) / (1 - q))
 
 
 def effective_lr(rho: ArrayLike, eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
@@ -121,17 +141,19 @@ def simulate(
         start: x_0, shape (n,).
         eta: learning rate η.
         lam: weight decay λ.
-        steps: T.
+        steps: T ≥ 0.
 
     Raises:
-        PremiseError: unless ‖x_0‖ > 0 and 0 ≤ ηλ < 1.
+        PremiseError: unless ‖x_0‖ > 0, 0 ≤ ηλ < 1, T ≥ 0 and every gradient is finite.
     """
     now = np.array(start, dtype=np.float64)
     step_product(*numbers(eta, lam))
     require_positive("‖x₀‖", np.asarray(np.linalg.norm(now)))
+    require(steps >= 0, "T ≥ 0", {"T": steps})
     x, g = np.empty((steps + 1, len(now))), np.empty((steps + 1, len(now)))
     for t in range(steps + 1):
         x[t], g[t] = now, gradient(now)
+        require(np.isfinite(g[t]), "∇f(x_t) is finite", {"∇f": g[t], "t": t})
         now = (1 - eta * lam) * now - eta * g[t]
     rho = np.linalg.norm(x, axis=1)
     effective = np.asarray(rho * np.linalg.norm(g, axis=1))

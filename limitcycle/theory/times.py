@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from limitcycle.theory.premises import Array, Form, decay_product, numbers, printed, require
 from limitcycle.theory.sequences import require_alpha
 from limitcycle.theory.waiting import (
+    PRODUCT,
     ROUNDING,
     case_of,
     closed_early,
@@ -40,7 +41,9 @@ def t_min(
 
     Printed: Eq. (5), a real number. Exact: a whole number, the least t with x_{ℓ,t} < T(L), where
     x_{ℓ,t} is the sequence with g̃ = ℓ throughout; no run jumps earlier and one jumps then. It is
-    iterated step by step; ``t_min_closed`` is the instant bound.
+    iterated step by step, at most 10⁸ steps an element, each rounded to float64: after n steps the
+    whole number can be off by one where x passes T within about n·1e-16 of it. ``t_min_closed`` is
+    the instant bound.
 
     Args:
         rho: ρ_0 (not squared).
@@ -56,7 +59,8 @@ def t_min(
 
     Raises:
         PremiseError: printed, unless 0 < 2ηλ < 1/2, ρ_0² > κℓ and δ < ηλL²/ℓ² (κ printed); exact,
-            unless ηλ(2 − ηλ) < 1/2 and a δ-jump is possible at all (ρ_0² or κℓ below T(L)).
+            unless ηλ(2 − ηλ) < 1/2, a δ-jump is possible at all (ρ_0² or κℓ below T(L)) and comes
+            within 10⁸ steps.
     """
     case = case_of(rho, low, high, eta, lam, delta, form)
     if printed(form):
@@ -96,6 +100,8 @@ def t_max(
 
     Printed: Eq. (6), a real number. Exact: a whole number, the first jump of the run that takes at
     each step the largest g̃ ∈ [ℓ, L] that is no δ-jump; every run jumps at that t or before.
+    Accuracy and limit as in ``t_min``, for either part of the way; close to δ = ηλ the rounding of
+    the product ηλ weighs 1/(1 − δ/ηλ) times more. ``t_max_closed`` allows for it.
 
     Args:
         rho: ρ_0 (not squared).
@@ -111,7 +117,8 @@ def t_max(
 
     Raises:
         PremiseError: printed, unless 0 < 2ηλ < 1/2, ρ_0² > κL and δ < ηλℓ²/L² (κ printed); exact,
-            unless ηλ(2 − ηλ) < 1/2, and ρ_0² < T(ℓ) or ℓ > 0 and δ < ηλ.
+            unless ηλ(2 − ηλ) < 1/2, ρ_0² < T(ℓ) or ℓ > 0 and δ < ηλ, and it comes within 10⁸
+            steps.
     """
     case = case_of(rho, low, high, eta, lam, delta, form)
     if printed(form):
@@ -119,7 +126,9 @@ def t_max(
     require_unavoidable(case)
     require_feasible(time_above(case))
     steps, x = falls(case, case.high, threshold(case, case.high))
-    return steps + shrinking_steps(case, x)
+    rest = shrinking_steps(case, x)
+    require_feasible(rest)
+    return steps + rest
 
 
 def t_max_closed(
@@ -141,7 +150,8 @@ def t_max_closed(
     first = np.floor(time_above(case) * (1 + ROUNDING)) + 1
     ratio = np.log1p((case.high - case.low) / np.where(case.low > 0, case.low, 1))
     waits = case.x >= end
-    second = np.ceil(ratio / np.where(waits, shrinkage(case), 1) * (1 + ROUNDING))
+    slowest = shrinkage(case) - PRODUCT * case.q
+    second = np.ceil(ratio / np.where(waits, slowest, 1) * (1 + ROUNDING))
     return np.where(waits, first + second, shrinking_steps(case, case.x))
 
 
@@ -150,10 +160,13 @@ def time_at_product(
 ) -> Array:
     """Corollary 1: what becomes of a waiting time when ηλ changes from one product to another.
 
-    Printed: inversely proportional, time·ηλ/(ηλ)'. Exact, for the time in which the bound
-    ρ⁴ − κ²g̃² ~ (1 − 2α)^t falls by a given factor: time·log(1 − 2α)/log(1 − 2α'). Both keep
-    ρ_0²/κ and T/κ, that is δ/ηλ, which change with ηλ unless all else is scaled along; with ρ_0, η
-    and δ fixed the exact t_min and t_max only cannot grow with λ.
+    Printed: inversely proportional, time·ηλ/(ηλ)'. Exact: time·log(1 − 2α)/log(1 − 2α').
+
+    The exact form is *not* the law of t_min or t_max, which have none so simple: it is exact for a
+    bound, the time in which ρ⁴ − κ²g̃² ~ (1 − 2α)^t (Lemma 1) falls by a given factor. Do not feed
+    it a t_min to predict another; call ``t_min`` again. Both forms keep ρ_0²/κ and T/κ, that is
+    δ/ηλ, which change with ηλ unless all else is scaled along; with ρ_0, η and δ fixed all that is
+    left of Corollary 1 for the exact t_min and t_max is that they cannot grow with λ.
 
     Raises:
         PremiseError: unless time ≥ 0 and both products lie in 0 < ηλ(2 − ηλ) < 1/2.

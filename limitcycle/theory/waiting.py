@@ -27,8 +27,10 @@ from limitcycle.theory.premises import (
 )
 from limitcycle.theory.sequences import require_alpha, square_rate
 
-MOST_STEPS = 1e8  # that are iterated one by one, about half a minute
+MOST_STEPS = 1e8  # of one element that are iterated one by one, about half a minute
 NEGLIGIBLE = 1e-100  # a stationary point that many times smaller is as good as zero
+FAR = 1e17  # times the stationary point: from there on the gradient adds less than rounding
+PRODUCT = 4 * np.finfo(float).eps  # of ηλ: what its rounding can add to twice ηλ − δ
 ROUNDING = 1e-12  # a closed bound is widened by this much before it becomes a whole number
 
 
@@ -57,7 +59,10 @@ def case_of(
     require_bounds(low, high)
     require_positive("L", high)
     require_delta(delta)
-    return Case(np.asarray(rho**2), low, high, eta, lam, delta, q)
+    with np.errstate(over="ignore"):
+        x = np.asarray(rho**2)
+    require_positive("ρ₀²", x)
+    return Case(x, low, high, eta, lam, delta, q)
 
 
 def printed_early(case: Case) -> Array:
@@ -91,7 +96,7 @@ def threshold(case: Case, g: Array) -> Array:
 
 def shrinkage(case: Case) -> Array:
     """−log of (1 − ηλ)²/(1 − δ)², the least loss of log ρ² in a step that is no δ-jump."""
-    return np.asarray(2 * (np.log1p(-case.delta) - np.log1p(-case.q)))
+    return np.asarray(2 * np.log1p((case.q - case.delta) / (1 - case.q)))
 
 
 def shrinking_steps(case: Case, x: Array) -> Array:
@@ -136,11 +141,19 @@ def time_above(case: Case) -> Array:
 def _log_ratio(x: Array, end: Array, rest: Array) -> Array:
     """log((x² − rest²)/(end² − rest²)), differences as in ``_fall``; 0 at x ≤ end."""
     wanted, free = x > end, rest < NEGLIGIBLE * end
-    unit = np.where(wanted & ~free, rest, 1)
-    z, last = (np.where(wanted & ~free, value / unit - 1, 1) for value in (x, end))
-    settling = np.log(z) + np.log(z + 2) - np.log(last) - np.log(last + 2)
-    shrinking = 2 * np.log(np.where(wanted, x / end, 1))
+    at, unit = (np.where(wanted & ~free, value, one) for value, one in ((x, 2.0), (rest, 1.0)))
+    settling = _log_gap(at, unit) - _log_gap(np.where(wanted & ~free, end, 2.0), unit)
+    shrinking = 2 * (np.log(np.where(wanted, x, 1)) - np.log(np.where(wanted, end, 1)))
     return np.maximum(0, np.where(free, shrinking, settling))
+
+
+def _log_gap(value: Array, rest: Array) -> Array:
+    """log((value/rest)² − 1), also where that quotient leaves the range of float64."""
+    with np.errstate(over="ignore"):
+        z = value / rest - 1
+    far = z > FAR
+    near = np.where(far, 1, z)
+    return np.where(far, 2 * (np.log(value) - np.log(rest)), np.log(near) + np.log(near + 2))
 
 
 def require_feasible(steps: Array) -> None:
@@ -159,17 +172,15 @@ def falls(case: Case, g: Array, end: Array) -> tuple[Array, Array]:
 def _fall(x: float, alpha: float, rest: float, end: float) -> tuple[float, float]:
     """Iterate the distance z = x/x* − 1 to the stationary point, by the exact factor of Eq. (14).
 
-    Rounding then never adds up, however near to x* the sequence comes.
+    Each step then rounds relative to z, not to x*, however near to x* the sequence comes.
     """
     x, alpha, rest, end = float(x), float(alpha), float(rest), float(end)
     steps = 0
-    if rest < NEGLIGIBLE * end:
-        while x >= end:
-            x, steps = x * (1 - alpha), steps + 1
+    while x >= max(end, FAR * rest):
+        x, steps = x * (1 - alpha), steps + 1
+    if x < end:
         return float(steps), x
     z, last = x / rest - 1, end / rest - 1
-    if x < end:
-        return 0.0, x
     if last <= 0:
         raise PremiseError(f"premise κ·g̃ < T fails: κ·g̃ = {rest!r}, T = {end!r}")
     while z >= last:

@@ -3,10 +3,12 @@
 from itertools import product
 
 import numpy as np
+import pytest
 
 from limitcycle.theory import (
     alpha,
     cosine_distance,
+    determined_bounds,
     jump_window,
     kappa,
     norm_envelope,
@@ -16,7 +18,7 @@ from limitcycle.theory import (
     t_max,
     t_min,
 )
-from tests.theory.support import gradient_bounds, norms, settings, strategies
+from tests.theory.support import gradient_bounds, norms, refuses, settings, strategies
 
 
 def drifting_bounds(rng, low, high, steps):
@@ -64,6 +66,45 @@ def test_with_constant_bounds_the_lower_end_is_the_sequence_of_lemma_2():
     safe = np.logical_and.accumulate(rising, axis=0)
     same = np.isclose(found.upper[1:], upper[1:], rtol=1e-9)
     assert np.all(same | ~safe) and 0 < safe.sum() < safe.size
+
+
+def test_lemma_2_as_printed():
+    """As far as its premise holds, and one step more; the next step may already break it."""
+    rng = np.random.default_rng(4)
+    broken = checked = 0
+    for _ in range(300):
+        coefficient, high = rng.uniform(0.01, 0.49), 10 ** rng.uniform(-2, 2)
+        low = high * rng.uniform(0, 0.2)
+        betas = np.where(rng.random(60) < 0.8, low, high)
+        x = sequence(np.sqrt(high / coefficient) * 3, coefficient, betas)
+        above = x > np.sqrt(high / (1 - coefficient))
+        last = len(x) - 1 if above.all() else int(np.argmin(above))  # x_0 … x_{last−1} are above
+        found = determined_bounds(x[:last], coefficient, low, high)
+        assert len(found.lower) == len(found.upper) == last + 1
+        assert np.all(found.lower <= x[: last + 1] * (1 + 1e-12))
+        assert np.all(x[: last + 1] <= found.upper * (1 + 1e-12))
+        if not above.all():
+            checked += 1
+            assert refuses(
+                "x_t > √(b/(1 − α))", determined_bounds, x[: last + 1], coefficient, low, high
+            )
+            longer = sequence(x[0], coefficient, np.full(len(betas), high))
+            broken += bool(np.any(x > longer * (1 + 1e-9)))
+    assert checked > 100 and broken > 20  # the premise is not idle
+
+
+def test_lemma_2_as_printed_broadcasts():
+    found = determined_bounds([4.0, 3.6], [[0.1], [0.2]], 0.1, [0.5, 1.0, 2.0])
+    assert found.lower.shape == found.upper.shape == (3, 2, 3)
+    one = sequence(4.0, 0.2, [1.0, 1.0])
+    np.testing.assert_allclose(found.upper[:, 1, 1], one)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_an_empty_series_of_bounds_has_no_jump(shape):
+    window = jump_window(np.ones(shape), [], [], 0.1, 0.1, 1e-3)
+    assert window.latest.shape == window.earliest.shape == shape
+    assert np.all(np.isinf(window.earliest)) and np.all(np.isinf(window.latest))
 
 
 def test_with_constant_bounds_the_window_is_proposition_2():

@@ -92,6 +92,19 @@ def test_printed_condition_admits_leaps_without_end():
     assert np.all((leaps > 2.4658) & (leaps < 2.466) & (leaps > kappa(1, 0.1)))
 
 
+def test_just_below_the_condition_a_run_leaps():
+    """From rest at κℓ one step with L ends above κL exactly for ℓ < ``smallest_low``."""
+    _, eta, lam, _, high = cases(6)
+    end = kappa(eta, lam) * high
+    for aside in (1e-6, 1e-2):
+        for factor, leaps in ((1 - aside, True), (1 + aside, False)):
+            low = np.minimum(high, factor * smallest_low(high, eta, lam))
+            rest = np.sqrt(kappa(eta, lam) * low)
+            after = next_squared_norm(rest, high / rest, eta, lam)
+            clear = (low < high * (1 - 1e-3)) & (np.abs(after / end - 1) > 1e-12)
+            assert clear.sum() > 300 and np.all((after > end)[clear] == leaps)
+
+
 @pytest.mark.parametrize("aside", [1e-6, 0.1])
 def test_below_the_hop_threshold_a_step_leaps_over_the_end(aside):
     _, eta, lam, _, high = cases(3)
@@ -128,6 +141,24 @@ def test_largest_norm_bounds_everything():
         assert np.all(x[-150:] <= finally_ * (1 + 1e-3))
     reached = norms(start, leap, eta, lam)[201:].max(axis=0)
     assert np.all(reached >= finally_ * (1 - 2e-2) * (low < smallest_low(high, eta, lam)))
+
+
+@pytest.mark.parametrize("away", [1e-2, 0.3, 3.0, 1e3])
+def test_largest_norm_is_reached(away):
+    """By the start itself, by L at once, after a rest at κℓ, or by L for ever."""
+    rng, eta, lam, _, high = cases(7, smallest=0.1)
+    low = high * 10 ** rng.uniform(-3, 0, 600)
+    start = np.sqrt(kappa(eta, lam) * high * away)
+    always = largest_squared_norm(low, high, eta, lam, start)
+    finally_ = largest_squared_norm(low, high, eta, lam)
+    waiting = np.arange(300)[:, None] < 299
+    runs = [
+        norms(start, np.where(when, low, high), eta, lam) for when in (False * waiting, waiting)
+    ]
+    reached = np.maximum(*(run.max(axis=0) for run in runs))
+    np.testing.assert_allclose(reached, always, rtol=1e-6)
+    late = np.maximum(*(run[-1] for run in runs))
+    np.testing.assert_allclose(late, finally_, rtol=1e-6)
 
 
 def test_printed_bound_of_a7_forgets_the_start():

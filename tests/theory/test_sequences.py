@@ -17,7 +17,7 @@ from limitcycle.theory import (
     upper_bound,
     upper_bound_for_ever,
 )
-from tests.theory.support import strategies
+from tests.theory.support import refuses, strategies
 
 STEPS = 80
 T = np.arange(STEPS + 1)[:, None]
@@ -105,7 +105,7 @@ def test_corollary_2_against_adversaries():
             least = lower_bound(start[fall], alpha[fall], low[fall], T, form)
             assert np.all(x[:, fall] >= least * (1 - 1e-12))
             most = upper_bound(start[top], alpha[top], high[top], T, form)
-            speaks = covered(x, alpha, high)[:, top]
+            speaks = covered(x[:, top], alpha[top], high[top])
             assert np.all((x[:, top] <= most * (1 + 1e-12)) | ~speaks)
 
 
@@ -119,6 +119,41 @@ def test_corollary_2_fails_after_a_hop_if_while_is_read_step_by_step():
     assert np.isclose(bound, 3.222418, atol=1e-6)
     assert covered(x, 0.1, 1.0, "printed")[25] and not covered(x, 0.1, 1.0)[25]
     assert x[25] > bound
+
+
+def test_corollary_2_speaks_up_to_the_first_x_below():
+    """That x itself included, since all earlier ones were above."""
+    x = sequence(4.0, 0.1, np.zeros(40))
+    below = int(np.argmax(x < np.sqrt(0.1) / 0.9))
+    exact, printed = covered(x, 0.1, 1.0), covered(x, 0.1, 1.0, "printed")
+    assert exact[: below + 1].all() and not exact[below + 1 :].any()
+    assert printed[:below].all() and not printed[below:].any()
+
+
+def test_covered_takes_time_along_the_first_axis():
+    x = np.tile(sequence(40.0, 0.1, np.zeros(9))[:, None], 10)  # as many columns as rows
+    high = np.linspace(0.5, 100, 10)
+    found = covered(x, 0.1, high, "printed")
+    for column in range(10):
+        np.testing.assert_array_equal(
+            found[:, column], covered(x[:, 0], 0.1, high[column], "printed")
+        )
+    assert covered(x[:, 0], [0.1, 0.2], 1.0).shape == (10, 2)
+
+
+@pytest.mark.parametrize("aside", [1e-9, 0.1])
+def test_the_edges_of_remark_2_and_proposition_5(aside):
+    _, alpha, _, high, _ = cases(8)
+    alpha = np.minimum(alpha, 0.45)
+    least, start = (alpha / (1 - alpha)) ** 2 * high, np.sqrt(high / alpha)
+    inside = np.minimum(least * (1 + aside), high), start * (1 + aside)
+    assert np.all(upper_bound_for_ever(inside[1], alpha, inside[0], high))
+    assert not np.any(upper_bound_for_ever(start * (1 - aside), alpha, inside[0], high))
+    assert not np.any(upper_bound_for_ever(inside[1], alpha, least * (1 - aside), high))
+    limit_interval(alpha, inside[0], high)
+    for i in range(0, 3000, 100):
+        one = alpha[i], least[i] * (1 - aside), high[i]
+        assert refuses("α/(1 − α)·√b ≤ √a", limit_interval, *one)
 
 
 def test_remark_2():

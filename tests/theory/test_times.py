@@ -1,5 +1,7 @@
 """Proposition 2: no admissible run beats the exact times, and some run attains them."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 
@@ -113,15 +115,8 @@ def test_slow_decay():
     assert 0 <= t_max_closed(*args) - t_max(*args) <= 2
 
 
-def test_printed_times_are_their_formulas():
-    rho, low, high, eta, lam, delta = 3.0, 0.7, 1.1, 0.1, 0.2, 0.004
-    k = np.sqrt(0.1 / 0.4)
-    five = np.log(9 - k * low) - np.log(0.1 * high / np.sqrt(0.008) - k * low)
-    six = np.log(9 - k * high) - np.log(0.1 * low / np.sqrt(0.008) - k * high)
-    args = rho, low, high, eta, lam, delta
-    np.testing.assert_allclose(t_min(*args, "printed"), five / -np.log(1 - 0.08), rtol=1e-12)
-    np.testing.assert_allclose(t_max(*args, "printed"), six / -np.log(1 - 0.04), rtol=1e-12)
-    assert t_min(0.8, low, high, eta, lam, delta, "printed") == 0
+def test_printed_times_are_zero_below_the_printed_threshold():
+    assert t_min(0.8, 0.7, 1.1, 0.1, 0.2, 0.004, "printed") == 0
 
 
 def test_where_a_jump_is_certain_at_once_nothing_else_is_asked():
@@ -149,7 +144,8 @@ def test_largest_possible_delta_is_the_premise_of_t_min(form):
     t_min(*args, 0.999 * edge[inside], form)
     for i in np.flatnonzero(1.001 * edge < 1)[:50]:
         one = [each[i] for each in (rho, low, high, eta, lam)]
-        assert refuses("", t_min, *one, 1.001 * edge[i], form)
+        premise = "δ < ηλL²/ℓ²" if form == "printed" else "a δ-jump is possible"
+        assert refuses(premise, t_min, *one, 1.001 * edge[i], form)
     equal = largest_possible_delta(high, high, eta, lam, form)
     np.testing.assert_allclose(equal, q, rtol=1e-12)
 
@@ -179,7 +175,74 @@ def test_a_jump_below_the_product_cannot_be_avoided_and_from_it_on_can():
     assert np.all(distance <= eta * lam * (1 + 1e-6))
 
 
-def test_5_is_up_to_twice_too_early():
+def test_a_jump_just_below_the_product_comes_and_just_above_is_refused():
+    _, (rho, low, high, eta, lam, _) = late_cases(7, 50)
+    q = eta * lam
+    assert np.all(np.isfinite(t_max(rho, low, high, eta, lam, q * (1 - 1e-4))))
+    rho = np.sqrt(jump_threshold(low, eta, lam, q * (1 + 1e-9))) * 1.01
+    for i in range(50):
+        args = [each[i] for each in (rho, low, high, eta, lam)]
+        for bound in (t_max, t_max_closed):
+            assert refuses("δ < ηλ", bound, *args, q[i] * (1 + 1e-9))
+
+
+@pytest.mark.parametrize(("bound", "g"), [(t_min, 0.7), (t_max, 1.1)])
+def test_printed_times_need_a_start_above_the_stationary_point(bound, g):
+    edge, rest = np.sqrt(0.1 / 0.4) * g, (0.7, 1.1, 0.1, 0.2, 0.004)
+    premise = "ρ₀² > κℓ" if bound is t_min else "ρ₀² > κL"
+    for factor in (0.9, 0.95, 1 - 1e-9):
+        assert refuses(premise, bound, np.sqrt(factor * edge), *rest, "printed")
+    assert bound(np.sqrt(1.0001 * edge), *rest, "printed") == 0
+
+
+def shrinking_time(delta, eta, lam):
+    """Steps from T(L) to T(ℓ) = T(L)/10 by 50 digits, with the floats as they are."""
+    with localcontext() as context:
+        context.prec = 50
+        q = Decimal(eta) * Decimal(lam)
+        return float(Decimal(10).ln() / (2 * ((1 - Decimal(delta)) / (1 - q)).ln()))
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-9, 1e-12])
+def test_the_shrinking_part_close_to_the_product(gap):
+    """δ = ηλ(1 − gap): exact as long as it can be counted, and a bound beyond that."""
+    args = 3, 0.1, 1, 0.1, 0.05, 0.1 * 0.05 * (1 - gap)
+    first, last = t_min(3, 1, 1, 0.1, 0.05, args[-1]), shrinking_time(args[-1], 0.1, 0.05)
+    closed = t_max_closed(*args)
+    assert first + last <= closed < (first + last) * (1 + 1e-14 / gap) + 6
+    if gap < 1e-8:
+        assert refuses("fewer than 10⁸ steps", t_max, *args)
+    else:
+        assert first + last - 1 < t_max(*args) <= first + last + 1
+
+
+def test_far_starts():
+    """A start of any length that can be squared; the logarithm of ρ_0 still counts."""
+    near, far = (t_min_closed(rho, 0.1, 1, 0.1, 0.1, 0.01) for rho in (1e20, 1e150))
+    assert np.isclose(far - near, 260 * np.log(10) / -np.log(0.99**2), rtol=1e-3)
+    assert abs(t_min(1e150, 0.1, 1, 0.1, 0.1, 0.01) - far) < 300
+    assert t_max(1e150, 0.5, 1, 0.1, 0.1, 0.005) <= t_max_closed(1e150, 0.5, 1, 0.1, 0.1, 0.005)
+    for bound in (t_min, t_min_closed, t_max, t_max_closed):
+        assert refuses("ρ₀² > 0", bound, 1e160, 0.5, 1, 0.1, 0.1, 0.005)
+
+
+def test_5_is_too_early_by_any_factor():
+    """docs/theory.md: large ηλ, and T(L) next to κℓ."""
+    args = 1e20, 0, 1, 0.1, 2.4, 0.001
+    assert np.isclose(t_min(*args, "printed"), 28.36, atol=0.01) and t_min(*args) == 166
+    assert np.isclose(np.log(1 - 0.96) / (2 * np.log(1 - 0.24)), 5.86, atol=0.01)
+    args = 3, 0.1, 1, 0.1, 0.05
+    for delta, printed, exact in ((0.29, 279.7, 634), (0.294, 281.1, 780)):
+        assert np.isclose(t_min(*args, delta, "printed"), printed, atol=0.05)
+        assert t_min(*args, delta) == exact
+    edge = largest_possible_delta(*args[1:])
+    assert np.isclose(edge, 0.29422, atol=1e-5)
+    assert t_min(*args, edge * (1 - 1e-12)) > 1700 and t_min(*args, edge, "printed") < 282
+    # the lower side of Lemma 1, far above the stationary point, at α = 0.4
+    assert np.isclose(np.log(1 - 0.8) / np.log(1 - 0.4), 3.15, atol=0.01)
+
+
+def test_5_is_twice_too_early_for_small_products():
     """docs/theory.md: ρ_0 = 10, ℓ = 0, L = 1, η = 0.1, λ = 0.01, δ = 0.001."""
     args = 10, 0, 1, 0.1, 0.01, 0.001
     assert np.isclose(t_min(*args, "printed"), 948.2, atol=0.1)
