@@ -189,30 +189,37 @@ def _add_diagnose(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
+def _number(text: str, what: str, kind: type[int] | type[float] = float) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
+
+
 def _batch_size(text: str) -> int | None:
-    return None if text == "full" else int(text)
+    return None if text == "full" else int(_number(text, "a whole number or full", int))
 
 
 def _count(text: str) -> int:
-    count = int(text)
+    count = int(_number(text, "a whole number", int))
     if count < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return count
 
 
 def _norm(text: str) -> float | str:
-    return text if text == "start" else float(text)
+    return text if text == "start" else _number(text, "a number or start")
 
 
 def _or_none(text: str) -> float | None:
-    return None if text == "none" else float(text)
+    return None if text == "none" else _number(text, "a number or none")
 
 
 def _seconds(text: str) -> float:
     """Seconds from ``90``, ``90s``, ``9m`` or ``2h``."""
     units = {"s": 1, "m": 60, "h": 3600}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    seconds = float(number) * units[unit]
+    seconds = _number(number, "a time such as 90s, 9m or 2h") * units[unit]
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("must be positive")
     return seconds

@@ -2,6 +2,8 @@
 
 import argparse
 import itertools
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from limitcycle.lab import train as train_one
 from limitcycle.record import Run
 
 GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
-_SETTINGS = ("device", "record_every", "stop_after")
+_SETTINGS = ("device", "record_every")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -22,7 +24,9 @@ def train(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
-    outcomes = run_jobs(jobs, console, settings, options.workers, options.threads)
+    outcomes = run_jobs(
+        jobs, console, settings, options.workers, options.threads, stop_after=options.stop_after
+    )
     done = sum(outcome.state == "done" for outcome in outcomes)
     what = "done" if len(jobs) == 1 else f"{done} of {len(jobs)} runs done"
     if done:
@@ -38,17 +42,27 @@ def run_jobs(
     threads: int | None = None,
     *,
     overall: bool = False,
+    stop_after: float | None = None,
 ) -> list[Outcome]:
-    """Train ``jobs`` under progress bars; ``overall``: one for the whole, and those under way.
+    """Train ``jobs`` under progress bars.
+
+    Args:
+        jobs: runs and their folders.
+        console: where progress and notices go.
+        settings: further arguments of `limitcycle.lab.train`.
+        workers, threads: of `limitcycle.lab.sweep`.
+        overall: a bar for the whole, and bars only for the runs under way.
+        stop_after: seconds after which all of them stop with checkpoints.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed, so nothing more is wanted, even where the last run
             ended by itself meanwhile; each has a checkpoint.
     """
     names = [job.out.name for job in jobs]
-    with interruptible(console) as should_stop, bars(names, console, overall=overall) as update:
+    deadline = time.monotonic() + (stop_after or math.inf)
+    with interruptible(console) as pressed, bars(names, console, overall=overall) as update:
         shared: dict[str, Any] = {
-            "should_stop": should_stop,
+            "should_stop": lambda: pressed() or time.monotonic() > deadline,
             "progress": update,
             "notice": lambda index, text: say(console, f"{names[index]}: {text}"),
         }
@@ -58,7 +72,7 @@ def run_jobs(
             )
         else:
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
-        interrupted = should_stop()
+        interrupted = pressed()
     if interrupted:
         _say_problems(outcomes, console)
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from limitcycle.dynamics.rest import Rest, judge_rest
 from limitcycle.dynamics.series import Hyper, Series, read_series
 from limitcycle.dynamics.stages import consistent_event, phase_table, steps_to_jump
 from limitcycle.dynamics.verdict import Label, Verdict
+from limitcycle.errors import UserError
 
 
 def diagnose(
@@ -52,6 +54,7 @@ def diagnose(
         UserError: (a ValueError) ``frame`` is no table, a column is missing or holds no numbers,
             or an argument is outside its range.
     """
+    _check_level(stuck_above)
     series = read_series(frame, lr, weight_decay, momentum)
     found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
     events = found.events
@@ -81,6 +84,12 @@ def diagnose(
         usable_rows=len(series),
         last_step=int(series.step[-1]) if len(series) else None,
     )
+
+
+def _check_level(stuck_above: Any) -> None:
+    number = isinstance(stuck_above, Real) and not isinstance(stuck_above, bool)
+    if stuck_above is not None and not (number and stuck_above >= 0):
+        raise UserError(f"stuck_above must be a loss of at least 0, not {stuck_above!r}")
 
 
 def _label(failure: str, rest: Rest | None, events: int) -> Label:

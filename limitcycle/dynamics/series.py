@@ -78,7 +78,8 @@ def read_series(
     finite = np.isfinite(loss) & np.isfinite(norm)
     usable = finite & (norm > 0) & (loss >= 0)
     steps = _whole(arrays.pop("step"))
-    broken = _broken_from(finite, np.isinf(loss) | np.isinf(norm))
+    ends = [end for column in (loss, norm) if (end := _broken_from(column)) is not None]
+    broken = min(ends, default=None)
     kept = {name: values[usable] for name, values in arrays.items()}
     return Series(
         step=steps[usable],
@@ -136,18 +137,17 @@ def _whole(steps: Array) -> NDArray[Any]:
     return whole if np.array_equal(whole, steps) else steps
 
 
-def _broken_from(finite: NDArray[np.bool_], infinite: NDArray[np.bool_]) -> int | None:
-    """The row from which nothing is finite any more; None if the table ends well.
+def _broken_from(column: Array) -> int | None:
+    """The row from which a column is not finite any more; None if it ends well.
 
-    NaN also stands for *not recorded*: only a longer gap than any before it, of at least two rows,
-    is taken for an end. An infinity never means *not recorded*.
+    NaN also stands for *not recorded*: only a gap of at least two rows, three times as long as all
+    but one in a hundred before it, is taken for an end. An infinity never means *not recorded*.
     """
-    good = np.flatnonzero(finite)
+    good = np.flatnonzero(np.isfinite(column))
     first = int(good[-1]) + 1 if good.size else 0
-    tail = len(finite) - first
-    if infinite[first:].any():
+    if np.isinf(column[first:]).any():
         return first
     if not good.size:
         return None
-    longest_gap = int(np.diff(good, prepend=-1).max()) - 1
-    return first if tail > max(longest_gap, 1) else None
+    usual = float(np.quantile(np.diff(good, prepend=-1) - 1, 0.99))
+    return first if len(column) - first > max(3 * usual, 1) else None

@@ -136,18 +136,19 @@ def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
         raise UserError(f"{name} needs 'datasets': pip install 'limitcycle[lab]'") from None
     datasets.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are not our words
+    datasets.logging.set_verbosity(logging.CRITICAL)  # what it raises is said in one line, below
     arrays: dict[str, NDArray[Any]] = {}
     for split in ("train", "test"):
         with _readable(source):
             rows = datasets.load_dataset(source, split=split, streaming=True)
-            images, labels = _columns(rows, _CIFAR[name].label, source)
+            images, labels = _columns(rows, _CIFAR[name], source)
         arrays[f"{split}_images"] = images
         arrays[f"{split}_labels"] = labels
     return arrays
 
 
-def _columns(rows: Iterable[Mapping[str, Any]], label: str, source: str) -> tuple[Any, Any]:
-    images, labels = [], []
+def _columns(rows: Iterable[Mapping[str, Any]], kind: "_Cifar", source: str) -> tuple[Any, Any]:
+    images, labels, label = [], [], kind.label
     for row in rows:
         missing = [column for column in ("img", label) if column not in row]
         if missing:
@@ -158,6 +159,11 @@ def _columns(rows: Iterable[Mapping[str, Any]], label: str, source: str) -> tupl
     shapes = {image.shape for image in images}
     if shapes != {(32, 32, 3)}:
         raise UserError(f"{source}: images must be 32×32 in colour, found {sorted(shapes)}")
+    if odd := sorted({each for each in labels if not 0 <= each < kind.classes}):
+        raise UserError(
+            f"{source}: column {label!r} holds {odd[0]}, classes are 0 to {kind.classes - 1}: "
+            "restore it"
+        )
     return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)), np.asarray(labels)
 
 

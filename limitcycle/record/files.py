@@ -15,6 +15,8 @@ from typing import Any
 from limitcycle.errors import RunError, UserError
 
 TEMPORARY = ".tmp"
+_UMASK = os.umask(0o077)  # it can only be read by setting it
+os.umask(_UMASK)
 _NOT_WRITABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
@@ -33,6 +35,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     with disk_errors(path):
         try:
             write(beside)
+            beside.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner may read
             _flush(beside)
             os.replace(beside, path)  # noqa: PTH105 - the one call whose atomicity we rely on
             _flush(path.parent)

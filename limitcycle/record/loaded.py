@@ -10,10 +10,9 @@ import pandas as pd
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 from limitcycle.record.files import read_object
-from limitcycle.record.locked import newer
+from limitcycle.record.locked import check_format
 from limitcycle.record.parts import read_parts
 from limitcycle.record.run import Run
-from limitcycle.record.schema import FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,12 @@ def load(path: str | Path) -> LoadedRun:
     if not path.is_dir():
         raise UserError(f"{path} is no folder: give a run's folder")
     info = read_object(path / "run.json")
-    if info.get("format_version", 0) > FORMAT_VERSION:
-        raise UserError(newer(path / "run.json", info))
+    check_format(path / "run.json", info)
     try:
         described = info["run"]
         run = None if described is None else Run.from_dict(described)
         return LoadedRun(path, run, info)
-    except (KeyError, TypeError) as problem:
+    except (KeyError, TypeError, UserError) as problem:
         raise UserError(f"{path / 'run.json'} does not describe a run ({problem})") from None
 
 

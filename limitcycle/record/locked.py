@@ -101,8 +101,7 @@ class LockedFolder:
         known = read_object(path)
         if "run" not in known:
             raise UserError(f"{path} does not describe a run: restore it or remove it")
-        if known.get("format_version", 0) > FORMAT_VERSION:
-            raise UserError(newer(path, known))
+        check_format(path, known)
         self._recognise(known, info)
 
     def _describe(self) -> dict[str, Any]:
@@ -114,12 +113,20 @@ class LockedFolder:
         raise NotImplementedError
 
 
-def newer(path: Path, known: Mapping[str, Any]) -> str:
-    """What to say of a record of a format that came after this one."""
-    return (
-        f"{path} has format {known['format_version']}, this version reads up to {FORMAT_VERSION}: "
-        "update limitcycle"
-    )
+def check_format(path: Path, known: Mapping[str, Any]) -> None:
+    """Refuse a ``run.json`` of a format that came after this one, or of none.
+
+    Raises:
+        UserError: it names ``path``.
+    """
+    version = known.get("format_version", 0)
+    if not isinstance(version, int):
+        raise UserError(f"{path} has no format_version but {version!r}: restore it")
+    if version > FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format {version}, this version reads up to {FORMAT_VERSION}: "
+            "update limitcycle"
+        )
 
 
 def _take_lock(path: Path) -> IO[str]:

@@ -65,7 +65,8 @@ def test_a_table_of_ones_own_is_diagnosed(tmp_path, capsys):
         (["train", "--lr", "fast", "--out", "x"], "invalid float value: 'fast'"),
         (["train", "--net", "vgg", "--out", "x"], "net must be one of"),
         (["train", "--steps", "1", "--epochs", "1", "--out", "x"], "not both"),
-        (["train", "--stop-after", "soon", "--out", "x"], "--stop-after"),
+        (["train", "--stop-after", "soon", "--out", "x"], "such as 90s"),
+        (["train", "--batch-size", "most", "--out", "x"], "a whole number or full"),
         (["train"], "--out"),
         (["fly"], "invalid choice: 'fly'"),
         (["diagnose", "nowhere"], "nowhere does not exist"),
@@ -142,6 +143,15 @@ def test_ctrl_c_at_the_very_end_is_heard(tmp_path, monkeypatch, capsys):
     grid = ["train", *SMALL, "--lr", "0.1", "1", "--out", str(tmp_path / "grid")]
     assert main(grid) == 130
     assert "the disk is full" in capsys.readouterr().err
+
+
+def test_stop_after_is_for_the_whole_command(tmp_path):
+    out = tmp_path / "grid"
+    grid = ["train", *SMALL, "--lr", "0.1", "1", "3", "--steps", "1000000", "--workers", "1"]
+    began = time.monotonic()
+    assert main([*grid, "--stop-after", "4s", "--out", str(out)]) == 0
+    assert time.monotonic() - began < 3 * 4 + 60  # three runs of 4 s each, and a start
+    assert not (out / "lr=3").exists()
 
 
 def test_workers_stop_when_their_parent_is_killed(tmp_path):

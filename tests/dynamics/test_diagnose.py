@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from limitcycle.dynamics import LABELS, diagnose
+from limitcycle.errors import UserError
 from tests.dynamics.series import CLEAN, FAST, NOISY, OSCILLATORS, SLOW, figure_2, quiet
 
 COLUMNS = ["start", "peak", "recovery"]
@@ -200,6 +201,21 @@ def test_a_loss_logged_every_tenth_row_is_no_divergence():
     verdict = diagnose(frame)
     assert verdict.label == "periodic"
     assert_starts(verdict.events, starts, 120)
+
+
+@pytest.mark.parametrize("norm_every", [1, 100])
+def test_earlier_gaps_and_a_norm_logged_seldom_hide_no_divergence(norm_every):
+    frame, _ = SLOW.run()
+    frame.loc[frame.index % norm_every != 0, "norm"] = np.nan
+    frame.loc[500:700, "loss"] = np.nan
+    frame.loc[frame.index[-150:], "loss"] = np.nan
+    assert diagnose(frame).label == "diverged"
+
+
+@pytest.mark.parametrize("level", ["high", float("nan"), -1, True])
+def test_a_level_that_is_no_loss_is_refused(level):
+    with pytest.raises(UserError, match="stuck_above must be a loss"):
+        diagnose(quiet(), stuck_above=level)
 
 
 @pytest.mark.parametrize("column", ["loss", "norm"])

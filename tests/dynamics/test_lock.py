@@ -69,3 +69,8 @@ def test_what_cannot_be_told_has_a_reason(change, reason):
     assert verdict.label == "periodic"
     assert verdict.lock is None
     assert reason in verdict.lock_reason
+
+
+def test_parts_of_epochs_are_epochs_too():
+    frame = run()
+    assert diagnose(frame.assign(epoch=frame["step"] / BATCHES)).lock == diagnose(frame).lock

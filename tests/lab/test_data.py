@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -141,6 +143,17 @@ def test_a_wrong_column_is_named(small_cifar):
     shutil.copy(path, small_cifar / "test-00000-of-00001.parquet")
     with pytest.raises(UserError, match="no column 'label'"):
         load_images("cifar10")
+
+
+def test_a_label_that_is_no_class_is_named(small_cifar, tmp_path):
+    path = small_cifar / "train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    labels = pa.array([77, *table["label"].to_pylist()[1:]], pa.int64())
+    place = table.column_names.index("label")
+    pq.write_table(table.set_column(place, table.field("label"), labels), path)
+    with pytest.raises(UserError, match="'label' holds 77, classes are 0 to 9"):
+        load_images("cifar10")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "corrupt image"])

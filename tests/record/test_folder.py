@@ -1,6 +1,7 @@
 """The run folder: one owner, one identity, nothing lost, every refusal one clear line."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -259,3 +260,24 @@ def test_an_unfinished_folder_shows_empty_tables(tmp_path):
     run = load(tmp_path / "run")
     assert run.steps.empty
     assert list(run.steps.columns) == list(STEP_COLUMNS)
+
+
+def test_everybody_may_read_what_everybody_may_read(tmp_path):
+    fill(tmp_path / "run", 3)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "run").rglob("*.*")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format_version": "x"}, "has no format_version but"),
+        ({"run": {"lr": "abc"}}, "does not describe a run"),
+    ],
+)
+def test_a_description_that_is_none_is_named_with_its_file(tmp_path, change, said):
+    fill(tmp_path / "run", 1)
+    path = tmp_path / "run" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError, match=rf"run\.json.*{said}"):
+        load(tmp_path / "run")
