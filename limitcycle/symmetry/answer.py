@@ -36,6 +36,7 @@ class Group:
             to the whole gradient. NaN where the model's own gradient is zero or not finite.
         residual: how far from a symmetry the probes found the worst generator, in wide arithmetic:
             about 1e-14 is exact, 1e-9 to 1e-3 *approximate* (an eps out of reach).
+        why: in words, what makes it a symmetry, where the structure of modules tells; else "".
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class Group:
     kind: Kind
     leak: float
     residual: float
+    why: str = ""
 
     @property
     def approximate(self) -> bool:
@@ -158,6 +160,7 @@ def _group(content: Mapping[str, Any]) -> Group:
         kind=content["kind"],
         leak=math.nan if leak is None else float(leak),
         residual=float(content["residual"]),
+        why=content.get("why", ""),
     )
 
 

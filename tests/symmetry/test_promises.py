@@ -148,7 +148,7 @@ REFUSED = {
     "frozen": (lambda: mlp().requires_grad_(False), vectors, "no trainable parameter"),
     "not finite": (NotFinite, vectors, "not finite"),
     "no output": (NoOutput, vectors, "depends on no trainable parameter"),
-    "rounding": (Thresholded, vectors, "rounds or thresholds"),
+    "rounding": (Thresholded, vectors, "rounds, thresholds"),
 }
 
 
