@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limitcycle.errors import RunError, UserError
     from limitcycle.lab import train
     from limitcycle.record import LoadedRun, Run, load, load_all
-    from limitcycle.symmetry import Symmetries, symmetries
+    from limitcycle.symmetry import Symmetries, leak_growth, symmetries
 
 _HOME = {
     "LoadedRun": "limitcycle.record",
@@ -24,6 +24,7 @@ _HOME = {
     "UserError": "limitcycle.errors",
     "Verdict": "limitcycle.dynamics",
     "diagnose": "limitcycle.dynamics",
+    "leak_growth": "limitcycle.symmetry",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
     "symmetries": "limitcycle.symmetry",
@@ -39,6 +40,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "diagnose",
+    "leak_growth",
     "load",
     "load_all",
     "symmetries",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
@@ -88,7 +88,8 @@ def _running_statistics(normalisation: str, model: nn.Module, batch: Any, loss: 
     except Exception:  # whatever it is, the refusal stands
         return refusal
     shown = ", ".join(names[:MOST_NAMES]) + (" and others" if len(names) > MOST_NAMES else "")
-    count = f"{len(names)} tensors would be scale-invariant in train mode"
+    tensors = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
+    count = f"{tensors} would be scale-invariant in train mode"
     return f"{refusal} ({count}: {shown})" if names else f"{refusal} ({count})"
 
 
@@ -299,7 +300,7 @@ def _group(component: Component, names: Sequence[str], own: Row | None) -> Group
         generators=tuple(_exponents(members, k, names) for k in generators),
         exponents=None if vector is None else _exponents(members, vector, names),
         kind=kind,
-        leak=max(_leak(members, k, own, dead=component.dead) for k in tested),
+        leak=max(leak(members, k, own, dead=component.dead) for k in tested),
         residual=component.residual,
     )
 
@@ -318,12 +319,16 @@ def _exponents(members: list[int], vector: Vector, names: Sequence[str]) -> Expo
     return {names[i]: k for i, k in zip(members, vector, strict=True) if k}
 
 
-def _leak(members: list[int], vector: Vector, own: Row | None, *, dead: bool) -> float:
+def leak(
+    members: Sequence[int], vector: ArrayLike, own: Row | None, *, dead: bool = False
+) -> float:
+    """`Group.leak` of the pieces ``members`` with the exponents ``vector``, in the row ``own``."""
     if own is None:
         return math.nan
-    k, products, gradients = np.array(vector), own.products[members], own.gradient_norms[members]
+    chosen = list(members)
+    k, products, gradients = np.array(vector), own.products[chosen], own.gradient_norms[chosen]
     gradient = float(np.linalg.norm(gradients))
     if dead:
         return gradient / (float(np.linalg.norm(own.gradient_norms)) or math.nan)
-    size = float(np.linalg.norm(k * own.weight_norms[members])) * gradient
+    size = float(np.linalg.norm(k * own.weight_norms[chosen])) * gradient
     return abs(float(k @ products)) / (size or math.nan)

@@ -91,7 +91,8 @@ def sentence(
             return f"its tensors undo each other's scaling, in {len(generators)} independent ways"
         gains = [name for name, k in generators[0].items() if k > 0]
         loses = [name for name, k in generators[0].items() if k < 0]
-        return f"what {_listed(gains)} gain, {_listed(loses)} lose"
+        verbs = ["s" if len(names) == 1 else "" for names in (gains, loses)]
+        return f"what {_listed(gains)} gain{verbs[0]}, {_listed(loses)} lose{verbs[1]}"
     verb = "its effect is removed by" if kind == "dead" else "absorbed by"
     return f"{verb} {_listed(absorbers)}" if absorbers else ""
 
