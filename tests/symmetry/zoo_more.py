@@ -78,9 +78,9 @@ def frozen_bias() -> nn.Module:
 def inverted_residual() -> nn.Module:
     """MobileNet's block, whose ReLU6 clips: no scaling passes through it."""
     return nn.Sequential(
-        *(nn.Conv2d(3, 12, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU6()),
-        *(nn.Conv2d(12, 12, 3, groups=12, bias=False), nn.BatchNorm2d(12), nn.ReLU6()),
-        *(nn.Conv2d(12, 6, 1, bias=False), nn.BatchNorm2d(6, affine=False)),
+        *(nn.Conv2d(3, 12, 1, bias=False), nn.BatchNorm2d(12, 1e-9), nn.ReLU6()),
+        *(nn.Conv2d(12, 12, 3, groups=12, bias=False), nn.BatchNorm2d(12, 1e-9), nn.ReLU6()),
+        *(nn.Conv2d(12, 6, 1, bias=False), nn.BatchNorm2d(6, 1e-9, affine=False)),
     )
 
 
@@ -214,7 +214,7 @@ MORE: dict[str, Case] = {
     "inverted residual (not: clipped)": Case(
         inverted_residual, images, each("0.weight", "3.weight", "6.weight")
     ),
-    "clipped norm (not: short vectors)": Case(clipped_norm, vectors, []),
+    "clipped norm (not: short vectors)": Case(clipped_norm, lambda: 0.3 * vectors(), []),
     "softplus before the norm (not)": Case(
         lambda: nn.Sequential(linear(), nn.Softplus(), nn.BatchNorm1d(10, affine=False)),
         vectors,
