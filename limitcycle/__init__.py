@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from limitcycle.errors import RunError, UserError
     from limitcycle.lab import train
     from limitcycle.record import LoadedRun, Run, load, load_all
-    from limitcycle.symmetry import Symmetries, symmetries
     from limitcycle.watching import Watch, watch
+    from limitcycle.symmetry import Symmetries, leak_growth, symmetries
 
 _HOME = {
     "LoadedRun": "limitcycle.record",
@@ -30,6 +30,7 @@ _HOME = {
     "diagnose": "limitcycle.dynamics",
     "hold_effective_lr": "limitcycle.control",
     "hold_norm": "limitcycle.control",
+    "leak_growth": "limitcycle.symmetry",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
     "symmetries": "limitcycle.symmetry",
@@ -51,6 +52,7 @@ __all__ = [
     "diagnose",
     "hold_effective_lr",
     "hold_norm",
+    "leak_growth",
     "load",
     "load_all",
     "symmetries",

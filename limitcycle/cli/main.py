@@ -23,6 +23,7 @@ _VERBS = {
     "paper": ("paper", "paper"),
     "report": ("show", "report"),
     "diagnose": ("show", "diagnose"),
+    "probe": ("probe", "probe"),
 }
 _DESCRIPTION = "Watch, explain and reproduce the periodic behaviour of training with weight decay."
 
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_paper(verbs.add_parser("paper", help="reproduce the paper's figures, check its claims"))
     _add_report(verbs.add_parser("report", help="draw runs as an interactive page or as pictures"))
     _add_diagnose(verbs.add_parser("diagnose", help="say in words what a run is doing"))
+    _add_probe(verbs.add_parser("probe", help="find which parameters are scale-invariant"))
     return top
 
 
@@ -194,6 +196,21 @@ def _number(text: str, what: str, kind: type[int] | type[float] = float) -> floa
         return kind(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
+
+
+def _add_probe(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "target",
+        metavar="MODULE:FUNCTION",
+        help="a function of yours that returns (model, batch) or (model, batch, loss)",
+    )
+    verb.add_argument(
+        "--per-channel", action="store_true", help="ask for output channels, not whole tensors"
+    )
+    verb.add_argument(
+        "--leak", action="store_true", help="also: how the leak grows as the norm shrinks"
+    )
+    verb.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def _batch_size(text: str) -> int | None:

@@ -4,11 +4,21 @@
 - `probe` gathers Euler products from forward and backward passes (`arithmetic`: in float64, with
   vanishing eps; `untouched`: the model comes back as it was);
 - `nullspace` and `integers` turn them into groups and exponents;
+- `why` says which module absorbs a scaling; `leak` how much a real eps lets through;
 - `answer` is what the user holds.
 """
 
 from limitcycle.symmetry.answer import Group, Symmetries
+from limitcycle.symmetry.leak import LeakGrowth, leak_growth
 from limitcycle.symmetry.search import symmetries
 from limitcycle.symmetry.untouched import trainable, unwrapped
 
-__all__ = ["Group", "Symmetries", "symmetries", "trainable", "unwrapped"]
+__all__ = [
+    "Group",
+    "LeakGrowth",
+    "Symmetries",
+    "leak_growth",
+    "symmetries",
+    "trainable",
+    "unwrapped",
+]

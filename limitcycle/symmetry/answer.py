@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from limitcycle.errors import UserError
+from limitcycle.symmetry.table import table
 from limitcycle.symmetry.untouched import trainable
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Group:
             to the whole gradient. NaN where the model's own gradient is zero or not finite.
         residual: how far from a symmetry the probes found the worst generator, in wide arithmetic:
             about 1e-14 is exact, 1e-9 to 1e-3 *approximate* (an eps out of reach).
+        why: in words, what makes it a symmetry, where the structure of modules tells; else "".
     """
 
     names: tuple[str, ...]
@@ -44,6 +46,7 @@ class Group:
     kind: Kind
     leak: float
     residual: float
+    why: str = ""
 
     @property
     def approximate(self) -> bool:
@@ -133,16 +136,7 @@ class Symmetries:
             raise UserError(f"these are no stored symmetries ({problem!r} is wrong)") from None
 
     def __str__(self) -> str:
-        rows = [("group", "parameter", "exponent", "kind", "leak")]
-        for number, group in enumerate(self.groups, start=1):
-            rows += _table_rows(str(number), group)
-        rows += [("", name, "", "not invariant", "") for name in self.not_invariant]
-        rows += [("", name, "", "frozen", "") for name in self.frozen]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return table(self)
 
     @cached_property
     def _owner(self) -> dict[str, Group]:
@@ -158,6 +152,7 @@ def _group(content: Mapping[str, Any]) -> Group:
         kind=content["kind"],
         leak=math.nan if leak is None else float(leak),
         residual=float(content["residual"]),
+        why=content.get("why", ""),
     )
 
 
@@ -167,15 +162,3 @@ def _spans(group: Group, exponents: Mapping[str, float]) -> bool:
     basis = np.array([[k.get(name, 0) for k in group.generators] for name in group.names])
     left = part - basis @ np.linalg.lstsq(basis, part, rcond=None)[0]
     return bool(np.linalg.norm(left) <= 1e-6 * np.linalg.norm(part))
-
-
-def _table_rows(number: str, group: Group) -> list[tuple[str, str, str, str, str]]:
-    """One line a tensor: its exponent in ``exponents``, or in each generator."""
-    vectors = [group.exponents] if group.exponents is not None else list(group.generators)
-    kind = f"{group.kind} (nearly)" if group.approximate else group.kind
-    lines = []
-    for line, name in enumerate(group.names):
-        exponents = " ".join(f"{k.get(name, 0):+g}".replace("+0", "0") for k in vectors)
-        first = (number, name, exponents, kind, f"{group.leak:.1e}")
-        lines.append(first if line == 0 else ("", name, exponents, "", ""))
-    return lines

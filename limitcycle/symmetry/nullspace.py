@@ -64,6 +64,10 @@ class EulerProducts:
         sensitivity: ‖w_i‖‖g_ri‖/√d_i, the typical size of the product with a random direction in
             place of w_i; the same shape.
         limits: of the precision.
+
+    Attributes:
+        live, lone, coupled: indices of the tensors that the function depends on; of those among
+            them that are a symmetry each by itself; and of the others.
     """
 
     def __init__(self, products: Array, sensitivity: Array, limits: Limits = DOUBLE) -> None:
@@ -74,12 +78,14 @@ class EulerProducts:
         self.scale /= self.scale.max(initial=0.0) or 1.0
         self.live = np.flatnonzero(self.scale > limits.dead)
         self.matrix = products[:, self.live] / size / self.scale[self.live]
-        rows, tensors = self.matrix.shape
-        _, values, self._directions = np.linalg.svd(self.matrix)
+        rows = len(self.matrix)
         # Entries of order one are the unit: where every tensor is invariant all values are noise.
+        zero = np.linalg.norm(self.matrix, axis=0) < limits.exact * rows**0.5
+        self.lone, self.coupled = self.live[zero], self.live[~zero]
+        _, values, self._directions = np.linalg.svd(self.matrix[:, ~zero])
         self.unit: float = max(float(values.max(initial=0.0)), rows**0.5)
-        self.singular_values = np.zeros(tensors)
-        self.singular_values[: min(rows, tensors)] = values[:tensors] / self.unit
+        self.singular_values = np.zeros(len(self.coupled))
+        self.singular_values[: len(values)] = values / self.unit
 
     @property
     def rank(self) -> int:
@@ -103,11 +109,13 @@ class EulerProducts:
     def components(self, order: Sequence[int]) -> list[Component]:
         """The connected components; ``order`` ranks the tensors where a basis needs a choice."""
         found = [Component((index,), ((1,),), 0.0, dead=True) for index in self.dead]
-        place = {index: column for column, index in enumerate(self.live.tolist())}
+        for index in self.lone.tolist():
+            found.append(Component((index,), ((1,),), self.residual([index], [(1,)])))
+        place = {index: column for column, index in enumerate(self.coupled.tolist())}
         columns = [place[index] for index in order if index in place]
         reduced = self._integers(columns)
         for rows, positions in _connected(reduced):
-            members = tuple(int(self.live[columns[position]]) for position in positions)
+            members = tuple(int(self.coupled[columns[position]]) for position in positions)
             basis = tuple(sparse([primitive(reduced[row, positions]) for row in rows]))
             found.append(Component(members, basis, self.residual(members, basis)))
         return found
@@ -120,10 +128,10 @@ class EulerProducts:
 
     def residual(self, members: Sequence[int], generators: Sequence[Vector]) -> float:
         """`Component.residual` of ``generators``, one exponent for each of ``members``."""
-        vectors = np.zeros((len(generators), len(self.scale)))
-        vectors[:, list(members)] = np.array(generators) * self.scale[list(members)]
+        vectors = np.array(generators) * self.scale[list(members)]
         sizes = np.linalg.norm(vectors, axis=1)
-        images = np.linalg.norm(self.matrix @ vectors[:, self.live].T, axis=0)
+        columns = np.searchsorted(self.live, members)
+        images = np.linalg.norm(self.matrix[:, columns] @ vectors.T, axis=0)
         return float((images / np.maximum(sizes, 1e-300)).max()) / self.unit
 
     def _integers(self, columns: Sequence[int]) -> Array:
@@ -131,12 +139,12 @@ class EulerProducts:
         kept, left = self.singular_values[: self.rank], self.singular_values[self.rank :]
         error = 100 * max(float(left.max(initial=0.0)), 1e-15) / float(kept.min(initial=1.0))
         error = min(max(error, 1e-9), 3e-2)
-        scale = self.scale[self.live[list(columns)]]
+        scale = self.scale[self.coupled[list(columns)]]
         whole = []
         for vector in row_reduced(self._directions[self.rank :, list(columns)], error):
             slack = error / scale[vector != 0].min()
             whole.append(primitive(vector / scale, min(slack, 2e-2)))
-        return row_reduced(np.reshape(whole, (-1, len(scale))), 1e-6, in_order=True)
+        return row_reduced(np.reshape(whole, (len(whole), len(scale))), 1e-6, in_order=True)
 
     def _apart(self, decreasing: Array, count: int, floor: float) -> bool:
         """Whether the first ``count`` values exceed the rest, and ``floor``, by the gap."""

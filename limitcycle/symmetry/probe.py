@@ -5,10 +5,9 @@ backward passes from random projections of its outputs. A symmetry holds everywh
 the initialisation (a zero bias, equal scales) does not survive.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,13 @@ SAMPLES = 4
 INPUT_NOISE = 0.25
 FULL_NOISE = 0.9
 ROUNDING = 1e-6
+BLOCK = 1 << 20
+LARGE = 20_000_000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One projection's Euler products ⟨w_i, g_i⟩, and ‖w_i‖ and ‖g_i‖; each of shape (tensors,)."""
+    """One projection's Euler products ⟨w_i, g_i⟩, and ‖w_i‖ and ‖g_i‖; each of shape (pieces,)."""
 
     products: Array
     weight_norms: Array
@@ -47,9 +48,15 @@ class Probe:
             ``model(**b)``.
         batch: its first few samples are used where no loss is given and they can be told.
         loss: scalar function of the output; None: every floating tensor of the output, projected.
+        per_channel: ask for the slices of matrices along their first dimension, not for tensors.
+
+    Attributes:
+        counts: how many pieces each trainable tensor has.
     """
 
-    def __init__(self, model: nn.Module, batch: Any, loss: Loss | None) -> None:
+    def __init__(
+        self, model: nn.Module, batch: Any, loss: Loss | None, *, per_channel: bool = False
+    ) -> None:
         self.model, self.loss = model, loss
         self.batch = batch
         self.few = batch if loss is not None else first_samples(batch, SAMPLES)
@@ -57,10 +64,69 @@ class Probe:
         self.trainable = {name: p.detach() for name, p in named.items() if p.requires_grad}
         self.constant = {name: p.detach() for name, p in named.items() if not p.requires_grad}
         self.buffers = {name: buffer.detach() for name, buffer in model.named_buffers()}
+        self.counts = {
+            name: len(p) if per_channel and p.ndim > 1 else 1 for name, p in self.trainable.items()
+        }
         self.noise = FULL_NOISE
 
-    def check(self) -> None:
-        """Refuse what has no answer: running statistics, signs for values, a changing forward."""
+    @property
+    def pieces(self) -> list[str]:
+        """Names of what is asked for: tensors, or their slices ``name[index]``."""
+        return [
+            f"{name}[{index}]" if count > 1 else name
+            for name, count in self.counts.items()
+            for index in range(count)
+        ]
+
+    @property
+    def sizes(self) -> Array:
+        """How many numbers each piece holds, at least one."""
+        tensors = self.trainable.items()
+        sizes = [max(p.numel() // self.counts[name], 1) for name, p in tensors]
+        return np.repeat(np.array(sizes, dtype=float), list(self.counts.values()))
+
+    def _independent(self, outputs: list[Tensor]) -> bool:
+        """Whether a large model treats each sample by itself, so that one is enough.
+
+        Dropout, which draws other masks for fewer samples, is left out of the comparison.
+        """
+        size = sum(p.numel() for p in self.trainable.values())
+        one = first_samples(self.few, 1)
+        if size < LARGE or self.loss is not None or one is self.few:
+            return False
+        try:
+            together, alone = (self._without_dropout(value) for value in (self.few, one))
+        except Exception:  # the model insists on several samples
+            return False
+        return all(out.ndim for out in outputs) and all(
+            len(a) == 1 and bool((a - b[:1]).norm() <= 1e-4 * a.norm())
+            for a, b in zip(alone, together, strict=True)
+        )
+
+    def _without_dropout(self, batch: Any) -> list[Tensor]:
+        arithmetic = Arithmetic(torch.float32, dropout=False)
+        cast = partial(_cast, dtype=torch.float32)
+        tensors = {**self.trainable, **self.constant, **self.buffers}
+        copies = {name: cast(tensor.clone()) for name, tensor in tensors.items()}
+        seed_all(0)
+        with torch.no_grad(), arithmetic:
+            output = _call(self.model, copies, map_tensors(batch, lambda t: cast(t.clone())))
+        return [out for out in tensors_of(output) if out.is_floating_point() and out.ndim]
+
+    def norms(self) -> Array:
+        """The pieces' norms in the model as it is."""
+        flat = [_flat(p, self.counts[name]) for name, p in self.trainable.items()]
+        norms: Array = (
+            torch.cat([_products(weight, weight) for weight in flat]).sqrt().cpu().numpy()
+        )
+        return norms
+
+    def check(self) -> str:
+        """Refuse what has no answer: signs for values, a forward pass that changes.
+
+        Returns:
+            where a normalisation uses running statistics, "" if none does.
+        """
         arithmetic = Arithmetic(torch.float64)
         try:
             _, first = self._at(0, arithmetic)
@@ -69,69 +135,93 @@ class Probe:
                 raise
             self.few = self.batch  # the model may insist on the size of its batch
             _, first = self._at(0, arithmetic)
+        if self._independent(first):
+            self.few = first_samples(self.few, 1)
+            _, first = self._at(0, arithmetic)
         self._reference = [out.detach() for out in first]
         if not first:
             raise UserError("the output depends on no trainable parameter: nothing to probe")
         if arithmetic.running_statistics:
-            raise UserError(
-                f"a normalisation{_frozen_statistics(self.model)} uses running statistics, which "
-                "do not follow the weights: call model.train() first"
-            )
+            return _frozen_statistics(self.model)
         if arithmetic.few_values is not None:
             raise UserError(
                 f"a normalisation over {arithmetic.few_values} values leaves only signs: "
                 "give a batch of at least four samples, or larger groups"
             )
-        if not self.survives({}):
+        if not self.survives(np.ones(len(self.pieces))):
             raise UserError(
                 "the forward pass differs between two equal calls from the same random state: "
                 "remove what it keeps from one call to the next, or a generator of its own"
             )
+        return ""
 
-    def rows(self, seed: int, count: int, dtype: torch.dtype) -> list[Row]:
+    def rows(
+        self, seed: int, count: int, dtype: torch.dtype, factors: Array | None = None
+    ) -> list[Row]:
         """Up to ``count`` rows at the random point of ``seed``; none where it is not finite."""
-        weights, outputs = self._at(seed, Arithmetic(dtype))
-        rows = _rows(weights, outputs, min(count, sum(out.numel() for out in outputs)))
+        weights, outputs = self._at(seed, Arithmetic(dtype), factors)
+        count = min(count, sum(out.numel() for out in outputs))
+        rows = _rows(weights, outputs, count, self.counts)
         if rows and all(np.isfinite(row.products).all() for row in rows):
             return rows
         self.noise /= 4
         return []
 
-    def survives(self, exponents: Mapping[str, float]) -> bool:
-        """Whether w_i → 2^{k_i}·w_i leaves the outputs at a random point where they were."""
+    def survives(self, factors: Array, tolerance: float = ROUNDING) -> bool:
+        """Whether multiplying the pieces leaves the outputs at a random point where they were."""
         noise, self.noise = self.noise, FULL_NOISE
         try:
-            _, outputs = self._at(0, Arithmetic(torch.float64), exponents)
+            _, outputs = self._at(0, Arithmetic(torch.float64), factors)
         finally:
             self.noise = noise
-        return _alike(self._reference, outputs)
+        return _alike(self._reference, outputs, tolerance)
 
-    def row_as_it_is(self) -> Row | None:
-        """A row in the model's own arithmetic, at its own weights and on its own inputs."""
+    def outputs(self, factors: Array, dtype: torch.dtype) -> None:
+        """A forward pass at a random point with the pieces multiplied by ``factors``."""
+        with torch.no_grad():
+            self._at(0, Arithmetic(dtype), factors)
+
+    def keep_whole(self, tensors: Collection[str]) -> None:
+        """Ask for the given tensors as they are, not for their slices."""
+        for name in tensors:
+            self.counts[name] = 1
+
+    def row_as_it_is(self, factors: Array | None = None) -> Row | None:
+        """A row in the model's own arithmetic, on its own inputs, at its own weights (times …)."""
         seed_all(0)
         weights = {name: p.clone().requires_grad_() for name, p in self.trainable.items()}
+        if factors is not None:
+            weights = self._scaled(weights, factors)
         constant = self.constant | {name: b.clone() for name, b in self.buffers.items()}
         output = _call(self.model, weights | constant, map_tensors(self.few, torch.clone))
-        return next(iter(_rows(weights, self._projectable(output), 1)), None)
+        return next(iter(_rows(weights, self._projectable(output), 1, self.counts)), None)
 
     def _at(
-        self,
-        seed: int,
-        arithmetic: Arithmetic,
-        exponents: Mapping[str, float] = MappingProxyType({}),
+        self, seed: int, arithmetic: Arithmetic, factors: Array | None = None
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """Weights at the random point of ``seed`` (then scaled by 2^exponent), and the outputs."""
+        """Weights at the random point of ``seed`` (times the pieces' factors), and the outputs."""
         seed_all(seed)
         cast = partial(_cast, dtype=arithmetic.dtype)
-        moved = {name: self._moved(cast(p)) for name, p in self.trainable.items()}
         weights = {
-            name: (p * 2.0 ** exponents.get(name, 0)).requires_grad_() for name, p in moved.items()
+            name: self._moved(cast(p)).requires_grad_() for name, p in self.trainable.items()
         }
+        if factors is not None:
+            weights = self._scaled(weights, factors)
         constant = {name: cast(p) for name, p in self.constant.items()}
         constant |= {name: cast(b.clone()) for name, b in self.buffers.items()}
         batch = map_tensors(self.few, lambda tensor: _moved_input(cast(tensor.detach().clone())))
         with arithmetic:
             return weights, self._projectable(_call(self.model, weights | constant, batch))
+
+    def _scaled(self, weights: dict[str, Tensor], factors: Array) -> dict[str, Tensor]:
+        """Leaves that hold ``weights`` with each piece multiplied by its factor."""
+        ends = np.cumsum(list(self.counts.values()))[:-1]
+        scaled = {}
+        for (name, weight), part in zip(weights.items(), np.split(factors, ends), strict=True):
+            factor = torch.from_numpy(part).to(weight.device, weight.dtype)
+            shape = (-1, *[1] * (weight.ndim - 1)) if weight.ndim else ()
+            scaled[name] = (weight.detach() * factor.reshape(shape)).requires_grad_()
+        return scaled
 
     def _moved(self, weight: Tensor) -> Tensor:
         """``weight`` plus noise that neither drowns nor amplifies what flows through it.
@@ -141,7 +231,8 @@ class Probe:
         """
         vector = weight.ndim < 2
         floor = 1.0 if vector else (2 * len(weight) / weight.numel()) ** 0.5
-        size = torch.clamp(weight.square().mean().sqrt(), min=floor) * (1 / 3 if vector else 1)
+        size = torch.clamp(weight.abs().square().mean().sqrt(), min=floor)
+        size = size * (1 / 3 if vector else 1)
         uniform = 2 * torch.rand_like(weight) - 1  # of variance 1/3
         return weight + self.noise * size * 3**0.5 * uniform
 
@@ -152,7 +243,8 @@ class Probe:
             if not isinstance(value, Tensor) or value.numel() != 1:
                 raise UserError("loss(output) must return a scalar tensor")
             return [value]
-        return [out for out in tensors_of(output) if out.is_floating_point() and out.requires_grad]
+        real = [torch.view_as_real(o) if o.is_complex() else o for o in tensors_of(output)]
+        return [out for out in real if out.is_floating_point() and out.requires_grad]
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -188,13 +280,15 @@ def first_samples(batch: Any, count: int) -> Any:
     return batch
 
 
-def _rows(weights: dict[str, Tensor], outputs: list[Tensor], count: int) -> list[Row]:
+def _rows(
+    weights: dict[str, Tensor], outputs: list[Tensor], count: int, pieces: dict[str, int]
+) -> list[Row]:
     """Backward passes from ``count`` random projections of the outputs, each scaled to size one."""
     if not outputs or not all(bool(out.isfinite().all()) for out in outputs):
         return []
     leaves, rows = list(weights.values()), []
-    flat = [leaf.detach().double().flatten() for leaf in leaves]
-    norms = torch.stack([weight.norm() for weight in flat])
+    flat = [_flat(leaf.detach(), pieces[name]) for name, leaf in weights.items()]
+    norms = torch.cat([_products(weight, weight) for weight in flat]).sqrt()
     sized = [(out, out.detach().double().norm().clamp(min=1e-300)) for out in outputs]
     for left in range(count - 1, -1, -1):
         directions = [torch.randn_like(out) / size for out, size in sized]
@@ -206,16 +300,32 @@ def _rows(weights: dict[str, Tensor], outputs: list[Tensor], count: int) -> list
 
 
 def _row(weights: list[Tensor], norms: Tensor, gradients: tuple[Tensor | None, ...]) -> Row:
-    nothing = torch.zeros(2, dtype=torch.float64, device=norms.device)
     values = []
     for weight, gradient in zip(weights, gradients, strict=True):
-        if gradient is not None:
-            gradient = gradient.double().flatten()
-            values.append(torch.stack([torch.dot(weight, gradient), gradient.norm()]))
+        if gradient is None:
+            values.append(norms.new_zeros(2, len(weight)))
         else:
-            values.append(nothing)
-    products, sizes = torch.stack(values, dim=1).cpu().numpy()
+            flat = _flat(gradient, len(weight))
+            values.append(torch.stack([_products(weight, flat), flat.norm(dim=1).double()]))
+    products, sizes = torch.cat(values, dim=1).cpu().numpy()
     return Row(products, norms.cpu().numpy(), sizes)
+
+
+def _flat(tensor: Tensor, pieces: int) -> Tensor:
+    """``tensor`` with one row a piece; a complex number is a pair of real ones."""
+    dense = tensor.to_dense() if tensor.is_sparse else tensor
+    real = torch.view_as_real(dense) if dense.is_complex() else dense
+    return real.reshape(pieces, -1)
+
+
+def _products(first: Tensor, second: Tensor) -> Tensor:
+    """Inner products of rows in float64, block by block: a wide copy of all would be large."""
+    total = torch.zeros(len(first), dtype=torch.float64, device=first.device)
+    width = max(BLOCK // max(len(first), 1), 1)
+    for start in range(0, first.shape[1], width):
+        a, b = (part[:, start : start + width].double() for part in (first, second))
+        total += torch.dot(a[0], b[0]) if len(a) == 1 else (a * b).sum(dim=1)
+    return total
 
 
 def _call(model: nn.Module, tensors: dict[str, Tensor], batch: Any) -> Any:
@@ -225,26 +335,31 @@ def _call(model: nn.Module, tensors: dict[str, Tensor], batch: Any) -> Any:
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(dtype.to_complex())
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _moved_input(tensor: Tensor) -> Tensor:
-    """Floating inputs times a factor near one: zeros, signs and infinities (masks) stay."""
-    if not tensor.is_floating_point():
+    """Floating inputs times a factor near one: zeros, signs and infinities stay.
+
+    Whole numbers stay as they are: they may be a mask, times or categories.
+    """
+    if not tensor.is_floating_point() or bool((tensor == tensor.round()).all()):
         return tensor
     return tensor * (1 + INPUT_NOISE * (2 * torch.rand_like(tensor) - 1))
 
 
-def _alike(first: list[Tensor], again: list[Tensor]) -> bool:
+def _alike(first: list[Tensor], again: list[Tensor], tolerance: float) -> bool:
     """Whether outputs are equal but for rounding; those that are not finite are not compared."""
     if [out.shape for out in first] != [out.shape for out in again]:
         return False
     pairs = [(a, b) for a, b in zip(first, again, strict=True) if bool(a.isfinite().all())]
-    return all(bool((a - b).norm() <= ROUNDING * a.norm()) for a, b in pairs)
+    return all(bool((a - b).norm() <= tolerance * a.norm()) for a, b in pairs)
 
 
 def _frozen_statistics(model: nn.Module) -> str:
     for name, module in model.named_modules():
         if getattr(module, "running_mean", None) is not None and not module.training:
             return f" ({name or 'the model'})"
-    return ""
+    return " (a functional one)"

@@ -2,10 +2,12 @@
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.checkpoint
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -33,7 +35,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     Covers what a forward pass may leave behind: attributes set on modules (also the tables of
     parameters and buffers, and the mode), and the states of torch's, NumPy's and Python's
     generators. Gradients are recorded inside, whatever the caller's mode; compiled forward passes
-    run uncompiled.
+    run uncompiled, checkpointed ones in one piece.
     """
     tables = [table for module in model.modules() for table in _tables(module)]
     copies = [dict(table) for table in tables]
@@ -43,6 +45,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         torch.random.fork_rng(devices),
         torch.inference_mode(mode=False),
         torch.enable_grad(),
+        _in_one_piece(),
     ):
         try:
             for module in model.modules():
@@ -61,6 +64,35 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - a forward pass may draw from the legacy state
+
+
+class _Straight:
+    """Stands in for ``CheckpointFunction``."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], _preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _pause(*_args: Any, **_kwargs: Any) -> Iterator[None]:
+    yield  # where the checkpointed function runs
+
+
+@contextlib.contextmanager
+def _in_one_piece() -> Iterator[None]:
+    """Switch activation checkpointing off.
+
+    It would run parts of the forward pass again during the backward pass, when the weights and the
+    arithmetic of the probe are no longer in place.
+    """
+    home = vars(torch.utils.checkpoint)
+    plain = {"CheckpointFunction": _Straight, "_checkpoint_without_reentrant_generator": _pause}
+    former = {name: home[name] for name in plain}
+    home.update(plain)
+    try:
+        yield
+    finally:
+        home.update(former)
 
 
 def _tables(module: nn.Module) -> list[dict[str, object]]:

@@ -22,10 +22,11 @@ def moves(model: nn.Module, batch: Any, exponents: Mapping[str, float]) -> bool:
         for parameter in here.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter += 0.4 * noise * max(float(parameter.square().mean().sqrt()), 0.3)
+        scaled = copy.deepcopy(here)  # before a forward pass changes buffers
         before = _forward(here, batch)
-        for name, parameter in here.named_parameters():
+        for name, parameter in scaled.named_parameters():
             parameter *= FACTOR ** exponents.get(name, 0)
-        after = _forward(here, batch)
+        after = _forward(scaled, batch)
     return any(_distance(a, b) > VISIBLE for a, b in zip(after, before, strict=True))
 
 

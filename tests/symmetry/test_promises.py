@@ -125,6 +125,16 @@ class Thresholded(nn.Module):
         return self.two((4 * self.one(x)).round())
 
 
+class Detached(Thresholded):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.two(self.one(x).detach())
+
+
+class Saturated(Counting):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (1e5 * self.layer(x)).softmax(1)
+
+
 class NotFinite(Counting):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x) / 0
@@ -136,7 +146,25 @@ class NoOutput(Counting):
 
 
 REFUSED = {
-    "running statistics": (lambda: mlp().eval(), vectors, r"\(1\) uses running statistics.*train"),
+    "running statistics": (
+        lambda: mlp().eval(),
+        vectors,
+        r"\(1\) uses running statistics.*train.*3 tensors would be scale-invariant in train mode: "
+        r"0\.weight, 3\.weight, 6\.weight",
+    ),
+    "one of them": (
+        lambda: nn.Sequential(nn.Linear(10, 4), nn.BatchNorm1d(4).eval(), nn.Tanh()),
+        vectors,
+        r"\(1\) uses running statistics.*1 tensors? would be",
+    ),
+    "TorchScript": (
+        lambda: torch.jit.trace(nn.Linear(10, 3), vectors()),
+        vectors,
+        "TorchScript cannot be probed",
+    ),
+    "lazy": (lambda: nn.LazyLinear(3), vectors, "weight has no values yet"),
+    "detached": (Detached, vectors, r"detaches \(sign"),
+    "saturated": (Saturated, vectors, "depends on no trainable parameter on this batch"),
     "only signs": (mlp, lambda: torch.randn(2, 10), "over 2 values leaves only signs"),
     "signs by groups": (
         lambda: nn.Sequential(nn.Linear(10, 8), nn.GroupNorm(4, 8), nn.Linear(8, 3)),
@@ -148,7 +176,7 @@ REFUSED = {
     "frozen": (lambda: mlp().requires_grad_(False), vectors, "no trainable parameter"),
     "not finite": (NotFinite, vectors, "not finite"),
     "no output": (NoOutput, vectors, "depends on no trainable parameter"),
-    "rounding": (Thresholded, vectors, "rounds or thresholds"),
+    "rounding": (Thresholded, vectors, "rounds, thresholds"),
 }
 
 
@@ -159,6 +187,36 @@ def test_what_has_no_answer_is_refused_in_one_line(make, batch, message):
     with pytest.raises(UserError, match=message) as refusal:
         symmetries(model, batch())
     assert "\n" not in str(refusal.value)
+
+
+def test_asking_what_train_mode_would_say_leaves_the_model_in_its_mode():
+    model = mlp().eval()
+    model[4].train()
+    before = snapshot(model)
+    with pytest.raises(UserError, match="would be scale-invariant"):
+        symmetries(model, vectors())
+    for part in ("state", "grad", "mode", "attributes"):
+        assert equal(before[part], snapshot(model)[part])
+
+
+def test_complex_weights_and_outputs():
+    class Complex(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Parameter(torch.randn(10, 4, dtype=torch.complex64))
+            self.phase = nn.Parameter(torch.randn(4, dtype=torch.complex64))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x.to(self.layer.dtype) @ self.layer
+            return y / y.abs().square().mean(0).sqrt() * self.phase
+
+    answer = symmetries(Complex(), vectors())
+    assert answer.scale_invariant == ("layer",) and answer.not_invariant == ("phase",)
+
+
+def test_sparse_gradients():
+    model = nn.Sequential(nn.Embedding(9, 8, sparse=True), nn.LayerNorm(8), nn.Linear(8, 3))
+    assert symmetries(model, torch.randint(9, (5, 4))).scale_invariant == ("0.weight",)
 
 
 def test_weights_that_are_not_finite_are_named():

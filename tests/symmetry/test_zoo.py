@@ -9,10 +9,11 @@ from torch import nn
 
 from limitcycle.symmetry import Symmetries, symmetries
 from tests.symmetry.oracle import moves
-from tests.symmetry.zoo import ZOO, Case
+from tests.symmetry.zoo import Case
+from tests.symmetry.zoo_more import EVERY
 
 
-@pytest.fixture(params=ZOO.values(), ids=list(ZOO), scope="module")
+@pytest.fixture(params=EVERY.values(), ids=list(EVERY), scope="module")
 def case(request) -> Case:
     return request.param
 
@@ -45,9 +46,10 @@ def test_groups_are_those_known_by_hand(case, probed):
         group = found[frozenset(exponents)]
         assert group.kind == kind
         assert answer.is_symmetry(exponents)
-        if kind != "rescaling" or len(group.generators) == 1:
+        if kind in ("scale-invariant", "dead") or len(group.generators) == 1:
             assert group.exponents in (exponents, {k: -v for k, v in exponents.items()})
         assert group.residual < 1e-10 and not group.approximate
+        assert group.why
 
 
 def test_scaling_by_a_generator_changes_nothing(probed):
