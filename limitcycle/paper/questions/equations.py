@@ -120,9 +120,9 @@ def goes_like_eps(norm: Array, off: Array) -> str:
     if not np.isfinite(law.exponent):
         return ""
     measured = f"deviations ∝ ρ^{law}"
-    if SLOPE[0] <= law.exponent <= SLOPE[1]:
+    if SLOPE[0] <= law.exponent <= SLOPE[1] and law.high < 0:
         return f"eps in the normalisation's denominators: {measured}"
-    return f"{measured}; eps in the normalisation's denominators would make them ∝ ρ^−2"
+    return f"not known; {measured}, where eps in BatchNorm would make them ∝ ρ^−2"
 
 
 def eps_is_the_cause(of: Tracks) -> Check:

@@ -10,7 +10,7 @@ from limitcycle.paper.claim import judge
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.figures.figure02 import label
 from limitcycle.paper.figures.figure03 import FIGURE, draw
-from limitcycle.paper.questions import propositions
+from limitcycle.paper.questions import equations, propositions
 from limitcycle.paper.questions.propositions import Wait
 from limitcycle.paper.scale import QUICK
 from limitcycle.record import Run
@@ -125,7 +125,10 @@ def test_the_cause_of_deviations_is_measured():
     eps = judge(CLAIMS["eq-2a"], leaking(lambda norm: 0.2 / norm**2))
     other = judge(CLAIMS["eq-2a"], leaking(lambda norm: 0.05 + 0 * norm))
     assert eps.likely.startswith("eps in the normalisation's denominators: deviations ∝ ρ^-2")
-    assert other.likely.startswith("deviations ∝ ρ^")
+    assert other.likely.startswith("not known; deviations ∝ ρ^")
+    norm, off = np.array([1.0, 2, 3, 4, 5]), np.array([3, 30, 0.1, 5, 0.1])
+    scattered = equations.goes_like_eps(np.repeat(norm, 2), np.repeat(off, 2))
+    assert scattered.startswith("not known; deviations ∝ ρ^-1.9")
 
 
 @pytest.mark.parametrize("name", FROM_TABLES)
