@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from limitcycle.errors import RunError, UserError
     from limitcycle.lab import train
     from limitcycle.record import LoadedRun, Run, load, load_all
-    from limitcycle.watching import Watch, watch
     from limitcycle.symmetry import Symmetries, leak_growth, symmetries
+    from limitcycle.watching import Watch, watch
 
 _HOME = {
     "LoadedRun": "limitcycle.record",
