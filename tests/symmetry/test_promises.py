@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -145,6 +146,11 @@ class NoOutput(Counting):
         return {"text": "nothing"}
 
 
+def scripted() -> nn.Module:
+    with warnings.catch_warnings(action="ignore"):
+        return torch.jit.trace(nn.Linear(10, 3), vectors())
+
+
 REFUSED = {
     "running statistics": (
         lambda: mlp().eval(),
@@ -158,7 +164,7 @@ REFUSED = {
         r"\(1\) uses running statistics.*1 tensors? would be",
     ),
     "TorchScript": (
-        lambda: torch.jit.trace(nn.Linear(10, 3), vectors()),
+        scripted,
         vectors,
         "TorchScript cannot be probed",
     ),
