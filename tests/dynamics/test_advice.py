@@ -1,0 +1,72 @@
+"""One advice for every kind of run, with the numbers it follows from."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from limitcycle.dynamics import advise, diagnose, words
+from limitcycle.dynamics.rounding import decay_rounding
+from tests.dynamics.series import FAST
+
+
+def settled(loss=1e-3, norm=1.0, rows=2_000, **columns):
+    """A run at rest, after a first descent from loss 2."""
+    step = np.arange(rows)
+    losses = np.where(step < rows // 50, 2.0, loss)
+    return pd.DataFrame({"step": step, "loss": losses, "norm": norm, **columns})
+
+
+def advice_on(frame, lost=()):
+    return advise(diagnose(frame), frame, lost)
+
+
+def test_a_run_that_nears_its_last_jump_gets_the_way_to_it():
+    frame, _ = FAST.run()
+    frame = frame.assign(lr=0.1, weight_decay=0.01)
+    frame["effective_lr"] = frame["lr"] / frame["norm"] ** 2
+    verdict = diagnose(frame)
+    found = advise(verdict, frame)
+    assert found.kind == "approaching"
+    assert found.steps == verdict.steps_to_jump
+    lowest = frame.set_index("step")["effective_lr"].loc[found.since]
+    assert found.growth == pytest.approx(frame["effective_lr"].iloc[-1] / lowest)
+    said = words.advice(found)
+    assert f"{found.growth:.2g}-fold since step {found.since:,}" in said
+    assert "halve weight decay or hold the norm" in said
+
+
+def test_without_weight_decay_the_norm_cannot_fall():
+    found = advice_on(settled(lr=0.1, weight_decay=0.0))
+    assert found.kind == "no-decay"
+    assert "the norm cannot fall here: weight decay is 0" in words.advice(found).lower()
+
+
+def test_decay_that_rounds_away_is_said_before_all_else():
+    lost = [decay_rounding("bfloat16", 1e-4), decay_rounding("float32", 1e-4)]
+    found = advice_on(settled(lr=0.1, weight_decay=1e-3), lost)
+    assert (found.kind, found.lost) == ("rounds-away", lost[0])
+    assert "rounds away in bfloat16" in words.advice(found)
+    assert advice_on(settled(lr=0.1, weight_decay=1e-3), lost[1:]).kind == "equilibrium"
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "word"),
+    [
+        (settled(loss=1.9, lr=1.0, weight_decay=1e-3), "stuck", "too high"),
+        (settled(lr=0.1, weight_decay=1e-3), "equilibrium", "through their product"),
+        (settled(rows=20), "too-early", "Too early"),
+        (settled(norm=np.linspace(3, 1, 2_000), lr=1.0, weight_decay=1e-3), "falling", "e-fold in"),
+        (settled(norm=np.linspace(1, 3, 2_000)), "rising", "falls by itself"),
+        (settled(loss=np.inf), "diverged", "checkpoint"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_kind_of_run_gets_its_own(frame, kind, word):
+    found = advice_on(frame)
+    assert found.kind == kind
+    assert word in words.advice(found)
+
+
+def test_the_fastest_growth_is_that_of_free_decay():
+    frame = settled(norm=np.linspace(3, 1, 2_000), lr=1.0, weight_decay=1e-3)
+    assert "e-fold in 500 steps" in words.advice(advice_on(frame))
