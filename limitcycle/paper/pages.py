@@ -26,7 +26,7 @@ def tally(made: Sequence[Entry]) -> str:
 
 def measured(claim: Mapping[str, Any]) -> str:
     """What was measured for a claim, with all that its readers must know."""
-    possible = f" A possible reason, not tested: {claim['likely']}." if claim["likely"] else ""
+    possible = f". A possible reason, not tested: {claim['likely']}." if claim["likely"] else ""
     return f"{claim['measured']}{possible}" + _notes(claim["remarks"])
 
 
@@ -49,7 +49,8 @@ def index_markdown(scale: Scale, made: Sequence[Entry], others: Sequence[str] = 
     parts = [
         f"# The paper at {scale.name} scale\n",
         f"{scale.what[0].upper()}{scale.what[1:]}.\n",
-        f"Made by `limitcycle paper --scale {scale.name}`. Claims: {tally(made)} "
+        f"Made by `limitcycle paper --scale {scale.name}`: {len(made)} of the paper's "
+        f"nineteen figures are here. Claims: {tally(made)} "
         "([table](#claims)).\n",
         *(f"At another scale: {other}.\n" for other in others),
     ]
