@@ -8,6 +8,7 @@ of modules play a part; they only appear in the sentence.
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from limitcycle.symmetry.answer import Exponents, Kind
-from limitcycle.symmetry.probe import LARGE, Probe, tensors_of
+from limitcycle.symmetry.probe import Probe, tensors_of
+from limitcycle.symmetry.table import spans
 
 Array = NDArray[np.float64]
 
 MOST_NAMES = 3
+SMALL = 1_000_000  # tensors' numbers in all: up to there float64 costs nothing
 OWN_FORWARD = "plain tensor operations in the model's own forward"
 
 
@@ -45,8 +48,9 @@ class Reasons:
 
     def __init__(self, probe: Probe) -> None:
         size = sum(p.numel() for p in probe.trainable.values())
-        self.probe, self.dtype = probe, torch.float32 if size > LARGE else torch.float64
-        self.tolerance = 1e-3 if size > LARGE else 1e-6
+        small = size < SMALL
+        self.probe, self.dtype = probe, torch.float64 if small else torch.float32
+        self.tolerance = 1e-6 if small else 1e-3
         self._before = self._calls(np.ones(len(probe.pieces)))
 
     def absorbers(self, members: Sequence[int], exponents: Sequence[float]) -> list[str]:
@@ -89,8 +93,8 @@ def sentence(
     if kind in ("rescaling", "mixed"):
         if len(generators) > 1:
             return f"its tensors undo each other's scaling, in {len(generators)} independent ways"
-        gains = [name for name, k in generators[0].items() if k > 0]
-        loses = [name for name, k in generators[0].items() if k < 0]
+        gains = spans(name for name, k in generators[0].items() if k > 0)
+        loses = spans(name for name, k in generators[0].items() if k < 0)
         verbs = ["s" if len(names) == 1 else "" for names in (gains, loses)]
         return f"what {_listed(gains)} gain{verbs[0]}, {_listed(loses)} lose{verbs[1]}"
     verb = "its effect is removed by" if kind == "dead" else "absorbed by"
@@ -150,9 +154,14 @@ def _fingerprints(value: Any) -> list[Array]:
 
 
 def _fingerprint(tensor: Tensor) -> Array:
-    finite = torch.nan_to_num(tensor, nan=0.0, posinf=0.0, neginf=0.0).double().flatten()
+    finite = torch.nan_to_num(tensor, nan=0.0, posinf=0.0, neginf=0.0).flatten()
     finite = torch.where(finite.abs() < 1e30, finite, 0)  # masks
-    phase = torch.arange(len(finite), dtype=torch.float64, device=tensor.device)
-    waves = [torch.dot(finite, torch.cos(phase)), torch.dot(finite, torch.sin(phase))]
-    fingerprint: Array = torch.stack([finite.norm(), *waves]).cpu().numpy()
+    waves = [torch.dot(finite, wave) for wave in _waves(len(finite), finite.dtype, finite.device)]
+    fingerprint: Array = torch.stack([finite.norm(), *waves]).double().cpu().numpy()
     return fingerprint
+
+
+@lru_cache(maxsize=32)
+def _waves(length: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    phase = torch.arange(length, dtype=torch.float64, device=device)
+    return torch.cos(phase).to(dtype), torch.sin(phase).to(dtype)
