@@ -119,12 +119,12 @@ _ADVICE: "dict[str, Callable[[Advice], str]]" = {
     ),
     "periodic": lambda given: (
         f"The jumps go on as long as weight decay shrinks the norm: {_HOLD} to end them, or lower "
-        "learning rate × weight decay to have them more seldom, in inverse proportion."
+        "learning rate × weight decay to have them more seldom."
     ),
     "stuck": lambda given: (
         "The effective learning rate is too high to converge, and it is weight decay that keeps it "
         f"there: at rest it goes by the root of learning rate × weight decay{_of(given.product)}. "
-        "A hundredth of either makes it a tenth; a change by half is hardly seen."
+        "A hundredth of either makes it about a tenth; a change by half is hardly seen."
     ),
     "equilibrium": lambda given: (
         "Learning rate and weight decay act through their product now"

@@ -26,8 +26,9 @@ def tally(made: Sequence[Entry]) -> str:
 
 def measured(claim: Mapping[str, Any]) -> str:
     """What was measured for a claim, with all that its readers must know."""
-    possible = f". A possible reason, not tested: {claim['likely']}." if claim["likely"] else ""
-    return f"{claim['measured']}{possible}" + _notes(claim["remarks"])
+    # The reason itself says whether it was measured or is only possible.
+    parts = [claim["measured"], *([f"Why: {claim['likely']}"] if claim["likely"] else [])]
+    return ". ".join([*parts, *(f"Note: {remark}" for remark in claim["remarks"])])
 
 
 def claims_markdown(made: Sequence[Entry]) -> str:

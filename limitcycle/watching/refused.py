@@ -19,7 +19,8 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
     """Refuse models and optimizers whose weights or gradients are not there to be measured.
 
     Raises:
-        UserError: FSDP or another sharding, or an optimizer that keeps its state in eight bits.
+        UserError: FSDP or another sharding, an optimizer that keeps its state in eight bits, or
+            parameters on several devices.
     """
     for module in model.modules():
         for kind in type(module).__mro__:
@@ -32,6 +33,12 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
         raise UserError(
             f"{type(optimizer).__name__} keeps its state in eight bits, and what it does to the "
             "weights cannot be told from rounding: watch a run with the ordinary optimizer"
+        )
+    devices = sorted({str(parameter.device) for parameter in model.parameters()})
+    if len(devices) > 1:
+        raise UserError(
+            f"the model's parameters lie on several devices ({', '.join(devices)}): watch a run "
+            "that fits on one"
         )
     for name, parameter in model.named_parameters():
         if type(parameter).__name__ == "DTensor" or hasattr(parameter, "device_mesh"):

@@ -2,13 +2,13 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
-from limitcycle.errors import RunError, UserError
+from limitcycle.errors import UserError
 from limitcycle.record import WatchedFolder
 
 SECONDS = 30.0  # between two parts of a table: few files, and little lost in a crash
@@ -110,9 +110,10 @@ class Sinks:
     def _try(self, sink: Any, action: Callable[[], None]) -> None:
         try:
             action()
-        except (OSError, RunError, UserError) as problem:
+        except Exception as problem:  # whatever a logger of others raises
             self._sinks = [other for other in self._sinks if other is not sink]
-            say(f"{problem}; nothing more is written there, the training goes on")
+            kind = type(problem).__name__
+            say(f"a sink failed ({kind}: {problem}) and is left out; the training goes on")
 
 
 def _sink(given: Any) -> Callable[[pd.DataFrame, pd.DataFrame], None]:
@@ -129,6 +130,3 @@ def _sink(given: Any) -> Callable[[pd.DataFrame, pd.DataFrame], None]:
 def say(text: str) -> None:
     """One line to the person who watches."""
     print(f"limitcycle: {text}", file=sys.stderr)  # noqa: T201 - the library's voice
-
-
-__all__: Sequence[str] = ("Parquet", "Sink", "Sinks", "say")

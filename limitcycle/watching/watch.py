@@ -182,7 +182,12 @@ class Watch:
         """Go on where another watch of the same job was; call before the first step.
 
         Rows from that step on, which the resumed job makes again, are dropped from its folder.
+
+        Raises:
+            UserError: steps have been made already, or the symmetries are another model's.
         """
+        if self._measured is not None:
+            raise UserError("load_state_dict comes before the first step: rows are written already")
         self._go_on_at = int(state["step"])
         if self._symmetries is None and state["symmetries"] is not None:
             self._symmetries = Symmetries.from_dict(state["symmetries"]).bound(self._model)
@@ -205,14 +210,11 @@ class Watch:
     def _before(self) -> None:
         """The gradients of step t are there."""
         self._settle()
-        if self._told_first is None:
-            self._begin()
+        measured = self._measured or self._begin()
         if self._step % self._every:
             if self._told_first:
                 self._told = {}
             return
-        measured = self._measured
-        assert measured is not None
         if measured.block.full or time.monotonic() - measured.read_at > READ_AFTER:
             self._read()
         settings = [settings_of(group) for group in self._optimizer.param_groups]
@@ -240,19 +242,20 @@ class Watch:
                 self._row.logged = self._told
             self._row, self._told = None, {}
 
-    def _begin(self) -> None:
+    def _begin(self) -> "_Measured":
         """At the first step: find what is scale-invariant, open the folder, make the buffers."""
-        self._told_first = bool(self._told)
         parameters = trainable(self._model)
         check_gradients(parameters)
         if self._symmetries is None:
             assert self._first_call is not None
             self._symmetries = self._first_call.symmetries()
         groups = watched_groups(self._symmetries, parameters, self._optimizer)
-        self._measured = _Measured(groups)
         self._open_folder()
         if not any(group.invariant for group in groups):
             say("nothing here is scale-invariant: norm and rates are those of all weights")
+        self._told_first = bool(self._told)
+        self._measured = _Measured(groups)
+        return self._measured
 
     def _open_folder(self) -> None:
         folder = self._sinks.folder

@@ -33,11 +33,10 @@ def test_it_is_the_leak_of_the_shrunk_model():
 def test_it_grows_like_the_inverse_square_of_the_norm():
     torch.manual_seed(0)
     model, batch = mlp().double(), vectors().double()
-    growth = leak_growth(model, batch, symmetries(model, batch), shrinkage=(1.0, 0.5, 0.1))
-    assert growth.leaks[:, 1] / growth.leaks[:, 0] == pytest.approx(4, rel=0.1)
-    assert growth.leaks[:, 2] / growth.leaks[:, 0] == pytest.approx(
-        100, rel=0.4
-    )  # each sees the others' shrinking
+    growth = leak_growth(model, batch, symmetries(model, batch), shrinkage=(1.0, 0.7, 0.5))
+    # Further down some channels of small variance are no longer normalised.
+    assert growth.leaks[:, 1] / growth.leaks[:, 0] == pytest.approx(1 / 0.49, rel=0.1)
+    assert growth.leaks[:, 2] / growth.leaks[:, 0] == pytest.approx(4, rel=0.1)
 
 
 def test_where_it_reaches_one_per_cent_is_said():

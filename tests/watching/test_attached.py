@@ -133,9 +133,17 @@ def test_refusals_name_what_is_refused():
         other._optimizer.step()
     other.close()
     early = lc.watch(model, optimizer, quiet=True)
-    with pytest.raises(UserError, match="has not been called in train mode"):
-        optimizer.step()
+    for _ in range(2):  # nor is it an accident the second time
+        with pytest.raises(UserError, match="has not been called in train mode"):
+            optimizer.step()
+    loops.plain_step(model, optimizer, 0)
+    with pytest.raises(UserError, match="before the first step"):
+        early.load_state_dict(early.state_dict())
     early.close()
+    assert len(early.steps) == 1
+    model.head.to("meta")
+    with pytest.raises(UserError, match=r"several devices \(cpu, meta\)"):
+        lc.watch(model, optimizer)
 
 
 def test_eight_bits_shards_and_sparse_gradients_are_refused():
