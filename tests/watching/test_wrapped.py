@@ -47,6 +47,9 @@ with lc.watch(ddp, optimizer, sink=out + "/run", quiet=True) as w:
         w.log(loss=loss)
 if rank == 0:
     print(*gradients)
+# Neither leaves while the other still talks, nor ends with the group's threads alive: aborts.
+torch.distributed.barrier()
+del ddp
 torch.distributed.destroy_process_group()
 """
 
