@@ -158,7 +158,7 @@ def _add_paper(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--rehearse",
         action="store_true",
-        help="only three steps of every run",
+        help="only three steps of every kind of run",
     )
     verb.add_argument("--seeds", type=_count, metavar="N", help="default: the figure's own")
     verb.add_argument("--device", default="cpu", metavar="cpu|cuda")

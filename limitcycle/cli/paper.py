@@ -1,7 +1,6 @@
 """``limitcycle paper``: list the figures, or make them: runs, pictures, claims, pages."""
 
 import argparse
-import math
 from pathlib import Path
 
 from rich import box
@@ -24,8 +23,10 @@ from limitcycle.paper import (
     scale_named,
     tally,
     write_book,
+    write_rehearsal,
 )
 from limitcycle.paper.pages import MARKS, Entry, measured
+from limitcycle.paper.rehearsal import kinds, outcome, passed, rehearsal_markdown
 from limitcycle.record import Run
 
 
@@ -44,9 +45,9 @@ def paper(options: argparse.Namespace) -> int:
         console.print(_overview(plans, workers, book))
         say(console, "Make them: limitcycle paper 2 5, or all: limitcycle paper --all")
         return 0
-    if options.rehearse:
-        return _rehearse(plans, options.device, console)
     open_book(scale, book)  # before hours of training
+    if options.rehearse:
+        return _rehearse(plans, options.device, book, console)
     code = _train(plans, options, workers, console)
     made, pages = [], []
     for plan in plans:
@@ -79,26 +80,21 @@ def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console
     return code
 
 
-def _rehearse(plans: list[Plan], device: str, console: Console) -> int:
-    """Three steps of every distinct run of the first seed; exit code."""
-    named = {
-        runs[0].identity: (f"figure {plan.figure.number}: {label}", runs[0])
-        for plan in reversed(plans)
-        for label, runs in plan.runs.items()
-    }
-    names, distinct = zip(*reversed(named.values()), strict=True) if named else ((), ())
-    say(console, f"{len(distinct)} distinct runs, {STEPS} steps each; those that start from others")
-    say(console, "have the same nets and batches and are left out")
-    code = 0
-    for name, done in zip(names, rehearse(distinct, device), strict=True):
-        finite = all(map(math.isfinite, done.losses)) and not done.problem
-        outcome = done.problem or (
-            f"loss {', '.join(f'{loss:.3g}' for loss in done.losses)}; "
-            f"{done.step_seconds:.2f} s a step, {done.peak_mib:,.0f} MiB"
-        )
-        say(console, f"{'ok  ' if finite else 'FAIL'} {name}: {outcome}")
-        code = code if finite else 1
-    return code
+def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> int:
+    """Three steps of every kind of run, and a page that says how they went; exit code."""
+    scale, found = plans[0].scale, kinds(plans)
+    runs = sum(len(kind.names) for kind in found)
+    say(
+        console,
+        f"{len(found)} kinds of runs (of {runs}), {STEPS} steps each; those that start from",
+    )
+    say(console, "others have the same nets and batches and are left out")
+    tried = []
+    for kind, done in zip(found, rehearse([kind.run for kind in found], device), strict=True):
+        tried.append((kind, done))
+        say(console, f"{'ok  ' if passed(done) else 'FAIL'} {kind.title}: {outcome(done)}")
+        write_rehearsal(rehearsal_markdown(scale, tried, device), book)
+    return 0 if all(passed(done) for _, done in tried) else 1
 
 
 def _overview(plans: list[Plan], workers: int, book: Path) -> Table:

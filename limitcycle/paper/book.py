@@ -23,6 +23,7 @@ from limitcycle.paper.scale import Scale
 from limitcycle.record.files import read_json, write_json, write_whole
 
 WIDTH = 6.9  # inches: a page's
+REHEARSAL = "rehearsal.md"
 
 
 def make_entry(plan: Plan, folder: Path) -> Entry:
@@ -100,6 +101,11 @@ def write_book(scale: Scale, folder: Path) -> list[Path]:
     return [folder / name for name in ("claims.json", *texts)]
 
 
+def write_rehearsal(text: str, folder: Path) -> None:
+    """Keep the page of a rehearsal in ``folder``; the index of the book above leads to it."""
+    _write(folder / REHEARSAL, text)
+
+
 def _judged(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     """A claim with its finding, and what is to be known of the data it rests on."""
     finding = _plain(dataclasses.asdict(judge(claim, evidence)))
@@ -168,6 +174,9 @@ def _other_books(folder: Path) -> list[str]:
         numbers, what = ", ".join(map(str, figures)), "figure" if len(figures) == 1 else "figures"
         link = f"{path.parent.name}/index.md"
         links.append(f"[{content['scale']} scale]({link}): {what} {numbers}; {tally([content])}")
+    for path in sorted(folder.glob(f"*/{REHEARSAL}")):
+        place = f"{path.parent.name}/{path.name}"
+        links.append(f"[rehearsal]({place}) of every kind of run, three steps each")
     return links
 
 

@@ -38,8 +38,8 @@ class World:
         settings: of `limitcycle.Run`, the same for all its runs.
         steps: updates of a run whose budget is not stated in units of 1/(ηλ): the scale's
             "1,000 epochs".
-        step_ms: milliseconds a step, for estimates (one core of a shared x86 machine; paper scale:
-            a guess for one H200).
+        step_ms: milliseconds a step with its share of evaluation, for estimates (one of two busy
+            workers on two shared x86 cores; paper scale: a guess for one H200).
     """
 
     settings: Mapping[str, Any]
@@ -176,15 +176,15 @@ LAPTOP = Scale(
     name="laptop",
     what="2,048 images of CIFAR at 16×16 and narrow networks: an evening of two cores",
     worlds={
-        "convnet-cifar10": World({**_CONVNET, "data": "cifar10"}, 8_000, 8.0),
+        "convnet-cifar10": World({**_CONVNET, "data": "cifar10"}, 8_000, 15.0),
         "convnet-cifar100": World(
-            {**_CONVNET, **_HUNDRED, "width": 16, "head_norm": 20.0}, 6_000, 22.0
+            {**_CONVNET, **_HUNDRED, "width": 16, "head_norm": 20.0}, 6_000, 49.0
         ),
-        "resnet18-cifar10": World({**_RESNET, "data": "cifar10"}, 5_000, 21.0),
-        "resnet18-cifar100": World({**_RESNET, **_HUNDRED, "head_norm": 40.0}, 5_000, 21.0),
-        "convnet-cifar10-wide": World({**_CONVNET, "data": "cifar10"}, 8_000, 8.0),
+        "resnet18-cifar10": World({**_RESNET, "data": "cifar10"}, 5_000, 34.0),
+        "resnet18-cifar100": World({**_RESNET, **_HUNDRED, "head_norm": 40.0}, 5_000, 34.0),
+        "convnet-cifar10-wide": World({**_CONVNET, "data": "cifar10"}, 8_000, 20.0),
         "convnet-cifar10-full-batch": World(
-            {**_CONVNET, "data": "cifar10", "train_size": 256, "batch_size": None}, 4_000, 16.0
+            {**_CONVNET, "data": "cifar10", "train_size": 256, "batch_size": None}, 4_000, 33.0
         ),
     },
     lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
