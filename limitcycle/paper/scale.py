@@ -5,7 +5,7 @@ scale is said here and nowhere else.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from limitcycle.errors import UserError
@@ -44,7 +44,7 @@ class World:
 
     settings: Mapping[str, Any]
     steps: int
-    step_ms: float
+    step_ms: float = field(compare=False)  # an estimate makes no two worlds of one
 
 
 class Enough(NamedTuple):

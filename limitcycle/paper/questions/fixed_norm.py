@@ -167,7 +167,7 @@ def none_from_start(factors: Callable[[Scale], Sequence[float]]) -> Callable[[Ev
             "sixfold rises of the loss: "
             + "; ".join(f"{listed(found, 'd')} at {c:g} ×" for c, found in counts.items())
             + f"; with a free norm: {listed(map(loss_rises, evidence[FREE]), 'd')}",
-            likely=_EDGE,
+            likely=_edge(evidence[FREE]),
             counts={f"{c:g}": found for c, found in counts.items()},
         )
 
@@ -203,21 +203,29 @@ def rises_after(name: str, expected: int) -> Callable[[Evidence], Finding]:
             return undecided("the parent has no destabilisation to fix the norm before")
         counts = [loss_rises(track) for track in unbroken(evidence[name])]
         free = [loss_rises(track) for track in evidence[FREE]]
+        many = sum(counts) > expected * len(counts)
         return holds_if(
             share(count == expected for count in counts) > 0.5,
             f"sixfold rises of the loss: {listed(counts, 'd')}; with a free norm: "
             f"{listed(free, 'd')}",
-            likely=_EDGE if sum(counts) > expected * len(counts) else _RECOVERS,
+            likely=_edge(evidence[FREE]) if many else _RECOVERS,
             counts=counts,
         )
 
     return check
 
 
-_EDGE = (
-    "at a fixed norm steps stay as large as they are, near the edge of stability, and batch noise "
-    "alone can throw the loss off its low level; an epoch of few steps does not average that away"
-)
+def _edge(tracks: Sequence[Track]) -> str:
+    """Why the loss may rise though the norm cannot fall."""
+    steps = "at a fixed norm steps stay as large as they are"
+    if all(track.source.run.batch_size is None for track in tracks):
+        return f"{steps}; beyond the edge of stability the loss of full-batch descent wanders"
+    return (
+        f"{steps}, near the edge of stability, and batch noise alone can throw the loss off its "
+        "low level; an epoch of few steps does not average that away"
+    )
+
+
 _RECOVERS = "at this distance from the jump training was not yet unstable"
 
 
