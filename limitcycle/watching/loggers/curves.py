@@ -147,7 +147,7 @@ def needed(extra: str, module: str = "") -> Any:
     """
     try:
         found = importlib.import_module(module or extra)
-        if found.__file__ is None:  # loggers leave folders named like themselves, which import, too
+        if getattr(found, "__file__", None) is None:  # as of the folder that W&B leaves
             raise ImportError(f"{extra} is but a folder here")
     except ImportError as problem:
         raise UserError(

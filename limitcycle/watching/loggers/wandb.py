@@ -70,7 +70,8 @@ class WandB:
         self._ours = self._run is None
         if self._ours:
             self._run = wandb.init(**self._options)
-        self._begun_at, self._defined = self._run.step, set()
+        self._begun_at = 0 if self._ours or self._commit else self._run.step
+        self._defined = set()
         told = {**curves.settings(info, symmetries), "symmetries": str(symmetries)}
         self._run.config.update({"limitcycle": told}, allow_val_change=True)
         self._run.define_metric(STEP, hidden=True)
@@ -106,6 +107,7 @@ class WandB:
     @property
     def _untouched(self) -> bool:
         """Whether nobody has logged a row since the beginning."""
+        self._run.define_metric(STEP, hidden=True)  # refused if finished; its step waits for 30 s
         return bool(self._run.step == self._begun_at)
 
     def _log(self, points: Sequence[Point], *, commit: bool = True) -> None:
