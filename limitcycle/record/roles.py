@@ -48,7 +48,10 @@ class Choice:
 
 
 def candidates(role: str, names: Iterable[str]) -> list[str]:
-    """Of ``names`` those that usually mean ``role``."""
+    """Of ``names`` those that usually mean ``role``; the curve that `lc.watch` logged, if any."""
+    names = list(names)
+    if (own := f"limitcycle/{role}") in names:
+        return [own]
     monitor = _MONITOR.get(role)
     return [
         name

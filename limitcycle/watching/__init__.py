@@ -2,12 +2,24 @@
 
 - `watch` is what the user holds, `hooks` where it is attached, `refused` what cannot be;
 - `first_call` and `groups` say what belongs together, `families` what the optimizer does;
-- `block` keeps what steps leave on the device, `table` makes rows of it, `sinks` write these;
+- `block` keeps what steps leave on the device, `table` makes rows of it, `sinks` write these,
+  `loggers` for those who use one;
 - `diagnosis` says what it means.
 """
 
 from limitcycle.watching.diagnosis import Diagnosis
-from limitcycle.watching.sinks import Parquet, Sink
+from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
+from limitcycle.watching.sinks import Logger, Parquet, Sink
 from limitcycle.watching.watch import Watch, watch
 
-__all__ = ["Diagnosis", "Parquet", "Sink", "Watch", "watch"]
+__all__ = [
+    "Diagnosis",
+    "Logger",
+    "MLflow",
+    "Parquet",
+    "Sink",
+    "TensorBoard",
+    "WandB",
+    "Watch",
+    "watch",
+]

@@ -10,6 +10,9 @@ import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.record import WatchedFolder
+from limitcycle.symmetry import Symmetries
+from limitcycle.watching.diagnosis import Diagnosis
+from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
 
 SECONDS = 30.0  # between two parts of a table: few files, and little lost in a crash
 ROWS = 20_000
@@ -26,8 +29,29 @@ class Sink(Protocol):
     def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Take the rows of a block of steps, oldest first."""
 
-    def close(self, state: str, step: int, reason: str) -> None:
-        """Write what is left; ``state`` as in ``status.json``, after ``step`` updates."""
+    def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
+        """Write what is left.
+
+        Args:
+            state: ``done``, ``stopped`` or ``failed``.
+            step: number of updates made.
+            reason: why it was stopped or failed.
+            diagnosis: what the run did; None where nothing was measured.
+        """
+
+
+@runtime_checkable
+class Logger(Sink, Protocol):
+    """A sink that is told what is watched before its first rows."""
+
+    def begin(self, info: Mapping[str, Any], symmetries: Symmetries, step: int) -> None:
+        """Open what has to be opened.
+
+        Args:
+            info: model, optimizer and machine, as in ``run.json``.
+            symmetries: of the model.
+            step: of the first row to come; above 0 where a job goes on.
+        """
 
 
 class Parquet:
@@ -66,7 +90,7 @@ class Parquet:
         if many or time.monotonic() - self._written > SECONDS:
             self._write()
 
-    def close(self, state: str, step: int, reason: str) -> None:
+    def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None = None) -> None:
         """Write what is left and let go of the folder."""
         if self._folder is None:
             return
@@ -96,16 +120,22 @@ class Sinks:
         """The run folder among them, if any."""
         return next((sink for sink in self._sinks if isinstance(sink, Parquet)), None)
 
+    def begin(self, info: Mapping[str, Any], symmetries: Symmetries, step: int) -> None:
+        """Tell those that want to know what is watched."""
+        for sink in list(self._sinks):
+            if isinstance(sink, Logger):
+                self._try(sink, lambda sink=sink: sink.begin(info, symmetries, step))  # type: ignore[misc]
+
     def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Hand the rows to every sink."""
         for sink in list(self._sinks):
             self._try(sink, lambda sink=sink: sink(steps, groups))  # type: ignore[misc]
 
-    def close(self, state: str, step: int, reason: str) -> None:
+    def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Close those that can be closed."""
         for sink in self._sinks:
             if isinstance(sink, Sink):
-                self._try(sink, lambda sink=sink: sink.close(state, step, reason))  # type: ignore[misc]
+                self._try(sink, lambda sink=sink: sink.close(state, step, reason, diagnosis))  # type: ignore[misc]
 
     def _try(self, sink: Any, action: Callable[[], None]) -> None:
         try:
@@ -119,12 +149,17 @@ class Sinks:
 def _sink(given: Any) -> Callable[[pd.DataFrame, pd.DataFrame], None]:
     if isinstance(given, str | Path):
         return Parquet(given)
-    if not callable(given):
-        raise UserError(
-            f"a sink is a folder, a sink of limitcycle.watching, or a function of two frames, "
-            f"not {type(given).__name__}"
-        )
-    return given  # type: ignore[no-any-return]
+    if callable(given):
+        return given  # type: ignore[no-any-return]
+    if hasattr(given, "add_scalar"):
+        return TensorBoard(given)
+    package = type(given).__module__.partition(".")[0]
+    if package in ("wandb", "mlflow"):
+        return WandB(given) if package == "wandb" else MLflow(given)
+    raise UserError(
+        "a sink is a folder, a sink of limitcycle.watching, a SummaryWriter, a run of W&B or "
+        f"MLflow, or a function of two frames, not {type(given).__name__}"
+    )
 
 
 def say(text: str) -> None:

@@ -58,7 +58,8 @@ def watch(
             forward pass in train mode, at the first step.
         every: steps between rows.
         sink: where rows go besides memory: a folder (the lab's format), a sink of
-            `limitcycle.watching`, a function of two frames, or a list of these.
+            `limitcycle.watching` (``TensorBoard``, ``WandB``, ``MLflow``, …), a SummaryWriter, a
+            run of W&B or MLflow, a function of two frames, or a list of these.
         update: measure each step's update, too: rotation, cosine distance, relative update.
         quiet: say nothing on closing.
 
@@ -203,9 +204,13 @@ class Watch:
         if self._first_call is not None:
             self._first_call.forget()
         self._read()
-        self._sinks.close(state, self.step, reason)
-        if not self._quiet and self._frames:
-            say(str(self.diagnosis()))
+        found = None
+        try:
+            found = self.diagnosis() if self._frames else None
+        finally:
+            self._sinks.close(state, self.step, reason, found)
+        if not self._quiet and found is not None:
+            say(str(found))
 
     def _before(self) -> None:
         """The gradients of step t are there."""
@@ -250,25 +255,25 @@ class Watch:
             assert self._first_call is not None
             self._symmetries = self._first_call.symmetries()
         groups = watched_groups(self._symmetries, parameters, self._optimizer)
-        self._open_folder()
+        self._open_sinks(self._symmetries)
         if not any(group.invariant for group in groups):
             say("nothing here is scale-invariant: norm and rates are those of all weights")
         self._told_first = bool(self._told)
         self._measured = _Measured(groups)
         return self._measured
 
-    def _open_folder(self) -> None:
-        folder = self._sinks.folder
+    def _open_sinks(self, symmetries: Symmetries) -> None:
+        """The folder first: it knows at which step the job goes on."""
+        folder, info = self._sinks.folder, run_info(self._model, self._optimizer, self._every)
         if folder is not None:
-            assert self._symmetries is not None
-            info = run_info(self._model, self._optimizer, self._every)
-            step = folder.open(info, self._symmetries.to_dict())
+            step = folder.open(info, symmetries.to_dict())
             if self._go_on_at is None and step > 0:
                 say(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
             self._go_on_at = step if self._go_on_at is None else self._go_on_at
             earlier = folder.go_back(self._go_on_at)
             self._frames = [earlier] if len(earlier) else []
         self._step, self._go_on_at = self._go_on_at or 0, None
+        self._sinks.begin(info, symmetries, self._step)
 
     def _read(self) -> None:
         """Bring what lies on the device into the tables and hand it on."""
