@@ -176,7 +176,8 @@ def _other_books(folder: Path) -> list[str]:
         links.append(f"[{content['scale']} scale]({link}): {what} {numbers}; {tally([content])}")
     for path in sorted(folder.glob(f"*/{REHEARSAL}")):
         place = f"{path.parent.name}/{path.name}"
-        links.append(f"[rehearsal]({place}) of every kind of run, three steps each")
+        made = "" if (path.parent / "claims.json").exists() else "; no figure has been made there"
+        links.append(f"[rehearsal]({place}) of every kind of run, three steps each{made}")
     return links
 
 

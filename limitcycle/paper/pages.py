@@ -50,7 +50,7 @@ def index_markdown(scale: Scale, made: Sequence[Entry], others: Sequence[str] = 
     parts = [
         f"# The paper at {scale.name} scale\n",
         f"{scale.what[0].upper()}{scale.what[1:]}.\n",
-        f"Made by `limitcycle paper --scale {scale.name}`: {len(made)} of the paper's "
+        f"Made by `limitcycle paper --scale {scale.name}`: {_how_many(made)} of the paper's "
         f"nineteen figures are here. Claims: {tally(made)} "
         "([table](#claims)).\n",
         *(f"At another scale: {other}.\n" for other in others),
@@ -110,6 +110,10 @@ def _effort(entry: Entry) -> str:
     effort = f"{entry['seconds'] / 60:.1f} minutes of training on {devices}"
     missing = "".join(f" Not made: {reason}." for reason in entry["skipped"])
     return f"{entry['runs']} runs, {seeds}, {effort}.{missing}{_notes(entry['remarks'])}"
+
+
+def _how_many(made: Sequence[Entry]) -> str:
+    return "all" if len(made) == 19 else str(len(made))
 
 
 def _provenance(made: Sequence[Entry]) -> str:
