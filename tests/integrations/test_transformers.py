@@ -170,7 +170,7 @@ class StopsAt(transformers.TrainerCallback):
             raise Interrupted("no more")
 
 
-@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("restored", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_training_that_goes_on_continues_its_folder(restored, tmp_path):
     settings = {"max_steps": 9, "save_strategy": "steps", "save_steps": 4}
     first = lc.TransformersWatch(tmp_path / "run", quiet=True)
@@ -225,8 +225,7 @@ class Unlabelled(Weighted):
     labelled = False
 
 
-@pytest.mark.parametrize("kind", [Weighted, Unlabelled])
-@pytest.mark.parametrize("logging_steps", [1, 2])
+@pytest.mark.parametrize(("kind", "logging_steps"), [(Weighted, 1), (Unlabelled, 2)])
 def test_where_the_models_loss_is_not_what_is_trained_on_the_logged_one_is_taken(
     kind, logging_steps, tmp_path, capsys
 ):
