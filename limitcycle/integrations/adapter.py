@@ -71,7 +71,6 @@ class Adapter:
         self, model: nn.Module, optimizer: Optimizer, state: Mapping[str, Any] | None
     ) -> None:
         """Begin to watch; at the step of ``state`` where a training goes on."""
-        self.close(*ending(None))
         self.watch = watch(model, optimizer, **self._settings)
         if state is not None:
             self.watch.load_state_dict(state)

@@ -89,11 +89,12 @@ class LightningWatch(Adapter):
         """Attach: model and optimizer are where they will be trained, in the checkpoint's state."""
         if not trainer.is_global_zero:
             return
+        self.close(*ending(None))
         self._optimizer = _chosen(trainer.optimizers, self._index)
         check(trainer.strategy.model, self._optimizer)
         state = self._begun(trainer) if trainer.global_step else None
         self._open(_part_of(pl_module, self._part), self._optimizer, state)
-        self._logged, self._saved = 0, None
+        self._logged, self._saved, self._losses = 0, None, []
 
     def _begun(self, trainer: Any) -> dict[str, Any] | None:
         """How far a fit was that goes on; by the trainer's count if it was not watched so far."""

@@ -81,6 +81,7 @@ class TransformersWatch(Adapter):
             return
         saved = (stored[-1] if isinstance(stored, list) else stored)["attributes"]["saved"]
         saved = saved or {"step": state.global_step, "symmetries": None}
+        self.close(*ending(None))  # an earlier training that raised
         atexit.register(self._left_open)
         self._open(model, inner_optimizer(optimizer), saved if state.global_step else None)
         self._scaler, self._own_loss = getattr(optimizer, "scaler", None), None

@@ -209,6 +209,18 @@ def test_a_checkpoint_of_an_unwatched_training_is_gone_on_with(tmp_path):
     assert list(watch.watch.steps["step"]) == list(range(6))
 
 
+def test_a_training_that_raised_may_begin_again_with_its_callback(tmp_path):
+    watch = lc.TransformersWatch(tmp_path / "run", quiet=True)
+    trainer = trainer_of(net(), tmp_path / "out", watch, StopsAt(2))
+    with pytest.raises(Interrupted):
+        trainer.train()
+    trainer.remove_callback(StopsAt)
+    trainer.train()
+    run = lc.load(tmp_path / "run")
+    assert list(run.steps["step"]) == list(range(2 + 6)) and run.status["state"] == "done"
+    assert run.steps["loss"].notna().all()
+
+
 class Weighted(transformers.Trainer):
     """As people write it: the loss is theirs, the model's output holds another or none."""
 
