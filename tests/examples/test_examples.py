@@ -35,8 +35,8 @@ def check(done, run, steps):
 
 
 def test_a_plain_loop_jumps_periodically(tmp_path):
-    done, found = run("plain.py", tmp_path / "run", 1500)
-    assert check(done, found, 1500) == "periodic"
+    done, found = run("plain.py", tmp_path / "run", 1000)
+    assert check(done, found, 1000) == "periodic"
     assert set(found.groups["group"]) == {"0.weight", "1.weight (+1)", "3.weight", "other"}
 
 

@@ -32,11 +32,6 @@ pytestmark = [
 BATCHES = [loops.batch(step) for step in range(5)]
 
 
-@pytest.fixture(params=["lightning.pytorch", "pytorch_lightning"])
-def pl(request):
-    return importlib.import_module(request.param)
-
-
 @pytest.fixture
 def lightning():
     return importlib.import_module("lightning.pytorch")
@@ -96,9 +91,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_rows_are_those_of_the_training_by_hand_and_no_bit_is_changed(pl, case):
-    settings, steps, same = CASES[case]
+PACKAGES = [("lightning.pytorch", case) for case in CASES]
+PACKAGES.append(("pytorch_lightning", "accumulated and clipped"))
+
+
+@pytest.mark.parametrize(("package", "case"), PACKAGES)
+def test_rows_are_those_of_the_training_by_hand_and_no_bit_is_changed(package, case):
+    pl, (settings, steps, same) = importlib.import_module(package), CASES[case]
     module, watch = module_of(pl), lc.LightningWatch(quiet=True)
     trainer = fit(pl, module, watch, **settings)
     model = loops.net()
