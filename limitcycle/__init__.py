@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from limitcycle.control import decay_with_lr, hold_effective_lr, hold_norm, without_radial
     from limitcycle.dynamics import Verdict, diagnose
     from limitcycle.errors import RunError, UserError
+    from limitcycle.integrations import LightningWatch, TransformersWatch
     from limitcycle.lab import train
     from limitcycle.record import LoadedRun, Run, load, load_all
     from limitcycle.symmetry import Symmetries, leak_growth, symmetries
     from limitcycle.watching import Watch, watch
 
 _HOME = {
+    "LightningWatch": "limitcycle.integrations",
     "LoadedRun": "limitcycle.record",
     "Run": "limitcycle.record",
     "RunError": "limitcycle.errors",
     "Symmetries": "limitcycle.symmetry",
+    "TransformersWatch": "limitcycle.integrations",
     "UserError": "limitcycle.errors",
     "Verdict": "limitcycle.dynamics",
     "Watch": "limitcycle.watching",
@@ -40,10 +43,12 @@ _HOME = {
 }
 
 __all__ = [
+    "LightningWatch",
     "LoadedRun",
     "Run",
     "RunError",
     "Symmetries",
+    "TransformersWatch",
     "UserError",
     "Verdict",
     "Watch",

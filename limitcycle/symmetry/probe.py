@@ -273,10 +273,13 @@ def tensors_of(value: Any) -> list[Tensor]:
 
 
 def first_samples(batch: Any, count: int) -> Any:
-    """The first ``count`` samples, where all tensors of the batch agree on how many there are."""
-    lengths = {len(tensor) if tensor.ndim else -1 for tensor in tensors_of(batch)}
+    """The first ``count`` samples, where all tensors of the batch agree on how many there are.
+
+    A tensor without dimensions (a number of tokens, say) holds none.
+    """
+    lengths = {len(tensor) for tensor in tensors_of(batch) if tensor.ndim}
     if len(lengths) == 1 and lengths.pop() > count:
-        return map_tensors(batch, lambda tensor: tensor[:count])
+        return map_tensors(batch, lambda tensor: tensor[:count] if tensor.ndim else tensor)
     return batch
 
 

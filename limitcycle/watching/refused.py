@@ -12,6 +12,7 @@ _SHARDED = {
     "FullyShardedDataParallel": "FSDP",
     "FSDPModule": "FSDP",
     "DeepSpeedEngine": "DeepSpeed",
+    "DeepSpeedOptimizerWrapper": "DeepSpeed",
 }
 
 
@@ -22,8 +23,8 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
         UserError: FSDP or another sharding, an optimizer that keeps its state in eight bits, or
             parameters on several devices.
     """
-    for module in model.modules():
-        for kind in type(module).__mro__:
+    for thing in (*model.modules(), optimizer):
+        for kind in type(thing).__mro__:
             if kind.__name__ in _SHARDED:
                 raise UserError(
                     f"{_SHARDED[kind.__name__]} keeps only a part of every weight on this process: "

@@ -112,7 +112,7 @@ class Watch:
         self._first_call = None
         self._detach: Callable[[], None] = _nothing
         if not self._closed:
-            self._first_call = FirstCall(model) if symmetries is None else None
+            self._first_call = FirstCall(model, optimizer) if symmetries is None else None
             self._detach = attach(optimizer, self._before, self._after)
 
     def __enter__(self) -> Self:
@@ -154,6 +154,15 @@ class Watch:
         self._read()
         frames = self._group_frames
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def latest(self) -> dict[str, float]:
+        """The newest row of the step table, for a logger; {} where there is none yet.
+
+        It is read from the device now, so ask at a logger's pace.
+        """
+        self._read()
+        row = self._frames[-1].iloc[-1].items() if self._frames else ()
+        return {str(name): float(value) for name, value in row}
 
     def log(self, **values: Any) -> None:
         """Say something of a step: ``loss``, and any other number, by name.

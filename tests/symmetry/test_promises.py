@@ -195,6 +195,27 @@ def test_what_has_no_answer_is_refused_in_one_line(make, batch, message):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_number_beside_the_samples_is_no_sample():
+    """A large batch with a count beside it costs as little as a few samples."""
+    sizes = []
+
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp()
+
+        def forward(self, x: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(x))
+            return self.net(x) / items
+
+    torch.manual_seed(0)
+    model, x = Counted(), torch.randn(64, 10)
+    answer = symmetries(model, {"x": x, "items": torch.tensor(64)})
+    assert max(sizes) < 16
+    plain = symmetries(model.net, x)
+    assert answer.scale_invariant == tuple(f"net.{name}" for name in plain.scale_invariant)
+
+
 def test_asking_what_train_mode_would_say_leaves_the_model_in_its_mode():
     model = mlp().eval()
     model[4].train()

@@ -117,6 +117,54 @@ def test_the_first_call_is_kept_whatever_its_shape():
     assert w.symmetries.scale_invariant == ("one.weight", "two.weight")
 
 
+def test_a_part_that_holds_all_that_moves_may_be_called_instead():
+    """The names are those of the watched model, whichever part is called."""
+
+    class Holder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.teacher = loops.net(), nn.Linear(3, 3)
+
+    model = Holder()
+    optimizer = torch.optim.SGD(model.net.parameters(), lr=0.1)
+    before = hooks_of(model.net, optimizer), set(vars(model))
+    with lc.watch(model, optimizer, quiet=True) as w:
+        model.teacher(torch.ones(2, 3))
+        loops.plain_step(model.net, optimizer, 0)
+    assert w.symmetries.scale_invariant == ("net.one.weight", "net.two.weight")
+    assert [group.names for group in w.symmetries.groups if group.kind == "dead"] == [
+        ("teacher.weight",),
+        ("teacher.bias",),
+    ]
+    assert list(w.groups["group"]) == ["net.one.weight", "net.two.weight", "other"]
+    assert (hooks_of(model.net, optimizer), set(vars(model))) == before
+
+
+def test_a_call_through_a_forward_put_in_for_it_is_not_the_first():
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, quiet=True) as w:
+        model.forward = lambda *_: None
+        model("a batch", 3)
+        del model.forward
+        loops.plain_step(model, optimizer, 0)
+    assert w.symmetries.scale_invariant == ("one.weight", "two.weight")
+
+
+def test_the_newest_row_is_told_for_a_logger():
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, quiet=True) as w:
+        assert w.latest() == {}
+        for step in range(3):
+            loss = loops.plain_step(model, optimizer, step)
+            w.log(loss=loss)
+            row = w.latest()
+            assert (row["step"], row["loss"]) == (step, pytest.approx(float(loss.detach())))
+    assert list(w.steps["step"]) == [0, 1, 2]
+    assert w.steps["loss"].notna().all()
+
+
 def test_refusals_name_what_is_refused():
     model = loops.net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -1,0 +1,62 @@
+"""The examples, as they are: a script in a process of its own, no network, a folder that loads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import limitcycle as lc
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HTTPS_PROXY": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
+
+
+def run(name, folder, steps):
+    command = [sys.executable, str(EXAMPLES / name), str(folder), str(steps)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=500, env={**os.environ, **OFFLINE}
+    )
+    assert done.returncode == 0, done.stderr
+    return done, lc.load(folder)
+
+
+def check(done, run, steps):
+    assert list(run.steps["step"]) == list(range(steps))
+    assert run.steps[["loss", "norm", "effective_lr", "rotation"]].notna().all(axis=None)
+    assert run.status == {"state": "done", "step": steps, "reason": ""}
+    said = [line for line in done.stderr.splitlines() if line.startswith("limitcycle: ")]
+    assert len(said) == 1
+    label = lc.diagnose(run.steps).label
+    assert said[0].startswith(f"limitcycle: {label.capitalize()}:") and "Effective" in said[0]
+    return label
+
+
+def test_a_plain_loop_jumps_periodically(tmp_path):
+    done, found = run("plain.py", tmp_path / "run", 1000)
+    assert check(done, found, 1000) == "periodic"
+    assert set(found.groups["group"]) == {"0.weight", "1.weight (+1)", "3.weight", "other"}
+
+
+@pytest.mark.slow
+def test_lightning_jumps_periodically(tmp_path):
+    done, found = run("lightning_example.py", tmp_path / "run", 1500)
+    assert check(done, found, 1500) == "periodic"
+    groups = {"net.0.weight", "net.1.weight (+1)", "net.3.weight", "other"}
+    assert set(found.groups["group"]) == groups
+
+
+@pytest.mark.slow
+def test_transformers_converges(tmp_path):
+    done, found = run("transformers_example.py", tmp_path / "run", 100)
+    assert check(done, found, 100) == "converging"
+    assert found.steps["loss"].iloc[-10:].mean() < 0.1 < found.steps["loss"].iloc[0]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_short_and_says_what_was_added(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 50
+    assert text.count("# ← limitcycle") == 2
