@@ -88,24 +88,25 @@ class Parquet:
         self._waiting.append((steps, groups))
         many = sum(len(frame) for _, frame in self._waiting) >= ROWS
         if many or time.monotonic() - self._written > SECONDS:
-            self._write()
+            self.flush()
 
-    def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None = None) -> None:
-        """Write what is left and let go of the folder."""
-        if self._folder is None:
-            return
-        with self._folder:
-            self._write()
-            self._folder.set_status(state, step, reason)  # type: ignore[arg-type]
-        self._folder = None
-
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Write what is waiting."""
         if self._waiting and self._folder is not None:
             steps, groups = zip(*self._waiting, strict=True)
             self._folder.append(
                 pd.concat(steps, ignore_index=True), pd.concat(groups, ignore_index=True)
             )
         self._waiting, self._written = [], time.monotonic()
+
+    def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None = None) -> None:
+        """Write what is left and let go of the folder."""
+        if self._folder is None:
+            return
+        with self._folder:
+            self.flush()
+            self._folder.set_status(state, step, reason)  # type: ignore[arg-type]
+        self._folder = None
 
 
 class Sinks:
@@ -130,6 +131,12 @@ class Sinks:
         """Hand the rows to every sink."""
         for sink in list(self._sinks):
             self._try(sink, lambda sink=sink: sink(steps, groups))  # type: ignore[misc]
+
+    def flush(self) -> None:
+        """Have the run folder written, if there is one."""
+        folder = self.folder
+        if folder is not None:
+            self._try(folder, folder.flush)
 
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Close those that can be closed."""

@@ -184,7 +184,13 @@ class Watch:
         return diagnosis_of(self.steps, self._family, self._dtypes(), self._notes())
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed job needs: the number of steps, and the symmetries."""
+        """What a resumed job needs: the number of steps, and the symmetries.
+
+        A folder is written up to here: a job that is killed later goes on without a gap in it.
+        """
+        if not self._closed:
+            self._read()
+            self._sinks.flush()
         found = self._symmetries
         return {"step": self.step, "symmetries": None if found is None else found.to_dict()}
 

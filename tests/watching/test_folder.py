@@ -65,6 +65,16 @@ def test_a_resumed_job_continues_its_folder(tmp_path):
     whole.close()
 
 
+def test_a_saved_state_is_not_ahead_of_the_folder(tmp_path):
+    """Whoever is killed after saving finds every row before that step."""
+    w, _, _ = train(tmp_path / "run", 6)
+    assert w.state_dict()["step"] == 6
+    kept = lc.load(tmp_path / "run").steps  # as the next process would find it
+    np.testing.assert_array_equal(kept["step"], np.arange(6))
+    assert np.isfinite(kept["loss"]).all()
+    w.close()
+
+
 def test_without_a_state_a_used_folder_is_gone_on_with_and_that_is_said(tmp_path, capsys):
     train(tmp_path / "run", 5)[0].close()
     w, _, _ = train(tmp_path / "run", 3)
