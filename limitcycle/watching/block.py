@@ -1,5 +1,6 @@
 """What the steps since the last reading left: on the device, so that no step waits for the host."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -104,14 +105,14 @@ def _means(values: list[list[Any]]) -> Array:
 def _numbers(rows: list[list[Any]]) -> Array:
     """Numbers and scalar tensors as an array, with one read-back for each device."""
     flat = [value for row in rows for value in row]
-    found = np.empty(len(flat))
     by_device: dict[torch.device, list[int]] = {}
     for index, value in enumerate(flat):
         if isinstance(value, Tensor):
             by_device.setdefault(value.device, []).append(index)
-        else:
-            found[index] = value
+    if not by_device:
+        return np.array(flat, dtype=np.float64).reshape(len(rows), -1)
+    found = np.array([math.nan if isinstance(value, Tensor) else value for value in flat])
     for indices in by_device.values():
-        stacked = torch.stack([flat[index].detach().reshape(()).float() for index in indices])
-        found[indices] = stacked.cpu().numpy()
+        stacked = torch.stack([flat[index].detach().reshape(()) for index in indices])
+        found[indices] = stacked.float().cpu().numpy()
     return found.reshape(len(rows), -1)

@@ -161,7 +161,7 @@ class Watch:
         accumulated gradients, are averaged. What is said before a step belongs to it; in a script
         that says nothing before its first step, what is said after a step belongs to that.
         """
-        if self._closed:
+        if self._closed or not self._keeps():
             return
         for name, value in values.items():
             kept = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
@@ -234,6 +234,12 @@ class Watch:
             self._measured.products.with_updates(self._place)
         self._place = None
         self._step += 1
+
+    def _keeps(self) -> bool:
+        """Whether what is said now belongs to a step that has a row."""
+        if self._told_first is None:  # nothing is known before the first step
+            return True
+        return (self._step - (not self._told_first)) % self._every == 0
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it."""
