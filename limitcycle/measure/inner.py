@@ -55,18 +55,19 @@ class _Packed:
         self._weights = [tensor for tensor, _ in pairs]
         sizes = [tensor.numel() for tensor in self._weights]
         device = self._weights[0].device if self._weights else None
-        self._rows = torch.zeros(2, sum(sizes), dtype=torch.float64, device=device)
+        rows = torch.zeros(2, sum(sizes), dtype=torch.float64, device=device)
+        self._row, self._other = rows
         shapes = [tensor.shape for tensor in self._weights]
         self._first, self._second = (
             [part.view(shape) for part, shape in zip(torch.split(row, sizes), shapes, strict=True)]
-            for row in self._rows
+            for row in rows
         )
         per_group = [0] * count
         for tensor, group in pairs:
             per_group[group] += tensor.numel()
         self._segments = [
             (group, part, part.T)
-            for group, part in enumerate(torch.split(self._rows, per_group, dim=1))
+            for group, part in enumerate(torch.split(rows, per_group, dim=1))
             if part.numel()
         ]
 
@@ -79,7 +80,7 @@ class _Packed:
             p for p, gradient in zip(self._second, gradients, strict=True) if gradient is not None
         ]
         if len(here) < len(gradients):
-            self._rows[1].zero_()
+            self._other.zero_()
         torch._foreach_copy_(self._first + places, self._weights + here)
         self._add(out)
 
@@ -87,7 +88,7 @@ class _Packed:
         if not self._weights:
             return
         torch._foreach_copy_(self._second, self._weights)
-        self._rows[1] -= self._rows[0]
+        self._other.sub_(self._row)
         self._add(out)
 
     def _add(self, out: Tensor) -> None:

@@ -66,9 +66,9 @@ class Block:
 
     def open(self, row: Row) -> tuple[Tensor, Tensor]:
         """Begin a row; the places of its Gram matrices with gradients and with updates."""
-        place = self._grams[len(self._rows)]
+        with_gradient, with_update = self._grams[len(self._rows)].unbind()
         self._rows.append(row)
-        return place[0], place[1]
+        return with_gradient, with_update
 
     def read(self) -> Reading:
         """Everything since the last reading, without steps that a scaler skipped; then empty."""
