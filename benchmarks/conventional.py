@@ -171,9 +171,9 @@ def loaders_of(run: Run, aids: Aids) -> Loaders:
             Resident(*test, size, shuffle=False),
         )
     pictures, test_pictures = pictures_of(run)
-    workers = {"num_workers": min(2, machine.cores())}
+    workers: dict[str, Any] = {"num_workers": min(2, machine.cores()), "persistent_workers": True}
     return Loaders(
-        DataLoader(pictures, size, shuffle=True, persistent_workers=True, **workers),
+        DataLoader(pictures, size, shuffle=True, **workers),
         DataLoader(pictures, size, **workers),
         DataLoader(test_pictures, size, **workers),
     )

@@ -51,7 +51,7 @@ def rows(width: int = 32, batch: int = 128, passes: int = 8, rounds: int = 2) ->
         compared("… freed memory kept", Timed("before", plain), Timed("after", kept)),
         compared("… channels-last memory", Timed("before", kept), after),
         compared(
-            "… PyTorch's threads against one",
+            "… as many threads as cores",
             Timed("one thread", single),
             Timed("as it comes", lab),
         ),
@@ -86,7 +86,7 @@ def profiled(name: str, steps: int = 5, shown_operations: int = 14) -> str:
         for _ in range(steps):
             once()
     found = seen.key_averages()
-    return found.table(sort_by="self_cpu_time_total", row_limit=shown_operations, header=name)
+    return str(found.table(sort_by="self_cpu_time_total", row_limit=shown_operations))
 
 
 def main() -> None:

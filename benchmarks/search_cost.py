@@ -1,4 +1,4 @@
-"""What finding the symmetries costs: `lc.symmetries` of a ResNet-18 against one step of training it.
+"""What finding the symmetries costs: `lc.symmetries` of a ResNet-18 against a step of training.
 
 Width 64, 32×32, batch 128: the model as it is trained, nothing cached.
 

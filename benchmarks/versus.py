@@ -13,6 +13,7 @@ to the whole.
     python -m benchmarks.versus --only whole       # without the chain
 """
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -80,9 +81,9 @@ def causes(run: Run, rival: Timed, passing: float, fast: float, start: Start) ->
     links.append(Timed("metrics as it goes, no pass over the training set", fast))
     return [
         compared(
-            f"cause: {after.what}", Timed("without", before.seconds), after._replace(what="with")
+            f"cause: {after.what}", before._replace(what="without"), after._replace(what="with")
         )
-        for before, after in zip(links, links[1:], strict=False)
+        for before, after in itertools.pairwise(links)
     ]
 
 

@@ -29,7 +29,7 @@ BATCHES = (64, 128, 192, 256, 384, 512, 768, 1024)
 SHORT = 1e-3  # seconds of the short step
 SHORT_STEPS = 1_500  # several readings among them
 # What is asked of the watch → the share of a step that it may take.
-SMALL = {
+SMALL: dict[str, tuple[dict[str, Any], float]] = {
     "norms, gradients, rates": ({"update": False}, 0.10),
     "and the measured update": ({}, 0.20),
     "every tenth step": ({"every": 10}, 0.02),
