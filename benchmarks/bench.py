@@ -15,7 +15,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +63,12 @@ def main() -> int:
     return 0 if sound else 1
 
 
-def measure(names: Sequence[str], out: Path, parts: Mapping[str, Part] = PARTS) -> bool:
+def measure(
+    names: Sequence[str],
+    out: Path,
+    parts: Mapping[str, Part] = PARTS,
+    start: Callable[..., Any] = alone,
+) -> bool:
     """Measure the parts, writing each to ``out``; whether all bounds were kept."""
     load = os.getloadavg()[0]
     if load > cores() / 2:
@@ -73,7 +78,7 @@ def measure(names: Sequence[str], out: Path, parts: Mapping[str, Part] = PARTS) 
         print(f"bench: {name} …", file=sys.stderr, flush=True)
         began = time.perf_counter()
         try:
-            rows = alone(rows_of, parts[name])
+            rows = start(rows_of, parts[name])
         except Exception:
             traceback.print_exc()
             print(f"bench: {name} failed; the others go on", file=sys.stderr)
@@ -81,7 +86,7 @@ def measure(names: Sequence[str], out: Path, parts: Mapping[str, Part] = PARTS) 
             continue
         content = read(out)
         content[name] = {
-            "machine": alone(machine_in_words),
+            "machine": start(machine_in_words),
             "code": git_state(),
             "load_before": round(load, 2),
             "seconds": round(time.perf_counter() - began, 1),

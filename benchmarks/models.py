@@ -1,5 +1,6 @@
 """The two networks on which the library's own costs are measured, with what steps them."""
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -34,10 +35,16 @@ def resnet(width: int = 64, batch: int = 128, side: int = 32) -> Bench:
     """The lab's ResNet-18 under SGD with momentum; its symmetries are told by a narrow twin."""
     run = Run(net="resnet18", data="cifar10", width=width)
     net = build_net(run, (3, side, side), 10).to(memory_format=torch.channels_last).train()
-    twin = build_net(Run(net="resnet18", data="cifar10", width=4), (3, 16, 16), 10).train()
-    symmetries = lc.symmetries(twin, torch.randn(32, 3, 16, 16)).bound(net)
+    symmetries = twins().bound(net)
     images = torch.randn(batch, 3, side, side).to(memory_format=torch.channels_last)
     return Bench(net, symmetries, decaying(net, symmetries), images, torch.arange(batch) % 10)
+
+
+@functools.cache
+def twins() -> lc.Symmetries:
+    """The symmetries of a ResNet-18, whatever its width."""
+    twin = build_net(Run(net="resnet18", data="cifar10", width=4), (3, 16, 16), 10).train()
+    return lc.symmetries(twin, torch.randn(32, 3, 16, 16))
 
 
 def perceptron(batch: int) -> Bench:
