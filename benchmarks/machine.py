@@ -2,18 +2,22 @@
 
 Each setting has a process of its own, because an allocator's threshold cannot be taken back:
 PyTorch as it comes, then with glibc keeping freed memory, then channels-last, and then on one
-thread, as the lab's workers run. ConvNet of width 32, 32×32, batch 128, random images.
+thread, as the lab's workers run. What is left is held against the floor: the same number of
+floating-point operations at the speed of a large matrix product. ConvNet of width 32, 32×32,
+batch 128, random images.
 
     python -m benchmarks.machine                                # a minute on two cores
     python -m benchmarks.machine --profile convnet              # the engine's step, by operation
     python -m benchmarks.machine --profile mlp
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Row, Timed, alone, clock, compared, in_turn, options, shown
 from benchmarks.engine_overhead import engine_step
@@ -46,6 +50,7 @@ def rows(width: int = 32, batch: int = 128, passes: int = 8, rounds: int = 2) ->
     calls = [lambda s=s: alone(bare_seconds, s, width, batch, passes) for s in settings]
     plain, kept, lab, single = (float(best) for best in in_turn(calls, rounds).min(axis=0))
     after = Timed("after", lab)
+    floor = alone(floor_seconds, SINGLE, width, batch)
     return [
         compared("bare pass before and after lab/machine", Timed("before", plain), after),
         compared("… freed memory kept", Timed("before", plain), Timed("after", kept)),
@@ -55,11 +60,35 @@ def rows(width: int = 32, batch: int = 128, passes: int = 8, rounds: int = 2) ->
             Timed("one thread", single),
             Timed("as it comes", lab),
         ),
+        compared(
+            "… one thread against its arithmetic",
+            Timed("pass", single),
+            Timed("its operations in a matrix product", floor),
+        ),
     ]
 
 
 def bare_seconds(setting: Setting, width: int, batch: int, passes: int) -> float:
     """Seconds of a forward and backward pass under ``setting``: the median, warm."""
+    with machine.threads(setting.threads):
+        once = bare_pass(setting, width, batch)
+        times = [clock(once) for _ in range(passes + 2)]
+    return float(torch.tensor(times[2:]).median())
+
+
+def floor_seconds(setting: Setting, width: int, batch: int, side: int = 2_048) -> float:
+    """Seconds that the pass' floating-point operations take in a large matrix product."""
+    once = bare_pass(setting, width, batch)
+    with FlopCounterMode(display=False) as counter:
+        once()
+    square = torch.randn(side, side)
+    with machine.threads(setting.threads):
+        product = min(clock(lambda: square @ square) for _ in range(5))
+    return counter.get_total_flops() / (2 * side**3 / product)
+
+
+def bare_pass(setting: Setting, width: int, batch: int) -> Callable[[], object]:
+    """Forward and backward of the plain module, in a process set up like this."""
     if setting.allocator:
         machine.own_process()
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format
@@ -68,12 +97,7 @@ def bare_seconds(setting: Setting, width: int, batch: int, passes: int) -> float
     images = torch.randn(batch, 3, 32, 32).to(memory_format=layout)
     labels = torch.arange(batch) % 10
     weights = [p for p in net.parameters() if p.requires_grad]
-    with machine.threads(setting.threads):
-        times = [
-            clock(lambda: torch.autograd.grad(F.cross_entropy(net(images), labels), weights))
-            for _ in range(passes + 2)
-        ]
-    return float(torch.tensor(times[2:]).median())
+    return lambda: torch.autograd.grad(F.cross_entropy(net(images), labels), weights)
 
 
 def profiled(name: str, steps: int = 5, shown_operations: int = 14) -> str:
