@@ -7,7 +7,7 @@ import pytest
 from benchmarks.paper_cost import image_operations, operations
 from limitcycle.record import Run
 
-# ConvNet of width 32: multiply-adds of each 3×3 convolution (inputs·9·outputs·pixels), and the head.
+# ConvNet of width 32: multiply-adds of its 3×3 convolutions (inputs·9·outputs·pixels), its head.
 CONVOLUTIONS = [3 * 9 * 32 * 32**2, 32 * 9 * 64 * 32**2, 64 * 9 * 128 * 16**2, 128 * 9 * 256 * 8**2]
 HEAD = 256 * 10
 RUN = Run(net="convnet", data="cifar10", width=32, steps=782)
