@@ -96,9 +96,11 @@ def watched(
             spent.clear()
             began = time.perf_counter()
             loss = bench.step()
-            told = clock(lambda loss=loss: watch.log(loss=loss))  # type: ignore[misc]
-            whole = time.perf_counter() - began
-            found.append((hooks.take() + told - sum(spent), sum(spent), whole))
+            stepped = time.perf_counter()
+            watch.log(loss=loss)
+            ended = time.perf_counter()
+            inside = hooks.take() + ended - stepped - sum(spent)
+            found.append((inside, sum(spent), ended - began))
     hooks.leave()
     rounds = np.array(found[every:]).reshape(-1, every, 3).mean(axis=1)  # the first warms up
     inside, reading, whole = rounds.T

@@ -75,12 +75,11 @@ class _Packed:
         if not self._weights:
             return
         gradients = [weight.grad for weight in self._weights]
-        here = [gradient for gradient in gradients if gradient is not None]
-        places = [
-            p for p, gradient in zip(self._second, gradients, strict=True) if gradient is not None
-        ]
+        places, here = self._second, [each for each in gradients if each is not None]
         if len(here) < len(gradients):
             self._other.zero_()
+            pairs = zip(places, gradients, strict=True)
+            places = [place for place, gradient in pairs if gradient is not None]
         torch._foreach_copy_(self._first + places, self._weights + here)
         self._add(out)
 
@@ -92,8 +91,9 @@ class _Packed:
         self._add(out)
 
     def _add(self, out: Tensor) -> None:
+        places = out.unbind()
         for group, rows, transposed in self._segments:
-            out[group].addmm_(rows, transposed)
+            places[group].addmm_(rows, transposed)
 
 
 class _Large:
