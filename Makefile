@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-all check format overhead clean
+.PHONY: demo test test-all check format bench bench-docs clean
 
 demo: $(READY)
 	$(BIN)/limitcycle demo --out runs/demo
@@ -26,8 +26,12 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-overhead: $(READY)
-	$(BIN)/python benchmarks/engine_overhead.py
+# All that is claimed about speed, in one table and in bench.json; some of it: make bench ONLY=watch
+bench: $(READY)
+	$(BIN)/python -m benchmarks.bench $(ONLY)
+
+bench-docs: $(READY)
+	$(BIN)/python -m benchmarks.bench --publish
 
 # pip of the system installs into the environment: some Pythons come without ensurepip.
 $(READY): pyproject.toml constraints.txt

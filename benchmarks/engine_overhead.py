@@ -1,19 +1,18 @@
 """What measuring costs: an engine step against the bare forward and backward pass.
 
-Same net, batch, memory format, allocator and threads, in turn in one process; the ratio of medians
-is printed. Run: ``python benchmarks/engine_overhead.py`` (LIMITCYCLE_DATA for CIFAR-10).
+Same net, batch, memory format, allocator and threads, in turn in one process; the ratio is the
+median of ratios. CIFAR-10 comes from LIMITCYCLE_DATA or the hub.
+
+    python -m benchmarks.engine_overhead                  # one thread, as the lab's workers have
+    python -m benchmarks.engine_overhead --only digits
 """
 
-import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
 
+from benchmarks.common import Row, clock, options, paired, shown
 from limitcycle.lab import machine
 from limitcycle.lab.data import take
 from limitcycle.lab.engine import step
@@ -22,45 +21,40 @@ from limitcycle.lab.setup import Setup, prepare
 from limitcycle.lab.training import hyper
 from limitcycle.record import Run
 
+# The run, rounds, steps a round, and the bound.
 CASES = {
-    "digits MLP": (Run(net="mlp", data="digits", lr=0.3), 40, 40),
+    "digits MLP": (Run(net="mlp", data="digits", lr=0.3), 60, 40, 1.35),
     "ConvNet 32, 32×32": (
         Run(net="convnet", data="cifar10", train_size=2_048, test_size=256),
         12,
         1,
+        1.10,
     ),
 }
 
 
-def main() -> None:
-    """Measure every case and print a table and JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", help="a word of the case's name")
-    arguments = parser.parse_args()
+def rows(threads: int = 1, only: str = "") -> list[Row]:
+    """Every case."""
     machine.own_process()
-    torch.set_num_threads(arguments.threads)
-    where = f"{platform.machine()}, {arguments.threads} threads, torch {torch.__version__}"
-    print(f"{where}\n{'case':20} {'bare':>10} {'engine':>10} {'ratio':>6}")
-    results = {}
-    for name, (run, rounds, steps) in CASES.items():
-        if arguments.only and arguments.only not in name:
-            continue
-        bare, engine, ratio = measure(run, rounds, steps)
-        print(f"{name:20} {bare * 1e3:7.3f} ms {engine * 1e3:7.3f} ms {ratio:6.3f}")
-        results[name] = {"bare_s": bare, "engine_s": engine, "ratio": ratio}
-    print(json.dumps({"where": where, "results": results}))
+    with machine.threads(threads):
+        return [
+            row(f"engine, {name}", run, rounds, steps, bound)
+            for name, (run, rounds, steps, bound) in CASES.items()
+            if only in name
+        ]
 
 
-def measure(run: Run, rounds: int, steps: int) -> tuple[float, float, float]:
-    """Seconds a step of the bare pass and of the engine, and the median of their ratios."""
+def row(name: str, run: Run, rounds: int, steps: int, bound: float) -> Row:
+    """Seconds a step of the engine and of the bare pass."""
     setup = prepare(run, torch.device("cpu"))
-    bare = bare_pass(run, setup)
-    engine = engine_step(run, setup)
-    times = [(clock(bare, steps), clock(engine, steps)) for _ in range(rounds + 3)]
-    bares, engines = zip(*times[3:], strict=True)
-    ratio = statistics.median(e / b for b, e in zip(bares, engines, strict=True))
-    return statistics.median(bares), statistics.median(engines), ratio
+    bare, engine = bare_pass(run, setup), engine_step(run, setup)
+    return paired(
+        name,
+        ("engine step", lambda: clock(engine, steps)),
+        ("bare forward and backward", lambda: clock(bare, steps)),
+        rounds,
+        at_most=bound,
+    )
 
 
 def bare_pass(run: Run, setup: Setup) -> Callable[[], object]:
@@ -92,12 +86,13 @@ def first_batch(setup: Setup) -> tuple[torch.Tensor, torch.Tensor]:
     return take(setup.data.train_images, which), setup.data.train_labels[which]
 
 
-def clock(call: Callable[[], object], times: int) -> float:
-    """Mean seconds a call over ``times`` calls."""
-    began = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - began) / times
+def main() -> None:
+    """Measure and print."""
+    parser = options(__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="", help="a word of the case's name")
+    given = parser.parse_args()
+    shown(lambda: rows(given.threads, given.only))
 
 
 if __name__ == "__main__":

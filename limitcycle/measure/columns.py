@@ -55,17 +55,17 @@ def measured_columns(with_gradient: Array, with_update: Array) -> dict[str, Arra
     """What two Gram matrices say of any optimizer's steps; see `limitcycle.measure.InnerProducts`.
 
     Args:
-        with_gradient: Gram matrices of (x_t, ∇f), (T, 2, 2).
-        with_update: those of (x_t, x_{t+1} − x_t), (T, 2, 2); NaN where it was not measured.
+        with_gradient: Gram matrices of (x_t, ∇f), (…, 2, 2).
+        with_update: those of (x_t, x_{t+1} − x_t), (…, 2, 2); NaN where it was not measured.
 
     Returns:
         ``norm``, ``grad_norm``, ``radial``, ``effective_grad_norm``, ``radial_share`` =
         |⟨x, ∇f⟩| / (‖x‖‖∇f‖), ``relative_update`` = ‖x_{t+1} − x_t‖/‖x_t‖, ``rotation``: the angle
-        between x_t and x_{t+1} in radians, and ``cosine_distance``, each (T,).
+        between x_t and x_{t+1} in radians, and ``cosine_distance``, each (…).
     """
-    norm, grad_norm = np.sqrt(with_gradient[:, 0, 0]), np.sqrt(with_gradient[:, 1, 1])
-    radial = with_gradient[:, 0, 1]
-    length2, inner = with_update[:, 1, 1], with_update[:, 0, 1]
+    norm, grad_norm = np.sqrt(with_gradient[..., 0, 0]), np.sqrt(with_gradient[..., 1, 1])
+    radial = with_gradient[..., 0, 1]
+    length2, inner = with_update[..., 1, 1], with_update[..., 0, 1]
     with np.errstate(all="ignore"):  # a norm of zero or a non-finite step shows as such
         along = norm + inner / norm
         across = np.sqrt(np.maximum(length2 - (inner / norm) ** 2, 0))

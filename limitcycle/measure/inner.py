@@ -7,11 +7,14 @@ ones are measured in place, in pieces that stay in the cache, so that they cost 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import torch
 from torch import Tensor
 
 LARGE = 2**14  # entries from which a tensor is measured in place
+CHUNK = 2**8  # entries of packed tensors that are multiplied at once
 PIECE = 2**16  # entries whose float32 inner products are then added in float64
 _TINY = 1e-30  # of a squared norm: weights that are all zero shrink by nothing
 
@@ -27,7 +30,7 @@ class InnerProducts:
 
     def __init__(self, tensors: Sequence[Tensor], groups: Sequence[int], count: int) -> None:
         pairs = list(zip(tensors, groups, strict=True))
-        self._packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE], count)
+        self._packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE])
         self._large = _Large([pair for pair in pairs if pair[0].numel() >= LARGE])
 
     def with_gradients(self, out: Tensor) -> None:
@@ -49,37 +52,36 @@ class InnerProducts:
 
 
 class _Packed:
-    """Small tensors, copied side by side: row 0 holds the weights, row 1 what goes with them."""
+    """Small tensors, copied side by side: row 0 holds the weights, row 1 what goes with them.
 
-    def __init__(self, pairs: Sequence[tuple[Tensor, int]], count: int) -> None:
+    Each group fills whole chunks, zeros at its end, so that one batched product makes all Gram
+    matrices however many groups there are.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
         self._weights = [tensor for tensor, _ in pairs]
-        sizes = [tensor.numel() for tensor in self._weights]
+        sizes, filled, owners = _in_chunks(pairs)
         device = self._weights[0].device if self._weights else None
-        self._rows = torch.zeros(2, sum(sizes), dtype=torch.float64, device=device)
-        shapes = [tensor.shape for tensor in self._weights]
+        rows = torch.zeros(2, sum(sizes), dtype=torch.float64, device=device)
+        self._row, self._other = rows
+        parts = ([torch.split(row, sizes)[index] for index in filled] for row in rows)
         self._first, self._second = (
-            [part.view(shape) for part, shape in zip(torch.split(row, sizes), shapes, strict=True)]
-            for row in self._rows
+            [part.view(weight.shape) for part, weight in zip(row, self._weights, strict=True)]
+            for row in parts
         )
-        per_group = [0] * count
-        for tensor, group in pairs:
-            per_group[group] += tensor.numel()
-        self._segments = [
-            (group, part, part.T)
-            for group, part in enumerate(torch.split(self._rows, per_group, dim=1))
-            if part.numel()
-        ]
+        self._chunks = rows.view(2, -1, CHUNK).transpose(0, 1)
+        self._transposed = self._chunks.mT
+        self._owners = torch.tensor(owners, dtype=torch.long, device=device)
 
     def with_gradients(self, out: Tensor) -> None:
         if not self._weights:
             return
         gradients = [weight.grad for weight in self._weights]
-        here = [gradient for gradient in gradients if gradient is not None]
-        places = [
-            p for p, gradient in zip(self._second, gradients, strict=True) if gradient is not None
-        ]
+        places, here = self._second, [each for each in gradients if each is not None]
         if len(here) < len(gradients):
-            self._rows[1].zero_()
+            self._other.zero_()
+            pairs = zip(places, gradients, strict=True)
+            places = [place for place, gradient in pairs if gradient is not None]
         torch._foreach_copy_(self._first + places, self._weights + here)
         self._add(out)
 
@@ -87,12 +89,11 @@ class _Packed:
         if not self._weights:
             return
         torch._foreach_copy_(self._second, self._weights)
-        self._rows[1] -= self._rows[0]
+        self._other.sub_(self._row)
         self._add(out)
 
     def _add(self, out: Tensor) -> None:
-        for group, rows, transposed in self._segments:
-            out[group].addmm_(rows, transposed)
+        out.index_add_(0, self._owners, torch.bmm(self._chunks, self._transposed))
 
 
 class _Large:
@@ -141,6 +142,21 @@ class _Large:
         if found:
             grams = torch.stack(found).to(out.dtype).view(-1, 2, 2)
             out.index_add_(0, self._groups, grams)
+
+
+def _in_chunks(pairs: Sequence[tuple[Tensor, int]]) -> tuple[list[int], list[int], list[int]]:
+    """Sizes side by side with the zeros behind each group, which of them are tensors, and the
+    group of each chunk."""
+    sizes: list[int] = []
+    filled: list[int] = []
+    owners: list[int] = []
+    for group, members in groupby(pairs, key=itemgetter(1)):
+        here = [tensor.numel() for tensor, _ in members]
+        zeros = -sum(here) % CHUNK
+        filled += range(len(sizes), len(sizes) + len(here))
+        sizes += [*here, zeros]
+        owners += [group] * ((sum(here) + zeros) // CHUNK)
+    return sizes, filled, owners
 
 
 def _pieces(weight: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,5 +1,6 @@
 """What the steps since the last reading left: on the device, so that no step waits for the host."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ class Block:
     def __init__(self, groups: int, device: torch.device) -> None:
         dtype = torch.float32 if device.type == "mps" else torch.float64  # it has no other
         self._grams = torch.zeros(CAPACITY, 2, groups, 2, 2, dtype=dtype, device=device)
+        # Views made once: in a short step making them would be a tenth of the measurement.
+        self._places = [(place[0], place[1]) for place in self._grams.unbind()]
         self._rows: list[Row] = []
 
     def __len__(self) -> int:
@@ -65,9 +68,9 @@ class Block:
 
     def open(self, row: Row) -> tuple[Tensor, Tensor]:
         """Begin a row; the places of its Gram matrices with gradients and with updates."""
-        place = self._grams[len(self._rows)]
+        place = self._places[len(self._rows)]
         self._rows.append(row)
-        return place[0], place[1]
+        return place
 
     def read(self) -> Reading:
         """Everything since the last reading, without steps that a scaler skipped; then empty."""
@@ -104,14 +107,14 @@ def _means(values: list[list[Any]]) -> Array:
 def _numbers(rows: list[list[Any]]) -> Array:
     """Numbers and scalar tensors as an array, with one read-back for each device."""
     flat = [value for row in rows for value in row]
-    found = np.empty(len(flat))
     by_device: dict[torch.device, list[int]] = {}
     for index, value in enumerate(flat):
         if isinstance(value, Tensor):
             by_device.setdefault(value.device, []).append(index)
-        else:
-            found[index] = value
+    if not by_device:
+        return np.array(flat, dtype=np.float64).reshape(len(rows), -1)
+    found = np.array([math.nan if isinstance(value, Tensor) else value for value in flat])
     for indices in by_device.values():
-        stacked = torch.stack([flat[index].detach().reshape(()).float() for index in indices])
-        found[indices] = stacked.cpu().numpy()
+        stacked = torch.stack([flat[index].detach().reshape(()) for index in indices])
+        found[indices] = stacked.float().cpu().numpy()
     return found.reshape(len(rows), -1)

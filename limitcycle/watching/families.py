@@ -27,7 +27,7 @@ _DECOUPLED = {"AdamW", "Lion", "Muon", "Adafactor"}
 
 @dataclass(frozen=True)
 class Hyper:
-    """One group's settings, row by row; each array (T,), NaN where its tensors disagree.
+    """Settings of S sets of groups, row by row; each array (T, S), NaN where tensors disagree.
 
     Attributes:
         lr, weight_decay: η and λ.
@@ -62,19 +62,21 @@ class Family:
     def effective_lr(self, lr: Array, norm: Array) -> Array:
         """η/ρ² where the update scales with the gradient, η/ρ where it does not, else NaN."""
         if self.scaling == "unknown":
-            return np.full(len(lr), np.nan)
+            return np.full(lr.shape, np.nan)
         with np.errstate(all="ignore"):
             return lr / norm**2 if self.scaling == "gradient" else lr / norm
 
-    def equilibrium(self, hyper: Hyper, gradient: Array, entries: int) -> tuple[Array, Array]:
-        """Norm and rotation (radians) at which theory lets a group rest; NaN where it is silent.
+    def equilibrium(
+        self, hyper: Hyper, gradient: Array, entries: NDArray[np.int64]
+    ) -> tuple[Array, Array]:
+        """Norm and rotation (radians) at which theory lets weights rest; NaN where it is silent.
 
         Args:
-            hyper: the group's settings, (T,).
-            gradient: effective gradient norm g̃, (T,).
-            entries: number of weights in the group.
+            hyper: the settings, (T, S).
+            gradient: effective gradient norm g̃, (T, S).
+            entries: number of weights, (S,).
         """
-        norm, rotation = np.full((2, len(gradient)), np.nan)
+        norm, rotation = np.full((2, *gradient.shape), np.nan)
         product = hyper.lr * hyper.weight_decay
         known = (product > 0) & (product < 1) & np.isfinite(gradient)
         if not (self.decays and known.any()):
@@ -84,7 +86,8 @@ class Family:
             norm[known] = sgd_equilibrium_norm(gradient[known], eta, lam, mu)
             rotation[known] = sgd_equilibrium_rotation(eta, lam, mu, nesterov=self.nesterov)
         elif self.adamw:
-            norm[known] = adamw_equilibrium_norm(entries, eta, lam)
+            weights = np.broadcast_to(entries, gradient.shape)[known]
+            norm[known] = adamw_equilibrium_norm(weights, eta, lam)
             rotation[known] = adamw_equilibrium_rotation(eta, lam, mu)
         return norm, rotation
 

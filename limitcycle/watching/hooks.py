@@ -10,7 +10,6 @@ read from them afterwards.
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 
@@ -27,15 +26,13 @@ def attach(
         # The first of a step's positional arguments is the optimizer itself.
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
-            with torch.no_grad():
-                before()
+            before()
             return None
         told = _once(closure, before)
         if len(args) > 1:
             return (args[0], told, *args[2:]), kwargs
         return args, {**kwargs, "closure": told}
 
-    @torch.no_grad()
     def post(*_: Any) -> None:
         after()
 
@@ -55,8 +52,7 @@ def _once(closure: Callable[[], Any], before: Callable[[], None]) -> Callable[[]
     def told() -> Any:
         loss = closure()
         if waiting:
-            with torch.no_grad():
-                waiting.pop()()
+            waiting.pop()()
         return loss
 
     return told

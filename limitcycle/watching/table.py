@@ -30,44 +30,45 @@ def rows_of(
         updates: whether updates were measured; where not, what follows from them is NaN.
     """
     counted = [index for index, group in enumerate(groups) if group.invariant]
-    joint = counted or list(range(len(groups)))
-    steps: dict[str, Any] = {
-        "step": reading.step,
-        **reading.logged,
-        **_columns(reading, [groups[index] for index in joint], joint, family, updates),
-    }
+    every = range(len(groups))
+    members = [counted or list(every), *([index] for index in every)]
+    columns, hyper = _columns(reading, groups, members, family, updates)
+    steps: dict[str, Any] = {"step": reading.step, **reading.logged}
+    steps |= {name: column[:, 0] for name, column in columns.items()}
     if family.scaling == "gradient":
-        steps["momentum"] = _hyper(reading, [groups[index] for index in joint]).momentum
-    parts = [
-        pd.DataFrame(
-            {
-                "step": reading.step,
-                "group": group.name,
-                **_columns(reading, [group], [index], family, updates),
-            }
-        )
-        for index, group in enumerate(groups)
-    ]
-    by_step = pd.concat(parts).sort_values("step", kind="stable", ignore_index=True)
+        steps["momentum"] = hyper.momentum[:, 0]
     frame = pd.DataFrame(steps)
     if "loss" not in frame:
         frame.insert(1, "loss", np.nan)
-    return frame, by_step
+    names = pd.Series([group.name for group in groups]).array
+    by_group = pd.DataFrame(
+        {
+            "step": np.repeat(reading.step, len(groups)),
+            "group": names.take(np.tile(every, len(reading.step))),
+            **{name: column[:, 1:].ravel() for name, column in columns.items()},
+        }
+    )
+    return frame, by_group
 
 
 def _columns(
-    reading: Reading, groups: Sequence[Watched], indices: list[int], family: Family, updates: bool
-) -> dict[str, Array]:
-    with_update = reading.with_update[:, indices].sum(axis=1)
+    reading: Reading,
+    groups: Sequence[Watched],
+    members: Sequence[list[int]],
+    family: Family,
+    updates: bool,
+) -> tuple[dict[str, Array], Hyper]:
+    """The columns of S sets of groups, each (T, S) and all at once, and the sets' settings."""
+    with_update = _joined(reading.with_update, members)
     if not updates:
         with_update = np.full_like(with_update, np.nan)
-    found = measured_columns(reading.with_gradient[:, indices].sum(axis=1), with_update)
-    hyper = _hyper(reading, groups)
+    found = measured_columns(_joined(reading.with_gradient, members), with_update)
+    hyper = _hyper(reading, [[groups[index] for index in each] for each in members])
     # Weight decay that is added to a gradient and normalised with it shrinks nothing by ηλ.
     decay = hyper.weight_decay if family.decays else np.where(hyper.weight_decay == 0, 0.0, np.nan)
-    entries = sum(group.entries for group in groups)
+    entries = np.array([sum(groups[index].entries for index in each) for each in members])
     norm, rotation = family.equilibrium(hyper, found["effective_grad_norm"], entries)
-    return {
+    columns = {
         **found,
         "lr": hyper.lr,
         "weight_decay": decay,
@@ -75,11 +76,20 @@ def _columns(
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }
+    return columns, hyper
 
 
-def _hyper(reading: Reading, groups: Sequence[Watched]) -> Hyper:
-    """The settings that these groups' tensors share; NaN where they do not."""
-    used = sorted({index for group in groups for index in group.settings})
-    settings = reading.settings[:, used]
-    shared = (settings == settings[:, :1]).all(axis=1)
-    return Hyper(*np.where(shared, settings[:, 0], np.nan).T)
+def _joined(grams: Array, members: Sequence[list[int]]) -> Array:
+    """Gram matrices (T, G, 2, 2) of groups as those of S sets of groups, (T, S, 2, 2)."""
+    return np.stack([grams[:, each].sum(axis=1) for each in members], axis=1)
+
+
+def _hyper(reading: Reading, members: Sequence[Sequence[Watched]]) -> Hyper:
+    """The settings that each set's tensors share, (T, S); NaN where they do not."""
+    found = []
+    for groups in members:
+        used = sorted({index for group in groups for index in group.settings})
+        settings = reading.settings[:, used]
+        shared = (settings == settings[:, :1]).all(axis=1)
+        found.append(np.where(shared, settings[:, 0], np.nan))
+    return Hyper(*np.stack(found, axis=1).transpose(2, 0, 1))

@@ -171,7 +171,7 @@ class Watch:
         accumulated gradients, are averaged. What is said before a step belongs to it; in a script
         that says nothing before its first step, what is said after a step belongs to that.
         """
-        if self._closed:
+        if self._closed or not self._keeps():
             return
         for name, value in values.items():
             kept = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
@@ -231,10 +231,14 @@ class Watch:
         """The gradients of step t are there."""
         self._settle()
         measured = self._measured or self._begin()
-        if self._step % self._every:
-            if self._told_first:
-                self._told = {}
-            return
+        if self._step % self._every == 0:
+            self._open(measured)
+        elif self._told_first:
+            self._told = {}
+
+    @torch.no_grad()
+    def _open(self, measured: "_Measured") -> None:
+        """A row of step t: its gradients, settings and what was said of it."""
         if measured.block.full or time.monotonic() - measured.read_at > READ_AFTER:
             self._read()
         settings = [settings_of(group) for group in self._optimizer.param_groups]
@@ -251,9 +255,16 @@ class Watch:
     def _after(self) -> None:
         """Step t has been made."""
         if self._place is not None and self._updates and self._measured is not None:
-            self._measured.products.with_updates(self._place)
+            with torch.no_grad():
+                self._measured.products.with_updates(self._place)
         self._place = None
         self._step += 1
+
+    def _keeps(self) -> bool:
+        """Whether what is said now belongs to a step that has a row."""
+        if self._told_first is None:  # nothing is known before the first step
+            return True
+        return (self._step - (not self._told_first)) % self._every == 0
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it."""
@@ -262,6 +273,7 @@ class Watch:
                 self._row.logged = self._told
             self._row, self._told = None, {}
 
+    @torch.no_grad()
     def _begin(self) -> "_Measured":
         """At the first step: find what is scale-invariant, open the folder, make the buffers."""
         parameters = trainable(self._model)
