@@ -71,7 +71,7 @@ def _along(steps: Array, other: Array | None) -> Any:
 
 
 def _panel(panel: Panel, clocks: Clocks) -> dict[str, Any]:
-    curves = [mark for mark in panel.marks if not isinstance(mark, Span)]
+    curves = [mark for mark in panel.marks if isinstance(mark, Line | Points)]
     return {
         "name": panel.name,
         "title": panel.title,
