@@ -47,7 +47,7 @@ def regions(table: pd.DataFrame) -> Table:
     """One line a region: how many cells, at which products, what periods, what error."""
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     shown.add_column("region", no_wrap=True)
-    for heading in ("cells", "ηλ", "period × ηλ", "best test error"):
+    for heading in ("cells", "ηλ", "period × ηλ", "best error"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for word, (letter, style) in MARKS.items():
         cells = table[table["region"] == word]

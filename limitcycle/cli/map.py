@@ -18,7 +18,7 @@ from limitcycle.lab.plane import AXES, UNITS
 from limitcycle.report import check_map_picture, save_map
 
 # Of axes that nobody gave values; on digits they show every region in one picture.
-_DEFAULT_RANGES = {"lr": "0.03:30:12", "weight_decay": "0.001:0.1:12"}
+_DEFAULT_RANGES = {"lr": "0.03:30:12", "weight_decay": "0.0003:0.03:12"}
 
 
 def map_plane(options: argparse.Namespace) -> int:
@@ -76,13 +76,10 @@ def _make(made: Map, options: argparse.Namespace, console: Console, staged: Any)
 
 def _announce(made: Map, workers: int, console: Console) -> None:
     """What there is and what is to be done, before it costs anything."""
-    plane, steps = made.plane, sum(cell.run.steps or 0 for cell in made.missing if cell.run)
-    there = len(plane.cells) - len(made.missing)
-    say(
-        console,
-        f"{len(plane.xs)} × {len(plane.ys)} cells, {there} of them there; {steps:,} updates to "
-        f"make, {workers} runs at once",
-    )
+    plane, there = made.plane, _done(made.table())
+    steps = sum(cell.run.steps or 0 for cell in made.missing if cell.run)
+    what = f"{len(plane.xs)} × {len(plane.ys)} cells, {there} of them there"
+    say(console, f"{what}; {steps:,} updates to make, {workers} runs at once")
 
 
 def _name(made: Map, cell: Any) -> str:

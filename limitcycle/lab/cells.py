@@ -46,7 +46,8 @@ def row_of(plane: Plane, cell: Cell, folder: Path | None, outcome: Outcome | Non
 
 def _blank(plane: Plane, cell: Cell) -> Row:
     run, nan = cell.run, math.nan
-    product, steps = (run.lr * run.weight_decay, run.steps or 0) if run else (nan, 0)
+    product = float(f"{run.lr * run.weight_decay:.9g}") if run else nan
+    steps = (run.steps or 0) if run else 0
     return {
         plane.x: plane.xs[cell.column],
         plane.y: plane.ys[cell.row],

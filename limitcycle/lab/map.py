@@ -20,6 +20,8 @@ from limitcycle.lab.plane import UNITS, Cell, Plane, plane_of, stages
 from limitcycle.lab.training import Progress
 from limitcycle.record.files import disk_errors, write_json, write_whole
 
+_MANY = 9  # failures without a success: it is not about single cells
+
 
 class Map:
     """A plane and the runs of its cells, below a folder.
@@ -89,8 +91,8 @@ class Map:
             notice=lambda _index, text: notice(text),
             ended=ended,
         )
-        self.missing = self._in_order()
-        if self._is_hopeless(failed):
+        hopeless, self.missing = self._is_hopeless(failed), self._in_order()
+        if hopeless:
             for folder in (self.out / "cells", self.out):
                 with contextlib.suppress(OSError):
                     folder.rmdir()  # a mistake leaves nothing behind
@@ -155,9 +157,9 @@ class Map:
         return min(thread_budget(cell.run, at_once) for cell in self.plane.cells if cell.run)
 
     def _is_hopeless(self, failed: list[Outcome]) -> bool:
-        """Whether a first stage's number of cells has failed, and none was made."""
+        """Whether many cells, or all that there were to make, have failed, and none was made."""
         made = any(row["state"] == "done" for row in self._rows.values())
-        return not made and len(failed) >= min(len(self._stages[0]), len(self.missing))
+        return not made and len(failed) >= min(_MANY, len(self.missing))
 
 
 def map_plane(
