@@ -54,13 +54,6 @@ def _make(made: Map, options: argparse.Namespace, console: Console, staged: Any)
     """Train what is missing under progress bars; whether Ctrl-C was pressed."""
     names = [_name(made, cell) for cell in made.missing]
     deadline = time.monotonic() + (options.stop_after or math.inf)
-    told: set[str] = set()
-
-    def notice(text: str) -> None:
-        if text not in told:  # what a hundred cells say is said once
-            say(console, text)
-        told.add(text)
-
     with interruptible(console) as pressed, bars(names, console, overall=True) as update:
         made.make(
             workers=options.workers,
@@ -68,7 +61,7 @@ def _make(made: Map, options: argparse.Namespace, console: Console, staged: Any)
             device=options.device,
             should_stop=lambda: pressed() or time.monotonic() > deadline,
             progress=update,
-            notice=notice,
+            notice=lambda text: say(console, text),
             staged=staged,
         )
         return pressed()

@@ -30,7 +30,7 @@ def row_of(plane: Plane, cell: Cell, folder: Path | None, outcome: Outcome | Non
         folder: of its run; None where it has none.
         outcome: how the run ended just now.
     """
-    blank = _blank(plane, cell)
+    blank = blank_row(plane, cell)
     if cell.run is None or folder is None:
         return {**blank, "state": "refused", "region": "refused", "reason": cell.problem}
     try:
@@ -44,7 +44,8 @@ def row_of(plane: Plane, cell: Cell, folder: Path | None, outcome: Outcome | Non
     return {**blank, "state": "waiting" if outcome is None else outcome.state}
 
 
-def _blank(plane: Plane, cell: Cell) -> Row:
+def blank_row(plane: Plane, cell: Cell) -> Row:
+    """What is known of a cell before it is made."""
     run, nan = cell.run, math.nan
     product = float(f"{run.lr * run.weight_decay:.9g}") if run else nan
     steps = (run.steps or 0) if run else 0

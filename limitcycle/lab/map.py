@@ -66,9 +66,14 @@ class Map:
         Raises:
             UserError, RunError: no cell can be made, for this reason.
         """
-        cells, failed = self.missing, list[Outcome]()
+        cells, failed, said = self.missing, list[Outcome](), set[str]()
         if not cells:
             return
+
+        def say(text: str) -> None:
+            if text not in said:  # what a hundred cells say is said once
+                said.add(text)
+                notice(text)
 
         def ended(index: int, outcome: Outcome) -> None:
             cell = cells[index]
@@ -76,7 +81,6 @@ class Map:
             self._rows[cell.column, cell.row] = row
             if row["state"] == "failed":
                 failed.append(outcome)
-                notice(outcome.problem)
             if self._completes_a_stage(cell):
                 staged(self.table())
 
@@ -88,7 +92,7 @@ class Map:
             settings={"device": device},
             should_stop=lambda: should_stop() or self._is_hopeless(failed),
             progress=progress,
-            notice=lambda _index, text: notice(text),
+            notice=lambda _index, text: say(text),
             ended=ended,
         )
         hopeless, self.missing = self._is_hopeless(failed), self._in_order()
@@ -97,6 +101,8 @@ class Map:
                 with contextlib.suppress(OSError):
                     folder.rmdir()  # a mistake leaves nothing behind
             raise (UserError if failed[0].code == 2 else RunError)(failed[0].problem)
+        for outcome in failed:
+            say(outcome.problem)
 
     def table(self) -> pd.DataFrame:
         """One row a cell, row by row of the plane.
@@ -148,7 +154,9 @@ class Map:
         return self._rows[cell.column, cell.row]
 
     def _completes_a_stage(self, cell: Cell) -> bool:
-        """Whether ``cell`` was the last to come of its stage, and not of all."""
+        """Whether ``cell`` was the last to come of its stage, but not of all, and some are made."""
+        if not self._any_made():
+            return False
         going = {at for at, row in self._rows.items() if row["state"] in ("waiting", "stopped")}
         mine = next(stage for stage in self._stages if (cell.column, cell.row) in stage)
         return bool(going) and not going & set(mine)
@@ -158,8 +166,10 @@ class Map:
 
     def _is_hopeless(self, failed: list[Outcome]) -> bool:
         """Whether many cells, or all that there were to make, have failed, and none was made."""
-        made = any(row["state"] == "done" for row in self._rows.values())
-        return not made and len(failed) >= min(_MANY, len(self.missing))
+        return not self._any_made() and len(failed) >= min(_MANY, len(self.missing))
+
+    def _any_made(self) -> bool:
+        return any(row["state"] == "done" for row in self._rows.values())
 
 
 def map_plane(

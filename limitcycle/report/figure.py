@@ -106,16 +106,16 @@ class Scale:
 
 @dataclass(frozen=True)
 class Cells:
-    """Squares in rows and columns; square (i, j) of ``values`` (rows, columns) lies about (j, i).
+    """Squares in rows and columns; the one of value ``grid[i, j]`` lies about (j, i).
 
     Attributes:
-        values: what is coloured; NaN leaves a square open.
+        grid: what is coloured, shape (rows, columns); NaN leaves a square open.
         scale: the colours.
         opacity: of all squares.
         texts: what a reader is told of each square, row by row; empty: nothing.
     """
 
-    values: Array
+    grid: Array
     scale: Scale
     opacity: float = 1.0
     texts: tuple[tuple[str, ...], ...] = ()

@@ -15,10 +15,10 @@ from limitcycle.report.figure import Array, Cells, Mark, Scale, Text
 
 def paint_cells(on: Any, mark: Cells) -> None:
     """Draw the squares, each as a shape of its own: an SVG stays sharp."""
-    rows, columns = mark.values.shape
-    known = np.isfinite(mark.values)
+    rows, columns = mark.grid.shape
+    known = np.isfinite(mark.grid)
     colours = np.concatenate(
-        [mixed(mark.scale, mark.values), np.where(known, mark.opacity, 0.0)[..., None]], axis=-1
+        [mixed(mark.scale, mark.grid), np.where(known, mark.opacity, 0.0)[..., None]], axis=-1
     )
     across, up = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     on.pcolormesh(across, up, colours, antialiased=False, linewidth=0, zorder=0.5)
