@@ -15,7 +15,7 @@ from limitcycle.cli.settings import SETTINGS, Setting, values
 from limitcycle.errors import UserError
 from limitcycle.lab import Map, machine, plane_of
 from limitcycle.lab.plane import AXES, UNITS
-from limitcycle.report import check_map_picture, save_map
+from limitcycle.report import check_map_picture, save_map, write_map_page
 
 # Of axes that nobody gave values; on digits they show every region in one picture.
 _DEFAULT_RANGES = {"lr": "0.03:30:12", "weight_decay": "0.0003:0.03:12"}
@@ -42,11 +42,12 @@ def map_plane(options: argparse.Namespace) -> int:
     interrupted = _make(made, options, aside, staged)
     table = made.table()
     keep(table)
+    page = write_map_page(plane, table, out / "map.html")
     if interrupted:
         raise KeyboardInterrupt
     console.print(letters(plane, table))
     console.print(regions(table))
-    say(console, f"Look at it: {picture.resolve()}")
+    say(console, f"Look at it: {picture.resolve()}, or cell by cell: {page.resolve()}")
     return 1 if (table["state"] == "failed").any() else 0
 
 

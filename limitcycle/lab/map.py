@@ -8,7 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
@@ -66,22 +66,14 @@ class Map:
         Raises:
             UserError, RunError: no cell can be made, for this reason.
         """
-        cells, failed, said = self.missing, list[Outcome](), set[str]()
+        cells, failed, tell = self.missing, list[Outcome](), _once(notice)
         if not cells:
             return
 
-        def say(text: str) -> None:
-            if text not in said:  # what a hundred cells say is said once
-                said.add(text)
-                notice(text)
-
         def ended(index: int, outcome: Outcome) -> None:
-            cell = cells[index]
-            row = row_of(self.plane, cell, self.folder(cell), outcome)
-            self._rows[cell.column, cell.row] = row
-            if row["state"] == "failed":
+            if self._take(cells[index], outcome) == "failed":
                 failed.append(outcome)
-            if self._completes_a_stage(cell):
+            if self._completes_a_stage(cells[index]):
                 staged(self.table())
 
         sweep(
@@ -92,17 +84,14 @@ class Map:
             settings={"device": device},
             should_stop=lambda: should_stop() or self._is_hopeless(failed),
             progress=progress,
-            notice=lambda _index, text: say(text),
+            notice=lambda _index, text: tell(text),
             ended=ended,
         )
-        hopeless, self.missing = self._is_hopeless(failed), self._in_order()
-        if hopeless:
-            for folder in (self.out / "cells", self.out):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()  # a mistake leaves nothing behind
-            raise (UserError if failed[0].code == 2 else RunError)(failed[0].problem)
+        if self._is_hopeless(failed):
+            self._give_up(failed[0])
         for outcome in failed:
-            say(outcome.problem)
+            tell(outcome.problem)
+        self.missing = self._in_order()
 
     def table(self) -> pd.DataFrame:
         """One row a cell, row by row of the plane.
@@ -153,6 +142,12 @@ class Map:
     def _row(self, cell: Cell) -> Row:
         return self._rows[cell.column, cell.row]
 
+    def _take(self, cell: Cell, outcome: Outcome) -> str:
+        """Keep what became of a cell; its state."""
+        row = row_of(self.plane, cell, self.folder(cell), outcome)
+        self._rows[cell.column, cell.row] = row
+        return str(row["state"])
+
     def _completes_a_stage(self, cell: Cell) -> bool:
         """Whether ``cell`` was the last to come of its stage, but not of all, and some are made."""
         if not self._any_made():
@@ -167,6 +162,13 @@ class Map:
     def _is_hopeless(self, failed: list[Outcome]) -> bool:
         """Whether many cells, or all that there were to make, have failed, and none was made."""
         return not self._any_made() and len(failed) >= min(_MANY, len(self.missing))
+
+    def _give_up(self, failed: Outcome) -> NoReturn:
+        """Say why no cell can be made; a mistake leaves nothing behind."""
+        for folder in (self.out / "cells", self.out):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise (UserError if failed.code == 2 else RunError)(failed.problem)
 
     def _any_made(self) -> bool:
         return any(row["state"] == "done" for row in self._rows.values())
@@ -197,6 +199,18 @@ def map_plane(
     made.make(**how)
     made.write()
     return made.table()
+
+
+def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """``tell``, but no text twice: what a hundred cells say is said once."""
+    told: set[str] = set()
+
+    def tell_new(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return tell_new
 
 
 def _plain(table: pd.DataFrame) -> list[Row]:

@@ -4,7 +4,7 @@ A figure is data (`limitcycle.report.figure`), built from runs (`panels`, `perio
 two painters: `paint` for PNG and SVG, `web` for the page.
 """
 
-from limitcycle.report.map import check_map_picture, save_map
+from limitcycle.report.map_files import check_map_picture, save_map, write_map_page
 from limitcycle.report.page import write_report
 from limitcycle.report.pictures import save_pictures
 from limitcycle.report.summary import Summary, summarise
@@ -15,5 +15,6 @@ __all__ = [
     "save_map",
     "save_pictures",
     "summarise",
+    "write_map_page",
     "write_report",
 ]

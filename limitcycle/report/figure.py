@@ -93,14 +93,12 @@ class Scale:
 
     Attributes:
         stops: values, ascending, each with its colour.
-        log: mix by ratios.
-        label: of its bar beside the panel, for logarithmic scales; without one none is drawn.
-        percent: the bar's values are fractions, to be written as percentages.
+        log: mix by ratios; such a scale of numbers has a bar beside its panel.
+        percent: values are fractions, of which the bar tells percentages.
     """
 
     stops: tuple[tuple[float, str], ...]
     log: bool = False
-    label: str = ""
     percent: bool = False
 
 

@@ -5,13 +5,13 @@ logarithmic axes, words and uneven lists have their place, too. While cells are 
 drawn pale, in the colour of the nearest one that is there.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from limitcycle.errors import UserError
 from limitcycle.lab.cells import NOT_IN_BUDGET
 from limitcycle.lab.plane import Plane
 from limitcycle.report.figure import (
@@ -30,8 +30,9 @@ from limitcycle.report.figure import (
 from limitcycle.report.regions import Words, borders, place, regions
 from limitcycle.report.ruler import ProductLine, product_lines, said, ticks
 
-WIDTH = 7.4  # inches
-PANEL_HEIGHT = 2.25
+Texts = tuple[tuple[str, ...], ...]
+
+PANEL_HEIGHT = 2.25  # inches
 _LETTER = (0.058, 0.115)  # inches, of the words in regions
 _NAME_INCHES = 0.19  # half of the name of a line, and some room
 _INSIDE = (1.82, 1.75)  # inches, about, of a panel's squares
@@ -56,56 +57,24 @@ _NETS = {"mlp": "MLP", "convnet": "ConvNet", "resnet18": "ResNet-18"}
 _NAMES = {"lr": "learning rate η", "weight_decay": "weight decay λ"}
 
 
-def save_map(plane: Plane, table: pd.DataFrame, out: str | Path, *, width: float = WIDTH) -> Path:
-    """Draw the map into ``out``.
+def map_figure(plane: Plane, table: pd.DataFrame, *, shared_axis: bool = True) -> Figure:
+    """Three panels: regions with their words, period × ηλ, best test error.
 
-    Args:
-        plane: whose map it is.
-        table: of `limitcycle.lab.Map.table`; cells may be missing.
-        out: the file; its suffix, .png or .svg, chooses the format.
-        width: in inches.
-
-    Raises:
-        UserError: another suffix, ``out`` cannot be written, or matplotlib is not installed.
-        RunError: the disk is full; an existing file is as it was.
+    With a ``shared_axis`` only the first one says what stands on the vertical axis.
     """
-    check_map_picture(Path(out))
-    from limitcycle.report.paint import paint_sheet
-
-    return paint_sheet(
-        [map_figure(plane, table)], Path(out), width=width, footnote=footnote(plane, table)
-    )
-
-
-def check_map_picture(out: Path) -> None:
-    """Refuse, before hours of training, a picture that could not be drawn.
-
-    Raises:
-        UserError: with the reason.
-    """
-    if out.suffix.lower() not in (".png", ".svg"):
-        raise UserError(f"{out}: the map's picture ends in .png or .svg")
-    if out.is_dir():
-        raise UserError(f"cannot write {out}: it is a folder")
-    try:
-        import limitcycle.report.paint  # noqa: F401
-    except ImportError:
-        raise UserError("pictures need matplotlib: pip install 'limitcycle[report]'") from None
-
-
-def map_figure(plane: Plane, table: pd.DataFrame) -> Figure:
-    """Three panels: regions with their words, period × ηλ, best test error."""
-    words = _grid(plane, table, "region").astype(str)
-    panels = (
-        _regions(plane, words),
-        _numbers(plane, table, words, "period_units", "Period × ηλ (grey: none)", _PERIODS),
-        _numbers(plane, table, words, "best_test_error", "Best test error, %", _ERRORS),
-    )
+    words, texts = _grid(plane, table, "region").astype(str), _texts(plane, table)
+    panels = [
+        _regions(plane, words, texts),
+        _numbers(plane, table, "period_units", "Period × ηλ (grey: none)", _PERIODS, texts),
+        _numbers(plane, table, "best_test_error", "Best test error, %", _ERRORS, texts),
+    ]
+    if shared_axis:
+        panels = [panels[0], *(_without_label(panel) for panel in panels[1:])]
     counts = {word: int((words == word).sum()) for word in COLOURS}
     keys = [Key(f"{word} ({n})", COLOURS[word], filled=True) for word, n in counts.items() if n]
     if product_lines(plane):
         keys.append(Key("constant ηλ", _LINE, "dash"))
-    return Figure(panels, "steps", tuple(keys), _title(plane, words), 3, PANEL_HEIGHT)
+    return Figure(tuple(panels), "steps", tuple(keys), _title(plane, words), 3, PANEL_HEIGHT)
 
 
 def footnote(plane: Plane, table: pd.DataFrame) -> str:
@@ -134,82 +103,91 @@ def _title(plane: Plane, words: Words) -> str:
     return ", ".join(shown)
 
 
-def _regions(plane: Plane, words: Words) -> Panel:
+def _texts(plane: Plane, table: pd.DataFrame) -> Texts:
+    """What each cell is: its settings, what its run does and why, its numbers, its folder."""
+    said_of = {(row["row"], row["column"]): _text(plane, row) for row in table.to_dict("records")}
+    rows, columns = range(len(plane.ys)), range(len(plane.xs))
+    return tuple(tuple(said_of[row, column] for column in columns) for row in rows)
+
+
+def _text(plane: Plane, row: Mapping[Hashable, Any]) -> str:
+    settings = [f"{_axis_name(name)} {said(row[name])}" for name in (plane.x, plane.y)]
+    what = str(row["region"] or "not made yet")
+    lines = [", ".join(settings), f"{what}: {row['reason']}" if row["reason"] else what]
+    for what, name, form in (
+        ("period × ηλ", "period_units", ".2f"),
+        ("best test error", "best_test_error", ".2%"),
+    ):
+        if np.isfinite(row[name]):
+            lines.append(f"{what} {row[name]:{form}}")
+    return "\n".join([*lines, f"cells/{row['identity']}" if row["identity"] else ""]).strip()
+
+
+def _regions(plane: Plane, words: Words, texts: Texts) -> Panel:
     """The verdicts as colours, the regions' borders, their words."""
     names = list(COLOURS)
     scale = Scale(tuple((float(at), COLOURS[name]) for at, name in enumerate(names)))
     numbers = np.full(words.shape, np.nan)
     for at, name in enumerate(names):
         numbers[words == name] = at
-    edges = borders(_filled(words, words))
     marks: list[Mark] = [
-        *_squares(numbers, words, scale),
+        *_squares(numbers, words, scale, texts),
         *_lines(plane),
-        Line(*edges, "#2A2A2A", width=1.2),
+        Line(*borders(_filled(words, words)), "#2A2A2A", width=1.2),
         *_crosses(words),
         *_words(plane, words),
     ]
-    return _panel(plane, "regions", "What the runs do", marks, first=True)
+    return _panel(plane, "regions", "What the runs do", marks)
 
 
 def _numbers(
-    plane: Plane,
-    table: pd.DataFrame,
-    words: Words,
-    name: str,
-    title: str,
-    colours: Sequence[str],
+    plane: Plane, table: pd.DataFrame, name: str, title: str, colours: Sequence[str], texts: Texts
 ) -> Panel:
     """A column of the table as colours; where it has no value the ground shows."""
+    words = _grid(plane, table, "region").astype(str)
     values = _grid(plane, table, name).astype(float)
-    known = np.isfinite(values) & (values > 0)
+    positive = values[np.isfinite(values) & (values > 0)]
     ground = Scale(((0.0, _NO_VALUE), (1.0, _NO_VALUE)))
-    marks: list[Mark] = [*_squares(np.zeros(words.shape), words, ground)]
-    note = "" if known.any() else "none yet"
-    if known.any():
-        low, high = float(values[known].min()), float(values[known].max())
-        room = 1.05 if high < 1.05 * low else 1.0
-        stops = np.geomspace(low / room, high * room, len(colours))
-        scale = Scale(
-            tuple((float(at), colour) for at, colour in zip(stops, colours, strict=True)),
-            log=True,
-            label=" ",
-            percent=name == "best_test_error",
-        )
-        shown = np.where(np.isfinite(values), np.maximum(values, low), np.nan)  # an error may be 0
-        marks += _squares(shown, words, scale)
+    marks: list[Mark] = [*_squares(np.zeros(words.shape), words, ground, texts)]
+    if len(positive):
+        scale = _scale(positive, colours, percent=name == "best_test_error")
+        # An error may be 0, which has no place among ratios.
+        shown = np.where(np.isfinite(values), np.maximum(values, positive.min()), np.nan)
+        marks += _squares(shown, words, scale, texts)
     marks += [*_lines(plane), *_crosses(words)]
-    return _panel(plane, name, title, marks, note=note)
+    return _panel(plane, name, title, marks)
 
 
-def _panel(
-    plane: Plane,
-    name: str,
-    title: str,
-    marks: Sequence[Mark],
-    *,
-    first: bool = False,
-    note: str = "",
-) -> Panel:
-    """A panel over the plane; beside the first one the vertical axis is known."""
-    up = ticks(plane.ys)
-    if not first:
-        up = tuple((at, "") for at, _ in up)
+def _scale(values: Array, colours: Sequence[str], *, percent: bool) -> Scale:
+    """A scale of ``colours`` over all ``values`` > 0, by ratios."""
+    low, high = float(values.min()), float(values.max())
+    room = 1.05 if high < 1.05 * low else 1.0
+    stops = np.geomspace(low / room, high * room, len(colours))
+    pairs = tuple((float(at), colour) for at, colour in zip(stops, colours, strict=True))
+    return Scale(pairs, log=True, percent=percent)
+
+
+def _panel(plane: Plane, name: str, title: str, marks: Sequence[Mark]) -> Panel:
     x = Axis(_axis_name(plane.x), limits=(-0.5, len(plane.xs) - 0.5), ticks=ticks(plane.xs))
-    y = Axis(_axis_name(plane.y) if first else "", limits=(-0.5, len(plane.ys) - 0.5), ticks=up)
-    return Panel(name, title, y, tuple(marks), x, note)
+    y = Axis(_axis_name(plane.y), limits=(-0.5, len(plane.ys) - 0.5), ticks=ticks(plane.ys))
+    return Panel(name, title, y, tuple(marks), x)
+
+
+def _without_label(panel: Panel) -> Panel:
+    bare = tuple((at, "") for at, _ in panel.y.ticks)
+    return replace(panel, y=replace(panel.y, label="", ticks=bare))
 
 
 def _axis_name(setting: str) -> str:
     return _NAMES.get(setting, setting.replace("_", " "))
 
 
-def _squares(values: Array, words: Words, scale: Scale) -> list[Cells]:
+def _squares(values: Array, words: Words, scale: Scale, texts: Texts) -> list[Cells]:
     """The cells that are made, and pale ones where others are still missing."""
     missing = words == ""
     pale = np.where(missing, _filled(values, words), np.nan)
     marks = [Cells(pale, scale, _PALE)] if missing.any() else []
-    return [*marks, Cells(np.where(missing, np.nan, values), scale)]
+    return [*marks, Cells(np.where(missing, np.nan, values), scale, texts=texts)]
 
 
 def _known(words: Words) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Maps as figures: regions and their words, lines of constant product, what is missing is pale."""
 
+import json
 import math
 import xml.etree.ElementTree as ET
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,47 +14,20 @@ from matplotlib.colors import to_rgb
 
 from limitcycle.errors import UserError
 from limitcycle.lab import plane_of
-from limitcycle.lab.cells import blank_row
 from limitcycle.lab.plane import stages
-from limitcycle.report import save_map
+from limitcycle.report import save_map, write_map_page
 from limitcycle.report.figure import Cells, Line, Points, Scale, Text
 from limitcycle.report.map import COLOURS, footnote, map_figure
 from limitcycle.report.paint import STYLE, _canvas
-from limitcycle.report.paint_cells import mixed, round_values
+from limitcycle.report.paint_cells import mixed
 from limitcycle.report.regions import borders, place, regions
 from limitcycle.report.ruler import position, product_lines, ticks
+from limitcycle.report.scales import round_values
 
 AXES = {
     "lr": np.geomspace(0.03, 30, 12).tolist(),
     "weight_decay": np.geomspace(3e-4, 0.3, 12).tolist(),
 }
-
-
-def table_of(plane, made=lambda _cell: True):
-    """A table as a map leaves it, in which the product ηλ decides what a run does."""
-    rows = []
-    for cell in plane.cells:
-        row = blank_row(plane, cell)
-        if cell.run is None:
-            row |= {"state": "refused", "region": "refused", "reason": cell.problem}
-        elif made(cell):
-            row |= judged(row["product"])
-        else:
-            row |= {"state": "waiting"}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def judged(product):
-    word = "periodic" if 5e-4 < product < 5e-2 else "stuck"
-    word = "not in the budget" if product <= 5e-4 else word
-    return {
-        "state": "done",
-        "verdict": "converging" if word == "not in the budget" else word,
-        "region": word,
-        "period_units": 0.5 + 10 * product if word == "periodic" else math.nan,
-        "best_test_error": 0.003 + product**0.8,
-    }
 
 
 def marks_of(panel, kind):
@@ -66,29 +39,34 @@ def plane():
     return plane_of(AXES)
 
 
-def test_each_region_bears_its_word_inside_of_it(plane):
-    figure = map_figure(plane, table_of(plane))
+def test_each_region_bears_its_word_inside_of_it(plane, mapped):
+    figure = map_figure(plane, mapped(plane))
     assert [panel.name for panel in figure.panels] == ["regions", "period_units", "best_test_error"]
     words = {mark.text.replace("\n", " "): mark for mark in marks_of(figure.panels[0], Text)}
+    in_region = {
+        "not in the budget": lambda product: product <= 5e-4,
+        "periodic": lambda product: 5e-4 < product < 5e-2,
+        "stuck": lambda product: product >= 5e-2,
+    }
     for word in ("periodic", "stuck", "not in the budget"):
         at = words[word]
         product = plane.xs[round(at.x)] * plane.ys[round(at.y)]
-        assert judged(product)["region"] == word
+        assert in_region[word](product)
     labels = [key.label for key in figure.keys]
-    counts = table_of(plane)["region"].value_counts()
+    counts = mapped(plane)["region"].value_counts()
     assert f"periodic ({counts['periodic']})" in labels
     assert f"refused ({counts['refused']})" in labels and labels[-1] == "constant ηλ"
 
 
-def test_the_painted_picture_contains_the_words(plane):
+def test_the_painted_picture_contains_the_words(plane, mapped):
     with matplotlib.rc_context(STYLE):
-        canvas = _canvas([map_figure(plane, table_of(plane))], 7.4)
+        canvas = _canvas([map_figure(plane, mapped(plane))], 7.4)
     drawn = {text.get_text().replace("\n", " ") for text in canvas.axes[0].texts}
     assert {"periodic", "stuck", "not in the budget", "10⁻³"} <= drawn
 
 
-def test_numbers_are_coloured_where_they_are_known(plane):
-    table = table_of(plane)
+def test_numbers_are_coloured_where_they_are_known(plane, mapped):
+    table = mapped(plane)
     figure = map_figure(plane, table)
     for panel, name in zip(figure.panels[1:], ("period_units", "best_test_error"), strict=True):
         ground, values = marks_of(panel, Cells)
@@ -100,9 +78,9 @@ def test_numbers_are_coloured_where_they_are_known(plane):
         assert high == pytest.approx(np.nanmax(expected))
 
 
-def test_what_is_missing_is_pale_in_the_nearest_colour(plane):
+def test_what_is_missing_is_pale_in_the_nearest_colour(plane, mapped):
     first = set(stages(12, 12)[0])
-    table = table_of(plane, lambda cell: (cell.column, cell.row) in first)
+    table = mapped(plane, lambda cell: (cell.column, cell.row) in first)
     figure = map_figure(plane, table)
     assert "of 144 cells" in figure.title
     pale, made = marks_of(figure.panels[0], Cells)
@@ -189,9 +167,9 @@ def test_a_word_never_leaves_its_region(words, width, height):
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_the_same_map_gives_the_same_bytes(tmp_path, suffix):
+def test_the_same_map_gives_the_same_bytes(tmp_path, suffix, mapped):
     small = plane_of({name: values[::4] for name, values in AXES.items()})
-    paths = [save_map(small, table_of(small), tmp_path / f"{name}.{suffix}") for name in "ab"]
+    paths = [save_map(small, mapped(small), tmp_path / f"{name}.{suffix}") for name in "ab"]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     if suffix == "svg":
         ET.parse(paths[0])
@@ -208,25 +186,25 @@ def test_the_same_map_gives_the_same_bytes(tmp_path, suffix):
         {"weight_decay": [0.001, 0.01], "lr": [0.1, 0.5, 1.0]},
     ],
 )
-def test_any_plane_can_be_drawn(axes, tmp_path):
+def test_any_plane_can_be_drawn(axes, tmp_path, mapped):
     plane = plane_of({**axes, "test_size": 100})
-    path = save_map(plane, table_of(plane), tmp_path / "map.png")
+    path = save_map(plane, mapped(plane), tmp_path / "map.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_plane_of_which_nothing_is_made_can_be_drawn(plane, tmp_path):
-    save_map(plane, table_of(plane, lambda _cell: False), tmp_path / "map.svg")
+def test_a_plane_of_which_nothing_is_made_can_be_drawn(plane, tmp_path, mapped):
+    save_map(plane, mapped(plane, lambda _cell: False), tmp_path / "map.svg")
 
 
-def test_no_error_at_all_and_one_value_only_can_be_drawn(tmp_path):
+def test_no_error_at_all_and_one_value_only_can_be_drawn(tmp_path, mapped):
     plane = plane_of({"lr": [0.1, 1.0], "seed": [0, 1]})
     for error in (0.0, 0.5):
-        table = table_of(plane).assign(best_test_error=error, period_units=1.0)
+        table = mapped(plane).assign(best_test_error=error, period_units=1.0)
         save_map(plane, table, tmp_path / f"{error}.svg")
 
 
-def test_cells_without_a_run_are_crossed_out_with_the_reason(plane):
-    table = table_of(plane)
+def test_cells_without_a_run_are_crossed_out_with_the_reason(plane, mapped):
+    table = mapped(plane)
     crosses = marks_of(map_figure(plane, table).panels[0], Points)[0]
     assert len(crosses.x) == (table["region"] == "refused").sum() > 0
     assert "below 1" in footnote(plane, table)
@@ -250,20 +228,42 @@ def test_bars_have_a_few_round_values_within(low, ratio):
     assert len(found) <= 16
 
 
-def test_lines_are_named_along_themselves(plane):
-    panel = map_figure(plane, table_of(plane)).panels[1]
+def test_lines_are_named_along_themselves(plane, mapped):
+    panel = map_figure(plane, mapped(plane)).panels[1]
     named = {mark.text for mark in marks_of(panel, Text)}
     drawn = [mark for mark in marks_of(panel, Line) if mark.label.startswith("ηλ")]
     assert len(drawn) == 5 and named <= {mark.label[5:] for mark in drawn} and len(named) >= 3
 
 
 @pytest.mark.parametrize("name", ["map.pdf", "map", "map.html"])
-def test_another_suffix_is_refused(plane, tmp_path, name):
+def test_another_suffix_is_refused(plane, tmp_path, name, mapped):
     with pytest.raises(UserError, match=r"ends in \.png or \.svg"):
-        save_map(plane, table_of(plane), tmp_path / name)
+        save_map(plane, mapped(plane), tmp_path / name)
 
 
 def test_every_label_has_a_colour():
     from limitcycle.dynamics import LABELS
 
     assert set(LABELS) < set(COLOURS)
+
+
+def test_the_page_tells_what_every_cell_is_and_nothing_else_runs_in_it(plane, tmp_path, mapped):
+    evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    table = mapped(plane)
+    table.loc[3, "reason"] = evil
+    text = write_map_page(plane, table, tmp_path / "map.html").read_text(encoding="utf-8")
+    assert "<img" not in text and "alert(1)</script>" not in text
+    assert "default-src 'none'" in text and "<link" not in text and "<script src" not in text
+    start = text.index('id="limitcycle-data">') + len('id="limitcycle-data">')
+    data = json.loads(text[start : text.index("</script>", start)])
+    assert [panel["name"] for panel in data["panels"]] == [
+        "regions",
+        "period_units",
+        "best_test_error",
+    ]
+    squares = [trace for trace in data["panels"][0]["traces"] if trace["type"] == "heatmap"][-1]
+    told = squares["customdata"]
+    assert len(told) == 12 and len(told[0]) == 12 and evil in told[0][3]
+    assert f"cells/{table.loc[0, 'identity']}" in told[0][0]
+    ticks = data["panels"][1]["layout"]["yaxis"]["ticktext"]
+    assert ticks == ["0.001", "0.01", "0.1"]  # each panel stands for itself there
