@@ -179,6 +179,8 @@ def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
     with _busy:
         if lifeline.poll():
             os._exit(1)  # a job that was still queued when the parent died
+        if stop.is_set():
+            return "stopped"  # it was handed to this worker too early to be cancelled
         loaded = train(
             job.run,
             job.out,
