@@ -66,7 +66,7 @@ def regions(table: pd.DataFrame) -> Table:
 def short(value: Any) -> str:
     """A value of a setting in a few letters."""
     if value is None:
-        return "full"
+        return "none"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

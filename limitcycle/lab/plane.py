@@ -106,6 +106,7 @@ def plane_of(settings: Mapping[str, Any], *, units: float = UNITS) -> Plane:
         UserError: not two such settings, one that no plane is spanned by, or values of which no
             cell can be made.
     """
+    settings = {name: _in_words(name, value) for name, value in settings.items()}
     axes = {name: _ordered(value) for name, value in settings.items() if _is_list(value)}
     fixed = {name: value for name, value in settings.items() if name not in axes}
     _check_names(settings, axes)
@@ -143,6 +144,13 @@ def stages(columns: int, rows: int) -> list[list[tuple[int, int]]]:
 def _every(stride: int, count: int) -> range:
     """Every ``stride``-th of ``count``, about their middle; a smaller stride keeps these."""
     return range((count - 1) % 4 // 2 % stride, count, stride)
+
+
+def _in_words(name: str, value: Any) -> Any:
+    """A full batch by its word, not by None."""
+    if name != "batch_size":
+        return value
+    return [_in_words(name, each) for each in value] if _is_list(value) else value or "full"
 
 
 def _is_list(value: Any) -> bool:

@@ -95,9 +95,11 @@ def footnote(plane: Plane, table: pd.DataFrame) -> str:
 
 
 def _title(plane: Plane, words: Words) -> str:
-    fixed = {"net": "mlp", "data": "digits", **plane.fixed}
+    varies = {plane.x: "several", plane.y: "several"}
+    fixed = {"net": "mlp", "data": "digits", **plane.fixed, **varies}
     shown = [f"{_NETS.get(fixed['net'], 'nets')} on {fixed['data']}"]
-    shown += [f"{_axis_name(n)} {said(v)}" for n, v in fixed.items() if n not in ("net", "data")]
+    rest = [name for name in plane.fixed if name not in ("net", "data")]
+    shown += [f"{_axis_name(name)} {said(fixed[name])}" for name in rest]
     if (words == "").any():
         shown.append(f"{_known(words).sum()} of {words.size} cells")
     return ", ".join(shown)

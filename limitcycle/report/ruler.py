@@ -25,7 +25,7 @@ class ProductLine(NamedTuple):
 def said(value: Any) -> str:
     """A setting's value as a reader sees it."""
     if value is None:
-        return "full"
+        return "none"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -122,7 +122,7 @@ def test_a_zero_has_a_cell_but_no_place_among_ratios():
 
 def test_ticks_say_round_numbers_or_all_values():
     assert [text for _, text in ticks(AXES["lr"])] == ["0.1", "1", "10"]
-    assert ticks([32, 128, None]) == ((0.0, "32"), (1.0, "128"), (2.0, "full"))
+    assert ticks([32, 128, None]) == ((0.0, "32"), (1.0, "128"), (2.0, "none"))
     assert ticks(["batch", "group"]) == ((0.0, "batch"), (1.0, "group"))
     assert len(ticks([0.1 * at for at in range(1, 41)])) < 12
 
