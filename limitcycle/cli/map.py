@@ -47,6 +47,8 @@ def map_plane(options: argparse.Namespace) -> int:
         raise KeyboardInterrupt
     console.print(letters(plane, table))
     console.print(regions(table))
+    if made.missing:
+        say(aside, f"{len(made.missing)} cells are missing; the same command goes on")
     say(console, f"Look at it: {picture.resolve()}, or cell by cell: {page.resolve()}")
     return 1 if (table["state"] == "failed").any() else 0
 
