@@ -14,12 +14,14 @@ from importlib import import_module
 from typing import NoReturn
 
 from limitcycle._version import __version__
+from limitcycle.cli.settings import add_axes, add_settings, number
 from limitcycle.errors import RunError, UserError
 
 # Verb → module of `limitcycle.cli`, and the function in it.
 _VERBS = {
     "demo": ("demo", "demo"),
     "train": ("train", "train"),
+    "map": ("map", "map_plane"),
     "paper": ("paper", "paper"),
     "report": ("show", "report"),
     "diagnose": ("show", "diagnose"),
@@ -58,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_demo(verbs.add_parser("demo", help="see the periodic behaviour of a real run in a minute"))
     _add_train(verbs.add_parser("train", help="train one run, or a grid of runs"))
+    _add_map(verbs.add_parser("map", help="map what runs do over the plane of two settings"))
     _add_paper(verbs.add_parser("paper", help="reproduce the paper's figures, check its claims"))
     _add_report(verbs.add_parser("report", help="draw runs as an interactive page or as pictures"))
     _add_diagnose(verbs.add_parser("diagnose", help="say in words what a run is doing"))
@@ -96,48 +99,11 @@ def _add_demo(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_train(verb: argparse.ArgumentParser) -> None:
-    """What a run is, then how it is computed. Several values of an option marked * make a grid."""
-    what = verb.add_argument_group("what to train (several values where + is shown make a grid)")
-    what.add_argument("--net", default="mlp", metavar="mlp|convnet|resnet18")
-    what.add_argument("--data", default="digits", metavar="digits|cifar10|cifar100")
-    what.add_argument("--lr", type=float, nargs="+", default=[0.1], metavar="+")
-    what.add_argument("--weight-decay", type=float, nargs="+", default=[1e-3], metavar="+")
-    what.add_argument("--momentum", type=float, nargs="+", default=[0.0], metavar="+")
-    what.add_argument(
-        "--batch-size", type=_batch_size, nargs="+", default=[128], metavar="+", help='or "full"'
+    """What a run is, then how it is computed. Several values of an option marked + make a grid."""
+    what = verb.add_argument_group(
+        "what to train (several values, or a range LOW:HIGH:COUNT, where + is shown make a grid)"
     )
-    what.add_argument("--seed", type=int, nargs="+", default=[0], metavar="+")
-    what.add_argument("--steps", type=int, metavar="N", help="updates (default 10,000)")
-    what.add_argument("--epochs", type=int, metavar="N", help="instead of --steps")
-    what.add_argument("--width", type=int, nargs="+", default=[None], metavar="+")
-    what.add_argument("--depth", type=int, metavar="N")
-    what.add_argument("--norm", default="batch", metavar="batch|batch-affine|group|layer|none")
-    what.add_argument("--norm-eps", type=float, default=1e-5, metavar="X")
-    what.add_argument(
-        "--head-norm",
-        type=_or_none,
-        default=10.0,
-        metavar="X",
-        help='of the head, or "none"',
-    )
-    what.add_argument("--train-head", action="store_true", help="train the head, too")
-    what.add_argument("--resolution", type=int, metavar="R", help="pixels a side")
-    what.add_argument("--train-size", type=int, metavar="N", help="images of a fixed random subset")
-    what.add_argument("--test-size", type=int, metavar="N")
-    what.add_argument("--augment", action="store_true", help="random crop and flip")
-    what.add_argument("--dtype", default="float32", metavar="float32|float64")
-    what.add_argument("--schedule", default="constant", metavar="constant|cosine|linear|step")
-    what.add_argument("--warmup-steps", type=int, default=0, metavar="N")
-    what.add_argument("--init-scale", type=float, default=1.0, metavar="X")
-    what.add_argument(
-        "--fixed-norm", type=_norm, metavar="X", help='hold the weight norm at X, or at its "start"'
-    )
-    what.add_argument("--start-from", metavar="FILE", help="a checkpoint to take the weights from")
-    what.add_argument("--eval-every", type=int, metavar="N", help="steps (default: an epoch)")
-    what.add_argument(
-        "--train-pass", action="store_true", help="measure epochs by a pass over the training set"
-    )
-    what.add_argument("--snapshot-every", type=int, metavar="N", help="steps between kept weights")
+    add_settings(what)
     how = verb.add_argument_group("how to compute it")
     how.add_argument("--out", required=True, metavar="DIR", help="the run's folder, or the grid's")
     how.add_argument("--device", default="cpu", metavar="cpu|cuda")
@@ -146,6 +112,31 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--record-every", type=_count, default=1, metavar="N", help="steps a table row"
     )
+    how.add_argument("--stop-after", type=_seconds, metavar="9m", help="stop, to be gone on with")
+
+
+def _add_map(verb: argparse.ArgumentParser) -> None:
+    what = verb.add_argument_group(
+        "what to map (the two axes take several values, or a range LOW:HIGH:COUNT)"
+    )
+    what.add_argument("--x", default="lr", metavar="SETTING", help="across (default: lr)")
+    what.add_argument(
+        "--y", default="weight-decay", metavar="SETTING", help="upwards (default: weight-decay)"
+    )
+    what.add_argument("--steps", type=_count, metavar="N", help="the most updates (default 4,000)")
+    what.add_argument(
+        "--units", type=float, metavar="X", help="of 1/(ηλ), after which a cell ends (default 12)"
+    )
+    what.add_argument(
+        "--eval-every", type=_count, metavar="N", help="steps (default: a fiftieth of a cell's)"
+    )
+    add_axes(what, without=("steps", "epochs", "eval_every"))
+    how = verb.add_argument_group("how to compute it")
+    how.add_argument("--out", default="limitcycle-map", metavar="DIR", help="the map's folder")
+    how.add_argument("--png", metavar="FILE", help=".png or .svg (default: DIR/map.png)")
+    how.add_argument("--device", default="cpu", metavar="cpu|cuda")
+    how.add_argument("--threads", type=_count, metavar="T", help="CPU threads a run")
+    how.add_argument("--workers", type=_count, metavar="N", help="runs at once (default: cores)")
     how.add_argument("--stop-after", type=_seconds, metavar="9m", help="stop, to be gone on with")
 
 
@@ -191,13 +182,6 @@ def _add_diagnose(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
-def _number(text: str, what: str, kind: type[int] | type[float] = float) -> float:
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
-
-
 def _add_probe(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "target",
@@ -213,30 +197,18 @@ def _add_probe(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
-def _batch_size(text: str) -> int | None:
-    return None if text == "full" else int(_number(text, "a whole number or full", int))
-
-
 def _count(text: str) -> int:
-    count = int(_number(text, "a whole number", int))
+    count = int(number(text, "a whole number", int))
     if count < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return count
 
 
-def _norm(text: str) -> float | str:
-    return text if text == "start" else _number(text, "a number or start")
-
-
-def _or_none(text: str) -> float | None:
-    return None if text == "none" else _number(text, "a number or none")
-
-
 def _seconds(text: str) -> float:
     """Seconds from ``90``, ``90s``, ``9m`` or ``2h``."""
     units = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    seconds = _number(number, "a time such as 90s, 9m or 2h") * units[unit]
+    amount, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    seconds = number(amount, "a time such as 90s, 9m or 2h") * units[unit]
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("must be positive")
     return seconds

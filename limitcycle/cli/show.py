@@ -10,10 +10,10 @@ from rich.console import Console
 
 from limitcycle.cli.bars import say
 from limitcycle.cli.tables import Table, read_events_below, read_files
-from limitcycle.dynamics import Verdict, words
+from limitcycle.dynamics import Verdict, diagnose_run, words
 from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
-from limitcycle.record import LoadedRun, Run, load_all
+from limitcycle.record import load_all
 
 
 def report(options: argparse.Namespace) -> int:
@@ -56,23 +56,6 @@ def diagnose(options: argparse.Namespace) -> int:
             words.paragraph(verdict), markup=False, highlight=False, soft_wrap=not wrapped
         )
     return 0
-
-
-def diagnose_run(run: LoadedRun) -> Verdict:
-    """The verdict on a recorded run, from its step table."""
-    described = run.run  # None where the run was watched: then the table says all
-    return diagnose_frame(
-        run.steps,
-        momentum=described.momentum if described else None,
-        status=run.status,
-        batch_size=_batch_size(described),
-        train_size=run.info.get("train_size"),
-    )
-
-
-def _batch_size(described: Run | None) -> int | None:
-    size = described.batch_size if described else None
-    return size if isinstance(size, int) else None
 
 
 def _given(path: str) -> Path:

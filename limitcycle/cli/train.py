@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from limitcycle.cli.bars import bars, interruptible, say
-from limitcycle.lab import Job, Outcome, Progress, machine, sweep
+from limitcycle.lab import Job, Outcome, Progress, machine, sweep, thread_budget
 from limitcycle.lab import train as train_one
 from limitcycle.record import Run
 
@@ -67,9 +67,7 @@ def run_jobs(
             "notice": lambda index, text: say(console, f"{names[index]}: {text}"),
         }
         if len(jobs) > 1:
-            outcomes = sweep(
-                jobs, workers=workers, threads=threads or 1, settings=settings, **shared
-            )
+            outcomes = sweep(jobs, workers=workers, threads=threads, settings=settings, **shared)
         else:
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
         interrupted = pressed()
@@ -105,8 +103,7 @@ def _run_here(
     loaded = train_one(
         job.run,
         job.out,
-        # A small net gains nothing from a second thread.
-        threads=threads or (1 if job.run.net == "mlp" else machine.cores()),
+        threads=threads or thread_budget(job.run, at_once=1),
         should_stop=should_stop,
         progress=lambda now: progress(0, now),
         notice=lambda text: notice(0, text),

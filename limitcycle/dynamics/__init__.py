@@ -6,6 +6,7 @@ NumPy and frames alone. `diagnose` returns data; every sentence is made in `word
 from limitcycle.dynamics.advice import Advice, advise
 from limitcycle.dynamics.judge import diagnose
 from limitcycle.dynamics.lock import EpochLock
+from limitcycle.dynamics.recorded import diagnose_run
 from limitcycle.dynamics.verdict import LABELS, Verdict
 
-__all__ = ["LABELS", "Advice", "EpochLock", "Verdict", "advise", "diagnose"]
+__all__ = ["LABELS", "Advice", "EpochLock", "Verdict", "advise", "diagnose", "diagnose_run"]

@@ -1,8 +1,24 @@
 """The lab: the paper's networks, data and training, fast, recorded at every step."""
 
 from limitcycle.lab.demo import demo_jobs
-from limitcycle.lab.parallel import Job, Outcome, sweep
+from limitcycle.lab.map import Map, map_plane
+from limitcycle.lab.parallel import Job, Outcome, sweep, thread_budget
+from limitcycle.lab.plane import Plane, plane_of
 from limitcycle.lab.rehearsal import Rehearsal, rehearse
 from limitcycle.lab.training import Progress, train
 
-__all__ = ["Job", "Outcome", "Progress", "Rehearsal", "demo_jobs", "rehearse", "sweep", "train"]
+__all__ = [
+    "Job",
+    "Map",
+    "Outcome",
+    "Plane",
+    "Progress",
+    "Rehearsal",
+    "demo_jobs",
+    "map_plane",
+    "plane_of",
+    "rehearse",
+    "sweep",
+    "thread_budget",
+    "train",
+]

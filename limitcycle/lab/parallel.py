@@ -3,13 +3,15 @@
 Workers stop cleanly, with a checkpoint, when they are told to or when their parent is gone.
 """
 
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
@@ -21,6 +23,7 @@ from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
 
 _POLL_SECONDS = 0.1
+_TOLD_SECONDS = 0.25  # between two words of a run: a small net makes hundreds of blocks a second
 
 
 class Job(NamedTuple):
@@ -42,21 +45,23 @@ def sweep(
     jobs: Sequence[Job],
     *,
     workers: int | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     settings: Mapping[str, Any] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, Progress], None] = lambda _i, _p: None,
     notice: Callable[[int, str], None] = lambda _i, _n: None,
+    ended: Callable[[int, Outcome], None] = lambda _i, _o: None,
 ) -> list[Outcome]:
     """Train all ``jobs``, as many at once as there are workers.
 
     Args:
         jobs: runs and their folders; each goes on from what its folder holds.
         workers: processes; None: one a core.
-        threads: CPU threads a run.
+        threads: CPU threads a run; None: `thread_budget` of it and the runs beside it.
         settings: further arguments of `limitcycle.lab.train` (device, stop_after, …).
         should_stop: asked ten times a second; True stops all runs with a checkpoint.
         progress, notice: told (index of the job, what), as in `limitcycle.lab.train`.
+        ended: told (index of the job, its outcome) soon after it ended; the others go on meanwhile.
 
     Returns:
         An outcome a job, in their order. A job that fails does not stop the others.
@@ -68,19 +73,43 @@ def sweep(
     # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
     lifeline, held = context.Pipe(duplex=False)
     count = min(workers or machine.cores(), len(jobs))
-    arguments = {"threads": threads, **(settings or {})}
+    budgets = [threads or thread_budget(job.run, count) for job in jobs]
     with ProcessPoolExecutor(count, context, _initialise, (messages, stop, lifeline)) as pool:
-        futures = [pool.submit(_work, i, job, arguments) for i, job in enumerate(jobs)]
+        futures = [
+            pool.submit(_work, i, job, {"threads": budget, **(settings or {})})
+            for i, (job, budget) in enumerate(zip(jobs, budgets, strict=True))
+        ]
         told: dict[str, Callable[..., None]] = {"progress": progress, "notice": notice}
-        while wait(futures, timeout=0).not_done:
-            if should_stop():
-                stop.set()
-                for future in futures:
-                    future.cancel()  # those not yet begun
-            _deliver(messages, told)
-        _deliver(messages, told)
+        going = dict(enumerate(futures))
+        try:
+            while going:
+                if should_stop():
+                    _stop(stop, futures)
+                _deliver(messages, told)
+                for i in [i for i, future in going.items() if future.done()]:
+                    ended(i, _outcome(going.pop(i)))
+        except BaseException:  # or leaving the pool would wait for all that was submitted
+            _stop(stop, futures)
+            raise
+        while _deliver(messages, told):
+            pass
     held.close()
     return [_outcome(future) for future in futures]
+
+
+def thread_budget(run: Run, at_once: int) -> int:
+    """CPU threads for ``run`` when ``at_once`` runs share the cores.
+
+    A small net gains nothing from a second thread; of larger ones each gets its share of the cores.
+    ``benchmarks/workers.py`` measures both.
+    """
+    return 1 if run.net == "mlp" else max(1, machine.cores() // at_once)
+
+
+def _stop(stop: Any, futures: "Sequence[Future[str]]") -> None:
+    stop.set()
+    for future in futures:
+        future.cancel()  # those not yet begun
 
 
 def _start_server() -> None:
@@ -93,14 +122,17 @@ def _start_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> None:
-    """Pass on what the workers said, waiting a moment for more."""
-    try:
-        while True:
-            kind, index, content = messages.get(timeout=_POLL_SECONDS)
-            told[kind](index, content)
-    except queue.Empty:
-        return
+def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> bool:
+    """Pass on what the workers say during a moment; whether they said anything."""
+    end, any_said = time.monotonic() + _POLL_SECONDS, False
+    while (left := end - time.monotonic()) > 0:
+        try:
+            kind, index, content = messages.get(timeout=left)
+        except queue.Empty:
+            break
+        told[kind](index, content)
+        any_said = True
+    return any_said
 
 
 def _outcome(future: "Future[str]") -> Outcome:
@@ -147,12 +179,27 @@ def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
     with _busy:
         if lifeline.poll():
             os._exit(1)  # a job that was still queued when the parent died
+        if stop.is_set():
+            return "stopped"  # it was handed to this worker too early to be cancelled
         loaded = train(
             job.run,
             job.out,
             should_stop=lambda: stop.is_set() or lifeline.poll(),
-            progress=lambda progress: messages.put(("progress", index, progress)),
+            progress=_seldom(lambda progress: messages.put(("progress", index, progress))),
             notice=lambda notice: messages.put(("notice", index, notice)),
             **settings,
         )
     return str(loaded.status["state"])
+
+
+def _seldom(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """``tell``, only now and then and at the end: words cost sender and hearer time."""
+    last = -math.inf
+
+    def told(now: Progress) -> None:
+        nonlocal last
+        if now.step >= now.total or time.monotonic() - last >= _TOLD_SECONDS:
+            last = time.monotonic()
+            tell(now)
+
+    return told

@@ -4,8 +4,17 @@ A figure is data (`limitcycle.report.figure`), built from runs (`panels`, `perio
 two painters: `paint` for PNG and SVG, `web` for the page.
 """
 
+from limitcycle.report.map_files import check_map_picture, save_map, write_map_page
 from limitcycle.report.page import write_report
 from limitcycle.report.pictures import save_pictures
 from limitcycle.report.summary import Summary, summarise
 
-__all__ = ["Summary", "save_pictures", "summarise", "write_report"]
+__all__ = [
+    "Summary",
+    "check_map_picture",
+    "save_map",
+    "save_pictures",
+    "summarise",
+    "write_map_page",
+    "write_report",
+]

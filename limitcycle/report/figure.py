@@ -87,16 +87,69 @@ class Span:
     align: Align = "center"
 
 
-Mark = Line | Points | Span
+@dataclass(frozen=True)
+class Scale:
+    """Colours of values; between two stops they are mixed.
+
+    Attributes:
+        stops: values, ascending, each with its colour.
+        log: mix by ratios; such a scale of numbers has a bar beside its panel.
+        percent: values are fractions, of which the bar tells percentages.
+    """
+
+    stops: tuple[tuple[float, str], ...]
+    log: bool = False
+    percent: bool = False
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Squares in rows and columns; the one of value ``grid[i, j]`` lies about (j, i).
+
+    Attributes:
+        grid: what is coloured, shape (rows, columns); NaN leaves a square open.
+        scale: the colours.
+        opacity: of all squares.
+        texts: what a reader is told of each square, row by row; empty: nothing.
+    """
+
+    grid: Array
+    scale: Scale
+    opacity: float = 1.0
+    texts: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words about the point (x, y), with a halo.
+
+    ``slope``: they run along a line that rises so much per unit of x; ``upright``: upwards.
+    """
+
+    x: float
+    y: float
+    text: str
+    colour: str = "#1d2329"
+    size: float = 6.5
+    bold: bool = False
+    slope: float = 0.0
+    upright: bool = False
+
+
+Mark = Line | Points | Span | Cells | Text
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A labelled axis, linear or logarithmic; without ``limits`` it spans its marks."""
+    """A labelled axis, linear or logarithmic; without ``limits`` it spans its marks.
+
+    ``ticks``: where they stand and what they say, instead of numbers chosen by the painter.
+    """
 
     label: str
     log: bool = False
     limits: tuple[float, float] | None = None
+    ticks: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,11 +177,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Key:
-    """One entry of a figure's legend."""
+    """One entry of a figure's legend; ``filled``: it stands for squares, not for a line."""
 
     label: str
     colour: str
     dash: str = "solid"
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +190,7 @@ class Figure:
     """Panels that share one legend and one time axis.
 
     ``columns`` of panels on paper; None: as many as the picture's width has room for.
+    ``panel_height`` on paper in inches; None: the painter's own.
     """
 
     panels: tuple[Panel, ...]
@@ -143,6 +198,7 @@ class Figure:
     keys: tuple[Key, ...] = ()
     title: str = ""
     columns: int | None = None
+    panel_height: float | None = None
 
 
 def drawable(values: Array, *, log: bool) -> Array:

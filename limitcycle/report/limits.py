@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from limitcycle.report.figure import Array, Axis, Figure, Panel, Span, drawable
+from limitcycle.report.figure import Array, Axis, Figure, Line, Panel, Points, drawable
 
 MARGIN = 0.04  # of the range, on either side
 
@@ -35,14 +35,15 @@ def _within(panel: Panel, alike: Sequence[Panel]) -> Panel:
 
 
 def _heights(panel: Panel, log: bool) -> Array:
-    marks = [mark for mark in panel.marks if not isinstance(mark, Span)]
+    marks = [mark for mark in panel.marks if isinstance(mark, Line | Points)]
     return np.concatenate([np.empty(0), *(drawable(mark.y, log=log) for mark in marks)])
 
 
 def _widths(panel: Panel) -> Array:
     """Where the marks of a panel that is not drawn against time stand on its horizontal axis."""
     log = panel.x is not None and panel.x.log
-    values = [mark.x for mark in panel.marks if isinstance(mark.x, np.ndarray)]
+    marks = [mark for mark in panel.marks if isinstance(mark, Line | Points)]
+    values = [mark.x for mark in marks if isinstance(mark.x, np.ndarray)]
     return np.concatenate([np.empty(0), *(drawable(each, log=log) for each in values)])
 
 

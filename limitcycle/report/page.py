@@ -50,17 +50,17 @@ def write_report(
     drawn = tracks(runs)
     for track in drawn:
         check_axis(track, axis)
-    page = Template(_asset("page.html")).substitute(
+    page = Template(asset("page.html")).substitute(
         title=escape(title or _title(drawn)),
         lead=escape(_lead(drawn)),
         version=escape(__version__),
-        style=_asset("report.css"),
-        script=_asset("report.js"),
-        plotly=_plotly(),
-        explanation=_asset("explanation.html"),
+        style=asset("report.css"),
+        script=asset("report.js"),
+        plotly=packed_plotly(),
+        explanation=asset("explanation.html"),
         summary_rows="\n".join(summary_row(at, track) for at, track in enumerate(drawn)),
         details="\n".join(details(track) for track in drawn),
-        data=_script_safe(_data(drawn, axis)),
+        data=script_safe(_data(drawn, axis)),
     )
     return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
 
@@ -131,17 +131,18 @@ def _lead(drawn: Sequence[Track]) -> str:
     return f"{who} periodic: training destabilises, recovers, and does so again, all by itself."
 
 
-def _script_safe(content: Any) -> str:
+def script_safe(content: Any) -> str:
     """JSON that cannot end its script element, whatever the names in it."""
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of the page."""
     return (resources.files("limitcycle.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _plotly() -> str:
+def packed_plotly() -> str:
     """plotly.js, compressed to a quarter, as base64 for its script element."""
     try:
         from plotly.offline import get_plotlyjs

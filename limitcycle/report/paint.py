@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import (
     EngFormatter,
     FixedLocator,
@@ -29,17 +30,21 @@ from limitcycle.report.figure import (
     TIME_LABELS,
     Array,
     Axis,
+    Cells,
     Clock,
     Figure,
+    Key,
     Line,
     Mark,
     Panel,
     Points,
     Span,
+    Text,
     TimeAxis,
     drawable,
 )
 from limitcycle.report.fit import NOTE, fit
+from limitcycle.report.paint_cells import paint_bar, paint_cells, paint_text
 from limitcycle.report.writing import write_file
 
 PANEL_HEIGHT = 1.32
@@ -141,6 +146,7 @@ def _fill(part: Any, figure: Figure, width: float) -> None:
     axes = np.atleast_1d(part.subplots(rows, columns)).ravel()
     for panel, on in zip(figure.panels, axes, strict=False):
         _panel(on, panel, figure.axis)
+        paint_bar(part, on, panel.marks)
     for on in axes[len(figure.panels) :]:
         on.set_axis_off()
     if figure.keys:
@@ -159,7 +165,8 @@ def _height(figure: Figure, width: float) -> float:
     """Of a figure's part of the canvas, in inches."""
     rows = -(-len(figure.panels) // _columns(figure, width))
     legend = -(-len(figure.keys) // _keys_across(figure, width))
-    return rows * PANEL_HEIGHT + LINE_HEIGHT * (legend + bool(figure.title))
+    height = rows * (figure.panel_height or PANEL_HEIGHT)
+    return height + LINE_HEIGHT * (legend + bool(figure.title))
 
 
 def _panel(on: Any, panel: Panel, axis: TimeAxis) -> None:
@@ -196,18 +203,30 @@ def _note(on: Any, panel: Panel) -> None:
 
 def _mark(on: Any, mark: Mark, panel: Panel, axis: TimeAxis) -> None:
     if isinstance(mark, Span):
-        start, end = _x(mark.x, axis)
-        at = {"center": (start + end) / 2, "left": start, "right": end}[mark.align]
-        on.axvspan(start, end, color=mark.colour, alpha=0.22, linewidth=0)
-        on.text(at, 0.97, mark.text, transform=on.get_xaxis_transform(),
-                ha=mark.align, va="top", size=6.5, weight="bold", color="0.25")  # fmt: skip
-        return
+        _span(on, mark, axis)
+    elif isinstance(mark, Cells):
+        paint_cells(on, mark)
+    elif isinstance(mark, Text):
+        paint_text(on, mark, _plain(mark.text))
+    else:
+        _curve(on, mark, panel, axis)
+
+
+def _span(on: Any, mark: Span, axis: TimeAxis) -> None:
+    start, end = _x(mark.x, axis)
+    at = {"center": (start + end) / 2, "left": start, "right": end}[mark.align]
+    on.axvspan(start, end, color=mark.colour, alpha=0.22, linewidth=0)
+    on.text(at, 0.97, mark.text, transform=on.get_xaxis_transform(),
+            ha=mark.align, va="top", size=6.5, weight="bold", color="0.25")  # fmt: skip
+
+
+def _curve(on: Any, mark: Line | Points, panel: Panel, axis: TimeAxis) -> None:
     x = drawable(_x(mark.x, axis), log=panel.x is not None and panel.x.log)
     y = drawable(mark.y, log=panel.y.log)
     if isinstance(mark, Line):
         on.plot(x, y, color=mark.colour, linestyle=DASHES[mark.dash], alpha=mark.opacity,
                 linewidth=0.7 * mark.width, solid_joinstyle="round")  # fmt: skip
-    elif isinstance(mark, Points):
+    else:
         on.plot(x, y, SYMBOLS[mark.symbol], color=mark.colour, markersize=0.5 * mark.size)
 
 
@@ -220,6 +239,11 @@ def _x(x: Array | Clock, axis: TimeAxis) -> Array:
 def _ticks(ticks: Any, axis: Axis, limits: tuple[float, float]) -> None:
     """Few and plain ticks; on a logarithmic axis of less than two decades at 1, 2 and 5."""
     ticks.set_minor_locator(NullLocator())
+    if axis.ticks:
+        said = {round(at, 6): _plain(text) for at, text in axis.ticks}
+        ticks.set_major_locator(FixedLocator([at for at, _ in axis.ticks]))
+        ticks.set_major_formatter(FuncFormatter(lambda at, _: said.get(round(at, 6), "")))
+        return
     if axis.log and not 0 < limits[0] < limits[1] < math.inf:  # nothing that it could show
         ticks.set_major_locator(NullLocator())
         return
@@ -251,7 +275,7 @@ def _keys_across(figure: Figure, width: float) -> int:
 
 def _legend(part: Any, figure: Figure, width: float) -> None:
     room = int((width - KEY_WIDTH) / LETTER_WIDTH)
-    handles = [Line2D([], [], color=key.colour, linestyle=DASHES[key.dash]) for key in figure.keys]
+    handles = [_handle(key) for key in figure.keys]
     names = [_plain(_abridged(key.label, room)) for key in figure.keys]
     style = {"frameon": False, "handlelength": 2.2, "columnspacing": 1.0, "handletextpad": 0.5}
     columns = min(_keys_across(figure, width), len(names))
@@ -260,6 +284,12 @@ def _legend(part: Any, figure: Figure, width: float) -> None:
     if figure.title:  # as the legend's own: a title beside it would be drawn over it
         found.set_title(_plain(figure.title), prop=TITLE)
         found.set_alignment("left")
+
+
+def _handle(key: Key) -> Any:
+    if key.filled:
+        return Patch(facecolor=key.colour, edgecolor="0.55", linewidth=0.3)
+    return Line2D([], [], color=key.colour, linestyle=DASHES[key.dash])
 
 
 def _abridged(text: str, length: int) -> str:

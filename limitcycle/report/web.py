@@ -71,7 +71,7 @@ def _along(steps: Array, other: Array | None) -> Any:
 
 
 def _panel(panel: Panel, clocks: Clocks) -> dict[str, Any]:
-    curves = [mark for mark in panel.marks if not isinstance(mark, Span)]
+    curves = [mark for mark in panel.marks if isinstance(mark, Line | Points)]
     return {
         "name": panel.name,
         "title": panel.title,
@@ -93,7 +93,7 @@ def _axis(axis: Axis | None) -> dict[str, Any]:
         scale["exponentformat"] = "power"
     if axis.limits:
         scale["range"] = [math.log10(end) if axis.log else end for end in axis.limits]
-    return {"title": {"text": _text(axis.label)}, **scale}
+    return {"title": {"text": escaped(axis.label)}, **scale}
 
 
 def _trace(mark: Line | Points, panel: Panel, clocks: Clocks) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _trace(mark: Line | Points, panel: Panel, clocks: Clocks) -> dict[str, Any]:
     y = np.where(np.abs(y) > FLOAT32_LARGEST, np.nan, y)
     trace: dict[str, Any] = {
         "type": "scatter",
-        "name": _text(mark.label),
+        "name": escaped(mark.label),
         "y": encode(y),
         "clock": clocks.index(mark.x) if isinstance(mark.x, Clock) else None,
         "run": mark.run,
@@ -116,11 +116,13 @@ def _trace(mark: Line | Points, panel: Panel, clocks: Clocks) -> dict[str, Any]:
 
 
 def _hover(mark: Line | Points, panel: Panel) -> str:
-    across = "%{x:.6~g}" if panel.x is None else f"{_text(panel.x.label)} %{{x:.4~g}}"
-    return f"{_text(mark.label)}<br>{_text(panel.y.label)} %{{y:.4~g}}<br>{across}<extra></extra>"
+    across = "%{x:.6~g}" if panel.x is None else f"{escaped(panel.x.label)} %{{x:.4~g}}"
+    return (
+        f"{escaped(mark.label)}<br>{escaped(panel.y.label)} %{{y:.4~g}}<br>{across}<extra></extra>"
+    )
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Keep plotly from reading a user's text as HTML or as a template."""
     return escape(text.replace("%{", "%\u200b{")).replace("\n", " ")
 
@@ -134,5 +136,5 @@ def _style(mark: Line | Points) -> dict[str, Any]:
 
 
 def _span(mark: Span, clocks: Clocks) -> dict[str, Any]:
-    return {"clock": clocks.index(mark.x), "colour": mark.colour, "text": _text(mark.text),
+    return {"clock": clocks.index(mark.x), "colour": mark.colour, "text": escaped(mark.text),
             "align": mark.align}  # fmt: skip

@@ -205,7 +205,9 @@ def test_ctrl_c_while_the_workers_start_is_no_accident(after, tmp_path):
     assert process.returncode in (130, -signal.SIGINT), said
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["map", "--help"], ["demo", "--help"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     program = (
         "import sys; from limitcycle.cli.main import main\n"

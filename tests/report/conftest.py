@@ -1,5 +1,6 @@
 """Made-up runs: a relaxation oscillator in a few lines, and what the report expects of a run."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from limitcycle.lab.cells import blank_row
 from limitcycle.record import Run
 
 STEPS_PER_EPOCH = 10
@@ -95,3 +97,36 @@ def sawtooth():
 def double():
     """Makes a run of given tables: ``double(name, run, steps, epochs, status, info)``."""
     return Double
+
+
+def table_of(plane, made=lambda _cell: True):
+    """A table as a map leaves it, in which the product ηλ decides what a run does."""
+    rows = []
+    for cell in plane.cells:
+        row = blank_row(plane, cell)
+        if cell.run is None:
+            row |= {"state": "refused", "region": "refused", "reason": cell.problem}
+        elif made(cell):
+            row |= judged(row["product"])
+        else:
+            row |= {"state": "waiting"}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def judged(product):
+    word = "periodic" if 5e-4 < product < 5e-2 else "stuck"
+    word = "not in the budget" if product <= 5e-4 else word
+    return {
+        "state": "done",
+        "verdict": "converging" if word == "not in the budget" else word,
+        "region": word,
+        "period_units": 0.5 + 10 * product if word == "periodic" else math.nan,
+        "best_test_error": 0.003 + product**0.8,
+    }
+
+
+@pytest.fixture(scope="session")
+def mapped():
+    """Makes the table of a plane's map: ``mapped(plane, made=cell → whether it is)``."""
+    return table_of

@@ -9,7 +9,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from limitcycle.report import write_report
+from limitcycle.lab import plane_of
+from limitcycle.report import write_map_page, write_report
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -204,3 +205,21 @@ def test_what_was_not_measured_is_said(opened, browser, sawtooth):
     empty = "return [...document.querySelectorAll('.empty')].map(box => box.textContent)"
     assert run(empty) == ["the test error was not measured in these runs"]
     assert browser.get_log("browser") == []
+
+
+def test_a_map_tells_the_cell_under_the_pointer(browser, tmp_path, mapped):
+    plane = plane_of({"lr": [0.1, 1.0, 10.0], "weight_decay": [0.001, 0.003, 0.01]})
+    table = mapped(plane).assign(reason=EVIL)
+    browser.get(write_map_page(plane, table, tmp_path / "map.html").as_uri())
+    WebDriverWait(browser, 60).until(
+        lambda _: browser.execute_script("return document.body.dataset.ready")
+    )
+    plots = browser.find_elements(By.CSS_SELECTOR, "#panels .plot .nsewdrag")
+    assert len(plots) == 3
+    ActionChains(browser).move_to_element(plots[2]).perform()
+    said = WebDriverWait(browser, 20).until(
+        lambda _: (text := browser.find_element(By.ID, "said").text).startswith("learning") and text
+    )
+    assert said.startswith("learning rate η 1, weight decay λ 0.003") and "cells/" in said
+    assert EVIL in said and browser.execute_script("return window.stolen") is None
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -14,7 +14,7 @@ from limitcycle.errors import RunError, UserError
 from limitcycle.record import Run
 from limitcycle.report import summarise, write_report
 from limitcycle.report.figure import Clock
-from limitcycle.report.page import _script_safe
+from limitcycle.report.page import script_safe
 from limitcycle.report.reproduce import command
 from limitcycle.report.web import Clocks, encode
 
@@ -86,7 +86,7 @@ def test_names_are_escaped_on_every_road(sawtooth, tmp_path):
 
 
 def test_json_cannot_leave_its_element():
-    text = _script_safe({"name": "</script><!--\u2028"})
+    text = script_safe({"name": "</script><!--\u2028"})
     assert "<" not in text and "\u2028" not in text
     assert json.loads(text) == {"name": "</script><!--\u2028"}
 

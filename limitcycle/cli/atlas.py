@@ -1,0 +1,80 @@
+"""A map in the terminal: its plane in letters, and its regions in numbers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from limitcycle.lab import Plane
+from limitcycle.lab.cells import NOT_IN_BUDGET
+
+# Region → its letter and style, in the order in which they are listed.
+MARKS = {
+    "periodic": ("P", "bold blue"),
+    "equilibrium": ("E", "green"),
+    "stuck": ("S", "red"),
+    "converging": ("C", "cyan"),
+    "diverged": ("D", "magenta"),
+    "unknown": ("?", "dim"),
+    NOT_IN_BUDGET: ("·", "dim"),
+    "refused": ("×", "dim"),
+    "failed": ("!", "bold red"),
+    "": (" ", ""),
+}
+
+
+def letters(plane: Plane, table: pd.DataFrame) -> Text:
+    """The plane, a letter a cell, the highest row on top."""
+    words = table.set_index(["row", "column"])["region"]
+    heads = [short(value) for value in plane.ys]
+    margin, text = max(map(len, heads)), Text(f"{plane.y}\n")
+    for row in reversed(range(len(plane.ys))):
+        text.append(f"{heads[row]:>{margin}} ")
+        for column in range(len(plane.xs)):
+            letter, style = MARKS[words[row, column]]
+            text.append(letter + " ", style)
+        text.append("\n")
+    first, last = short(plane.xs[0]), short(plane.xs[-1])
+    room = max(1, 2 * len(plane.xs) - 1 - len(first) - len(last))
+    text.append(f"{'':{margin}} {first}{' ' * room}{last}  {plane.x}\n")
+    return text
+
+
+def regions(table: pd.DataFrame) -> Table:
+    """One line a region: how many cells, at which products, what periods, what error."""
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    shown.add_column("region", no_wrap=True)
+    for heading in ("cells", "ηλ", "period × ηλ", "best error"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for word, (letter, style) in MARKS.items():
+        cells = table[table["region"] == word]
+        if len(cells):
+            name = f"{letter} {word}" if word else "not made yet"
+            shown.add_row(
+                Text(name, style),
+                str(len(cells)),
+                _span(cells["product"], ".1e"),
+                _span(cells["period_units"], ".2f"),
+                _span(cells["best_test_error"], ".1%"),
+            )
+    return shown
+
+
+def short(value: Any) -> str:
+    """A value of a setting in a few letters."""
+    if value is None:
+        return "none"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _span(values: pd.Series, form: str) -> str:
+    """The range of what is known of ``values``."""
+    found = values.to_numpy(float)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return "–"
+    low, high = (format(float(end), form) for end in (found.min(), found.max()))
+    return low if low == high else f"{low} – {high}"
