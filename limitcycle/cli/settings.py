@@ -140,7 +140,7 @@ def _add_several(group: "argparse._ArgumentGroup", setting: Setting, *, default:
         action=_Joined,
         nargs="+",
         default=default,
-        metavar="+",
+        metavar="NAME" if "|" in setting.metavar else setting.metavar,
         help=setting.help,
     )
 
