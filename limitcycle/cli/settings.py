@@ -74,9 +74,9 @@ class Setting(NamedTuple):
 SETTINGS = (
     Setting("net", default="mlp", metavar="mlp|convnet|resnet18"),
     Setting("data", default="digits", metavar="digits|cifar10|cifar100"),
-    Setting("lr", _real, 0.1, grid=True, ratios=True),
-    Setting("weight_decay", _real, 1e-3, grid=True, ratios=True),
-    Setting("momentum", _real, 0.0, grid=True),
+    Setting("lr", _real, 0.1, metavar="X", grid=True, ratios=True),
+    Setting("weight_decay", _real, 1e-3, metavar="X", grid=True, ratios=True),
+    Setting("momentum", _real, 0.0, metavar="X", grid=True),
     Setting("batch_size", _batch_size, 128, help='or "full"', grid=True, ratios=True),
     Setting("seed", _whole, 0, grid=True),
     Setting("steps", _whole, help="updates (default 10,000)"),
