@@ -102,6 +102,7 @@ class _Large:
     def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
         self._weights = [tensor for tensor, _ in pairs]
         self._before: list[Tensor] = []
+        self._squares: list[Tensor] = []  # ⟨x_t, x_t⟩ of each piece
         groups = [group for tensor, group in pairs for _ in range(-(-tensor.numel() // PIECE))]
         device = self._weights[0].device if self._weights else None
         self._groups = torch.tensor(groups, dtype=torch.long, device=device)
@@ -112,6 +113,7 @@ class _Large:
             gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
             for x, g in _pieces(weight, gradient):
                 found += [torch.dot(x, x), cross := torch.dot(x, g), cross, torch.dot(g, g)]
+        self._squares = found[::4]
         self._add(found, out)
 
     def remember(self) -> None:
@@ -123,10 +125,10 @@ class _Large:
     def with_updates(self, out: Tensor) -> None:
         # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
         # rounding of float32 sums. So each piece is split into s·x_t and the rest, first.
-        found = []
+        found, squares = [], iter(self._squares)
         for weight, before in zip(self._weights, self._before, strict=True):
             for new, old in _pieces(weight, before):
-                square = torch.dot(old, old)
+                square = next(squares)
                 shrink = torch.dot(old, new) / square.clamp(min=_TINY)
                 rest = torch.addcmul(new, old, shrink, value=-1)
                 found += [square, shrink, torch.dot(old, rest), torch.dot(rest, rest)]
