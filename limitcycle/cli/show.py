@@ -10,7 +10,7 @@ from rich.console import Console
 
 from limitcycle.cli.bars import say
 from limitcycle.cli.tables import Table, read_events_below, read_files
-from limitcycle.dynamics import Verdict, words
+from limitcycle.dynamics import Verdict, decayed, words
 from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
 from limitcycle.record import LoadedRun, Run, load_all
@@ -61,8 +61,9 @@ def diagnose(options: argparse.Namespace) -> int:
 def diagnose_run(run: LoadedRun) -> Verdict:
     """The verdict on a recorded run, from its step table."""
     described = run.run  # None where the run was watched: then the table says all
+    steps = run.steps if described else decayed(run.steps, run.groups)[0]
     return diagnose_frame(
-        run.steps,
+        steps,
         momentum=described.momentum if described else None,
         status=run.status,
         batch_size=_batch_size(described),
