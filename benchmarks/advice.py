@@ -2,7 +2,7 @@
 
 Every run is trained as it is. Its record is then looked at every 500 steps, as a watcher would,
 until the advice is about jumps or about being stuck. From the weights of that moment the run goes
-on once for everything that the advice names, in a folder beside it; SGD without momentum has no
+on once in every way in `WAYS`, in a folder beside it; SGD without momentum has no
 other state. All of these and the run itself are judged by what came after that moment.
 
 Jumps are counted twice. `diagnose` asks for a turn of the norm, and a held norm does not turn: its
@@ -18,7 +18,7 @@ A command that was interrupted goes on. It writes advice.json and advice.md into
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ LOOK_EVERY = 500
 LOW, HIGH = 0.01, 0.1  # nats
 LATE = 0.1  # share of the judged stretch over which "final" is taken
 AS_IT_WAS = "as it was"
+
+Settings = dict[str, Any]
 
 
 class Outcome(NamedTuple):
@@ -111,37 +113,50 @@ def first_advice(steps: pd.DataFrame, every: int = LOOK_EVERY) -> tuple[int, Adv
     raise RunError("the advice was never about jumps or about being stuck")
 
 
-def halved(run: Run) -> dict[str, Any]:
+def halved(run: Run, _: Advice) -> Settings:
     """Half the weight decay."""
     return {"weight_decay": run.weight_decay / 2}
 
 
-def a_tenth(run: Run) -> dict[str, Any]:
-    """A tenth of learning rate × weight decay, by the latter."""
-    return {"weight_decay": run.weight_decay / 10}
-
-
-def held(run: Run) -> dict[str, Any]:
+def held(_run: Run, _: Advice) -> Settings:
     """The norm of this moment, for good."""
     return {"fixed_norm": "start"}
 
 
-def slower(run: Run) -> dict[str, Any]:
+def held_and_calm(run: Run, advice: Advice) -> Settings:
+    """The norm of this moment, at the lowest effective learning rate since the last jump."""
+    return {"fixed_norm": "start", "lr": run.lr / advice.growth}
+
+
+def slower(run: Run, _: Advice) -> Settings:
     """A hundredth of the learning rate."""
     return {"lr": run.lr / 100}
 
 
-def hardly_decayed(run: Run) -> dict[str, Any]:
+def hardly_decayed(run: Run, _: Advice) -> Settings:
     """A hundredth of the weight decay."""
     return {"weight_decay": run.weight_decay / 100}
 
 
-_JUMPING = {"weight decay ÷ 2": halved, "weight decay ÷ 10": a_tenth, "norm held": held}
-# What the advice names, by its kind.
-WAYS = {
+def slower_and_held(run: Run, _: Advice) -> Settings:
+    """A hundredth of the learning rate, and the norm of this moment."""
+    return {"fixed_norm": "start", "lr": run.lr / 100}
+
+
+_JUMPING = {
+    "weight decay ÷ 2": halved,
+    "norm held": held,
+    "norm held, learning rate ÷ growth": held_and_calm,
+}
+# What can be done, by the kind of the advice.
+WAYS: Mapping[str, Mapping[str, Callable[[Run, Advice], Settings]]] = {
     "approaching": _JUMPING,
     "periodic": _JUMPING,
-    "stuck": {"learning rate ÷ 100": slower, "weight decay ÷ 100": hardly_decayed},
+    "stuck": {
+        "learning rate ÷ 100": slower,
+        "weight decay ÷ 100": hardly_decayed,
+        "norm held, learning rate ÷ 100": slower_and_held,
+    },
 }
 
 
@@ -151,7 +166,10 @@ def continuations(base: Job, step: int, advice: Advice) -> list[Job]:
     assert base.run.steps is not None
     rest = {"start_from": str(start), "steps": base.run.steps - step, "snapshot_every": None}
     return [
-        Job(dataclasses.replace(base.run, **rest, **change(base.run)), base.out.parent / name)
+        Job(
+            dataclasses.replace(base.run, **rest, **change(base.run, advice)),
+            base.out.parent / name,
+        )
         for name, change in WAYS[advice.kind].items()
     ]
 
