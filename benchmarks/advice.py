@@ -2,8 +2,8 @@
 
 Every run is trained as it is. Its record is then looked at every 500 steps, as a watcher would,
 until the advice is about jumps or about being stuck. From the weights of that moment the run goes
-on once in every way in `WAYS`, in a folder beside it; SGD without momentum has no
-other state. All of these and the run itself are judged by what came after that moment.
+on once in every way of `WAYS`, in a folder beside it; SGD without momentum has no other state. All
+of these and the run itself are judged by what came after that moment.
 
 Jumps are counted twice. `diagnose` asks for a turn of the norm, and a held norm does not turn: its
 count is 0 whatever the loss does. So spikes of the loss are counted, too, by a rule that knows
@@ -50,6 +50,8 @@ class Outcome(NamedTuple):
     told_at: int
     told: str
     label: str
+    steps_said: float | None
+    steps_in_fact: float | None
     jumps: int
     spikes: int
     best_error: float
@@ -180,6 +182,8 @@ def judge(base: LoadedRun, step: int, advice: Advice, job: Job) -> Outcome:
     steps, epochs = _stretch(base, mine, "steps", step), _stretch(base, mine, "epochs", step)
     after = steps[steps["step"] >= step]
     verdict = diagnose(steps)
+    starts = verdict.events["start"].to_numpy()
+    coming = starts[starts >= step]
     error = epochs.loc[epochs["step"] > step, "test_error"].dropna().to_numpy()
     return Outcome(
         run=job.out.parent.name,
@@ -188,7 +192,9 @@ def judge(base: LoadedRun, step: int, advice: Advice, job: Job) -> Outcome:
         told_at=step,
         told=words.advice(advice),
         label=verdict.label,
-        jumps=int((verdict.events["start"] >= step).sum()),
+        steps_said=None if np.isnan(advice.steps) else round(advice.steps, 1),
+        steps_in_fact=float(coming[0] - step) if len(coming) else None,
+        jumps=len(coming),
         spikes=spikes(running_mean(after["loss"].to_numpy(float), _epoch(base))),
         best_error=float(error.min()),
         final_error=float(error[-max(int(LATE * len(error)), 1) :].mean()),
@@ -229,12 +235,24 @@ def table(outcomes: Iterable[Outcome]) -> str:
     together: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         together.setdefault((outcome.run, outcome.way), []).append(outcome)
-    for (run, way), seeds in sorted(together.items(), key=lambda item: RUNS.index(item[0][0])):
+    together = dict(sorted(together.items(), key=lambda item: RUNS.index(item[0][0])))
+    for (run, way), seeds in together.items():
         counts = (", ".join(str(getattr(one, name)) for one in seeds) for name in COUNTS)
         errors = (f"{_median(seeds, name):.1%}" for name in ERRORS)
         cells = (run, way, *counts, *errors, f"{_median(seeds, 'final_loss'):.2g}")
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _forecasts(together)])
+
+
+def _forecasts(together: Mapping[tuple[str, str], Sequence[Outcome]]) -> str:
+    """Of the runs as they were: steps to the next jump as the advice said, and as they were."""
+    lines = [
+        f"{run}: " + ", ".join(f"{one.steps_said:,.0f} → {one.steps_in_fact:,.0f}" for one in told)
+        for (run, way), seeds in together.items()
+        if way == AS_IT_WAS
+        and (told := [one for one in seeds if one.steps_said is not None and one.steps_in_fact])
+    ]
+    return "Steps to the next jump, said → in fact. " + "; ".join(lines) + "."
 
 
 COUNTS = ("told_at", "jumps", "spikes")

@@ -128,7 +128,9 @@ _ADVICE: "dict[str, Callable[[Advice], str]]" = {
     "stuck": lambda given: (
         "The effective learning rate is too high to converge, and it is weight decay that keeps it "
         f"there: at rest it goes by the root of learning rate × weight decay{_of(given.product)}. "
-        "A hundredth of either makes it about a tenth; a change by half is hardly seen."
+        "A hundredth of either makes it about a tenth; a change by half is hardly seen. Jumps may "
+        "follow then; a hundredth of the learning rate with the norm held (limitcycle.hold_norm) "
+        "avoids these, too."
     ),
     "equilibrium": lambda given: (
         "Learning rate and weight decay act through their product now"
