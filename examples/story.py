@@ -1,6 +1,6 @@
 """A ResNet whose loss spikes: what `limitcycle.watch` says of it, and what comes of following that.
 
-    python examples/story.py --out docs/story           # trains four times, then tells
+    python examples/story.py --out docs/story           # trains five times, then tells
     python examples/story.py --out docs/story --again   # tells what was recorded there
 
 It is a training script as people have them, on scikit-learn's handwritten digits, with a weight
@@ -71,12 +71,12 @@ class ResNet(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def optimizer_for(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
+def optimizer_for(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
     """The usual recipe: SGD with momentum, no weight decay on gains and biases."""
     weights = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest}]
-    return torch.optim.SGD(groups, lr=LR, momentum=MOMENTUM)
+    return torch.optim.SGD(groups, lr=lr, momentum=MOMENTUM)
 
 
 class Digits(NamedTuple):
@@ -129,12 +129,19 @@ class Job(NamedTuple):
         for name, part in self._asdict().items():
             part.load_state_dict(checkpoint[name])
 
+    def change(self, lr: float, weight_decay: float) -> None:
+        """Other settings from now on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.param_groups[0]["weight_decay"] = weight_decay
+
 
 def train(
     data: Digits,
     steps: range,
     weight_decay: float,
     *,
+    lr: float = LR,
     start: dict[str, Any] | None = None,
     hold: bool = False,
     look: Callable[[int, Job], None] = lambda _step, _job: None,
@@ -142,13 +149,13 @@ def train(
     """Train under watch, from the checkpoint ``start`` if there is one; the record."""
     torch.manual_seed(0)
     model = ResNet()
-    optimizer = optimizer_for(model, weight_decay)
+    optimizer = optimizer_for(model, LR, weight_decay)
     tested = {}
     with lc.watch(model, optimizer, quiet=True) as w:
         job = Job(model, optimizer, w)
         if start is not None:
             job.load(start)
-            optimizer.param_groups[0]["weight_decay"] = weight_decay
+            job.change(lr, weight_decay)
         if hold:
             lc.hold_norm(optimizer, w.symmetries)
         for step in steps:
@@ -186,7 +193,7 @@ class Mistyped:
 
     def __init__(self, data: Digits, steps: int) -> None:
         self.looks: list[dict[str, Any]] = []
-        self.moment, self.checkpoint = 0, {}
+        self.moment, self.growth, self.checkpoint = 0, 1.0, {}
         self._half = steps // 2
         self.record = train(data, range(steps), TYPED, look=self._look)
 
@@ -196,25 +203,27 @@ class Mistyped:
         self.looks.append({"step": step, "label": said.label, **told, "steps": said.advice.steps})
         warned = (said.label, said.advice.kind) == ("periodic", "approaching")
         if not self.moment and (warned or step >= self._half):
-            self.moment, self.checkpoint = step, job.save()
+            self.moment, self.growth, self.checkpoint = step, said.advice.growth, job.save()
 
 
 def train_all(out: Path, steps: int = STEPS) -> None:
-    """The mistyped run, and from the moment of the advice on three others; their records."""
+    """The mistyped run, and from the moment of the advice on four others; their records."""
     began = time.monotonic()
     data = load_data()
     mistyped = Mistyped(data, steps)
     rest, start = range(mistyped.moment, steps), mistyped.checkpoint
+    lower = LR / mistyped.growth
     records = {
-        "as it was": mistyped.record,
-        "weight decay halved": train(data, rest, TYPED / 2, start=start),
-        "norm held": train(data, rest, TYPED, start=start, hold=True),
-        "weight decay as meant": train(data, rest, MEANT, start=start),
+        "as-it-was": mistyped.record,
+        "halved": train(data, rest, TYPED / 2, start=start),
+        "held-lower": train(data, rest, TYPED, lr=lower, start=start, hold=True),
+        "held": train(data, rest, TYPED, start=start, hold=True),
+        "as-meant": train(data, rest, MEANT, start=start),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, record in records.items():
-        record.to_parquet(out / f"{name.replace(' ', '-')}.parquet", index=False)
-    told = {"moment": mistyped.moment, "looks": mistyped.looks}
+        record.to_parquet(out / f"{name}.parquet", index=False)
+    told = {"moment": mistyped.moment, "growth": mistyped.growth, "looks": mistyped.looks}
     (out / "looks.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     print(f"trained in {time.monotonic() - began:.0f} s")
 

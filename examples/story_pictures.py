@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from story_told import WAYS, Told
 
-from limitcycle.report.figure import Axis, Clock, Figure, Key, Line, Mark, Panel, Points
+from limitcycle.report.figure import Axis, Clock, Figure, Line, Mark, Panel, Points
 from limitcycle.report.paint import paint
 
-BLUE, RED, GREY = "#0072B2", "#D55E00", "#9A9A9A"
+BLUE, RED, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
 LOSS = Axis("loss, nats", log=True)
 ERROR = Axis("test error, %", limits=(0.0, 100.0))
 FULL_PAGE = 6.6
@@ -24,12 +24,12 @@ def draw(told: Told, out: Path) -> None:
 
 def before(told: Told) -> Figure:
     """The mistyped run: what one sees, what is usually logged, and what watching logs."""
-    record = told.records["as it was"]
+    record = told.records["as-it-was"]
     rate = record["lr"] / record["norm"] ** 2
     at = [look["step"] - 1 for look in told.warnings()]
     warned = Points(_clock(at), rate.to_numpy()[at], RED, symbol="circle", size=7.0)
     panels = (
-        Panel("loss", "Training loss of each batch", LOSS, _loss(told, "as it was", BLUE)),
+        Panel("loss", "Training loss of each batch", LOSS, _loss(told, "as-it-was", BLUE)),
         Panel("test_error", "Test error", ERROR, _error(record, BLUE)),
         Panel("norm", "What is usually logged: the norm of all parameters",
               Axis("norm", log=True), (_line(record, "all_weights", GREY),)),
@@ -37,27 +37,23 @@ def before(told: Told) -> Figure:
               Axis("η/ρ²", log=True),
               (_line(record.assign(rate=rate), "rate", BLUE), warned)),
     )  # fmt: skip
-    keys = (Key("▼ a jump, as found afterwards", BLUE), Key("● first warning of the next", RED))
-    return Figure(panels, "steps", keys, columns=2)
+    title = "▼ a jump, as found afterwards      ● the first warning of the next one"
+    return Figure(panels, "steps", title=title, columns=2)
 
 
 def after(told: Told) -> Figure:
-    """Loss and test error of the ways, side by side, from where they part."""
-    columns = WAYS[:3]
+    """Loss and test error of four ways, side by side, from where they part."""
+    shown = {"as-it-was": GREY, "halved": ORANGE, "held-lower": BLUE, "held": RED}
+    loss = _same(LOSS, told)
     top = [
-        Panel(
-            f"loss {way}",
-            way.capitalize(),
-            _same(LOSS, told),
-            _loss(told, way, colour, told.moment),
-        )
-        for way, colour in zip(columns, (GREY, RED, BLUE), strict=True)
+        Panel(f"loss {way}", WAYS[way].capitalize(), loss, _loss(told, way, colour, told.moment))
+        for way, colour in shown.items()
     ]
     bottom = [
         Panel(f"test_error {way}", "", ERROR, _error(told.records[way], colour, told.moment))
-        for way, colour in zip(columns, (GREY, RED, BLUE), strict=True)
+        for way, colour in shown.items()
     ]
-    return Figure((*top, *bottom), "steps", columns=3)
+    return Figure((*top, *bottom), "steps", columns=len(shown))
 
 
 def _same(axis: Axis, told: Told) -> Axis:

@@ -15,7 +15,13 @@ import pandas as pd
 
 from limitcycle.dynamics import Verdict, diagnose
 
-WAYS = ("as it was", "weight decay halved", "norm held", "weight decay as meant")
+WAYS = {
+    "as-it-was": "as it was",
+    "halved": "weight decay halved",
+    "held-lower": "norm held, lower learning rate",
+    "held": "norm held as it stood",
+    "as-meant": "weight decay as meant",
+}
 BEFORE_A_JUMP = 100  # steps in which the norms are compared
 ALARM, ALARM_FACTOR, ALARM_OVER = 0.1, 10.0, 100
 _BLOCK = re.compile(r"(<!-- (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -26,28 +32,29 @@ class Told:
     """A recorded story.
 
     Attributes:
-        records: by way; those of all but "as it was" begin at the moment.
+        records: by way, keys of `WAYS`; but for "as-it-was" they begin at the moment.
         looks: what was said, look by look.
         moment: the step at which the ways part.
+        growth: what the learning rate was divided by in "held-lower".
     """
 
     records: Mapping[str, pd.DataFrame]
     looks: Sequence[Mapping[str, Any]]
     moment: int
+    growth: float
 
     @classmethod
     def read(cls, folder: Path) -> "Told":
         """The story recorded in ``folder``."""
         told = json.loads((folder / "looks.json").read_text(encoding="utf-8"))
-        files = {name: folder / f"{name.replace(' ', '-')}.parquet" for name in WAYS}
-        return cls({name: pd.read_parquet(file) for name, file in files.items()}, **told)
+        return cls({way: pd.read_parquet(folder / f"{way}.parquet") for way in WAYS}, **told)
 
     def whole(self, way: str) -> pd.DataFrame:
         """The way's record from the first step on, with the part that all ways share."""
-        mine, shared = self.records[way], self.records["as it was"]
+        mine, shared = self.records[way], self.records["as-it-was"]
         return pd.concat([shared[shared["step"] < mine["step"].iloc[0]], mine], ignore_index=True)
 
-    def verdict(self, way: str = "as it was") -> Verdict:
+    def verdict(self, way: str = "as-it-was") -> Verdict:
         """What the product says of a way, from the first step on."""
         return diagnose(self.whole(way))
 
@@ -75,7 +82,7 @@ class Told:
         }
 
     def _symptom(self) -> str:
-        record = self.records["as it was"]
+        record = self.records["as-it-was"]
         steps, jumps = len(record), self.verdict().events
         error = record["test_error"].dropna()
         late = error[len(error) // 2 :]
@@ -87,7 +94,7 @@ class Told:
         )
 
     def _norms(self) -> str:
-        record = self.records["as it was"].set_index("step")
+        record = self.records["as-it-was"].set_index("step")
         starts = self.verdict().events["start"]
         starts = starts[starts >= BEFORE_A_JUMP]
         change = [
@@ -104,22 +111,34 @@ class Told:
         )
 
     def _looks(self) -> str:
+        until = [look for look in self.looks if look["step"] <= self.moment]
+        kinds = ["", *(look["kind"] for look in until)]
         lines = [
             f"| {look['step']:,} | {look['advice']} |"
-            for look in self.looks
-            if look["step"] <= self.moment
+            for look, before in zip(until, kinds, strict=False)
+            if look["kind"] != before or look["step"] == self.moment
         ]
-        return "\n".join(["| after step | what it advises |", "| --- | --- |", *lines])
+        return "\n".join(["| after step | what it advises |", "| ---: | --- |", *lines])
 
     def _forecasts(self) -> str:
-        lines = []
+        lines, off, later = [], [], 0
         for look in self.warnings():
             away = look["jump"] - look["step"]
+            off.append(abs(away - look["steps"]))
+            later += away > look["steps"]
             lines.append(
                 f"| {look['step']:,} | {look['steps']:,.0f} | {away:,} | {look['jump']:,} |"
             )
-        head = ["| said after step | steps to the jump, said | steps, in fact | it began at |"]
-        return "\n".join([*head, "| ---: | ---: | ---: | ---: |", *lines])
+        head = [
+            "| said after step | steps, said | steps, in fact | the jump began at |",
+            "| ---: | ---: | ---: | ---: |",
+        ]
+        middle = f"{np.median(off):.0f}" if off else "none"
+        tail = (
+            f"\nMedian distance of the two: {middle} steps. {later} of {len(off)} jumps came later "
+            "than that level was reached."
+        )
+        return "\n".join([*head, *lines, tail])
 
     def _outcome(self) -> str:
         head = (
@@ -134,9 +153,9 @@ class Told:
         after = record[record["step"] >= self.moment]
         error = after["test_error"].dropna()
         late = error[len(error) // 2 :]
-        shown = "–" if way == "norm held" else str(jumps)
+        shown = "–" if way.startswith("held") else str(jumps)
         errors = (error.min(), error.median(), late.max(), error.iloc[-1])
-        cells = (way, shown, str(len(alarms(after))), *(f"{each:.1%}" for each in errors))
+        cells = (WAYS[way], shown, str(len(alarms(after))), *(f"{each:.1%}" for each in errors))
         return "| " + " | ".join([*cells, f"{after['loss'].median():.2g}"]) + " |"
 
 
