@@ -4,9 +4,19 @@ NumPy and frames alone. `diagnose` returns data; every sentence is made in `word
 """
 
 from limitcycle.dynamics.advice import Advice, advise
+from limitcycle.dynamics.decayed import decayed
 from limitcycle.dynamics.judge import diagnose
 from limitcycle.dynamics.lock import EpochLock
 from limitcycle.dynamics.recorded import diagnose_run
 from limitcycle.dynamics.verdict import LABELS, Verdict
 
-__all__ = ["LABELS", "Advice", "EpochLock", "Verdict", "advise", "diagnose", "diagnose_run"]
+__all__ = [
+    "LABELS",
+    "Advice",
+    "EpochLock",
+    "Verdict",
+    "advise",
+    "decayed",
+    "diagnose",
+    "diagnose_run",
+]

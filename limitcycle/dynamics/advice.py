@@ -1,9 +1,11 @@
 """From a verdict to one advice that follows from its numbers, as data; its sentence is in `words`.
 
-What can be advised rests on three facts. Weight decay alone shrinks the norm by 1 − ηλ a step, so
+What can be advised rests on four facts. Weight decay alone shrinks the norm by 1 − ηλ a step, so
 the way to a level seen before can be reckoned (Eq. 3). At rest the effective learning rate is
 √(2ηλ)/g̃ (Eq. 7), so learning rate and weight decay act through their product, and by its root.
-Without weight decay, or where it rounds away, the norm cannot fall (Eq. 3).
+Without weight decay, or where it rounds away, the norm cannot fall (Eq. 3). A norm that is held can
+neither fall nor be thrown back: what jumps then stays up, so the effective learning rate it is held
+at has to be one at which training was calm (``benchmarks/advice.py``).
 """
 
 import math

@@ -1,5 +1,6 @@
 """The verdict on a recorded run: what its description and its folder add to its step table."""
 
+from limitcycle.dynamics.decayed import decayed
 from limitcycle.dynamics.judge import diagnose
 from limitcycle.dynamics.verdict import Verdict
 from limitcycle.record import LoadedRun, Run
@@ -8,8 +9,9 @@ from limitcycle.record import LoadedRun, Run
 def diagnose_run(run: LoadedRun) -> Verdict:
     """The verdict on a recorded run, from its step table; see `diagnose`."""
     described = run.run  # None where the run was watched: then the table says all
+    steps = run.steps if described else decayed(run.steps, run.groups)[0]
     return diagnose(
-        run.steps,
+        steps,
         momentum=described.momentum if described else None,
         status=run.status,
         batch_size=_batch_size(described),

@@ -98,6 +98,7 @@ def advice(given: "Advice") -> str:
 
 
 _HOLD = "hold the norm (limitcycle.hold_norm)"
+WORTH_DIVIDING = 1.1  # times by which an effective learning rate has grown
 _ADVICE: "dict[str, Callable[[Advice], str]]" = {
     "diverged": lambda given: (
         "Go back to a checkpoint from before, with a lower learning rate or clipped gradients."
@@ -110,21 +111,26 @@ _ADVICE: "dict[str, Callable[[Advice], str]]" = {
     "rounds-away": lambda given: rounding(given.lost, alone=False) if given.lost else "",
     "under-way": lambda given: (
         "A jump is under way: the norm is being thrown back and the loss will follow. "
-        f"Not to have the next one, halve weight decay or {_HOLD}."
+        f"Not to have the next one, halve weight decay or {_HOLD} once the loss is back; held "
+        "now, it would keep the loss where it is."
     ),
     "approaching": lambda given: (
         f"The effective learning rate grew {given.growth:.2g}-fold since step {given.since:,} "
         "while the loss stayed low; at the present decay it reaches the level of the last jump "
-        f"{_when(given.steps)}: halve weight decay or {_HOLD}."
+        f"{_when(given.steps)}: halve weight decay or {_hold(given)}. Half of it makes jumps half "
+        "as frequent; holding ends them, but a norm that is held cannot calm a jump: hence the "
+        "lower learning rate."
     ),
     "periodic": lambda given: (
-        f"The jumps go on as long as weight decay shrinks the norm: {_HOLD} to end them, or lower "
-        "learning rate × weight decay to have them more seldom."
+        f"The jumps go on as long as weight decay shrinks the norm: {_hold(given)} to end them, or "
+        "lower learning rate × weight decay to have them more seldom, in inverse proportion."
     ),
     "stuck": lambda given: (
         "The effective learning rate is too high to converge, and it is weight decay that keeps it "
         f"there: at rest it goes by the root of learning rate × weight decay{_of(given.product)}. "
-        "A hundredth of either makes it about a tenth; a change by half is hardly seen."
+        "A hundredth of either makes it about a tenth; a change by half is hardly seen. Jumps may "
+        "follow then; a hundredth of the learning rate with the norm held (limitcycle.hold_norm) "
+        "avoids these, too."
     ),
     "equilibrium": lambda given: (
         "Learning rate and weight decay act through their product now"
@@ -133,7 +139,8 @@ _ADVICE: "dict[str, Callable[[Advice], str]]" = {
     ),
     "falling": lambda given: (
         f"Weight decay is shrinking the norm and the effective learning rate grows{_tempo(given)}. "
-        "If the loss jumps later on, this is why: halve weight decay or " + _HOLD + "."
+        f"If the loss jumps later on, this is why: halve weight decay or {_HOLD}; the sooner it is "
+        "held, the lower the effective learning rate stays."
     ),
     "rising": lambda given: (
         "The gradient makes the norm grow faster than weight decay shrinks it, so the effective "
@@ -151,6 +158,13 @@ def turning(rotation: float, equilibrium: float) -> list[str]:
         return [f"{text}."]
     relation = "below" if rotation < equilibrium else "above"
     return [f"{text}, {relation} the {equilibrium:.2g} rad at which the norm would rest."]
+
+
+def _hold(given: "Advice") -> str:
+    """How to hold the norm: at the lowest effective learning rate since the last jump."""
+    if not given.growth > WORTH_DIVIDING:
+        return _HOLD
+    return f"{_HOLD} with the learning rate divided by {given.growth:.2g}"
 
 
 def _when(steps: float) -> str:

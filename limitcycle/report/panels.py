@@ -77,7 +77,8 @@ def _panel(name: str, drawn: "Sequence[tuple[int, Track, Rows]]") -> Panel:
         return _phase_diagram(drawn)
     title, axis = CURVES[name]
     marks = [_loss(*each) if name == "loss" else _curve(*each, name) for each in drawn]
-    return Panel(name, title, axis, _joined(marks))
+    notes = {f"{track.label}: {track.note}": None for _, track, _ in drawn if track.note}
+    return Panel(name, title, axis, _joined(marks), note="; ".join(notes) if name == "norm" else "")
 
 
 def check_axis(track: Track, axis: TimeAxis) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import Verdict, diagnose
+from limitcycle.dynamics import Verdict, decayed, diagnose
 from limitcycle.errors import UserError
 from limitcycle.report.figure import Array, Clock
 from limitcycle.report.thin import Rows, extremes_between, thin
@@ -68,6 +68,7 @@ class Track:
         lr, weight_decay, momentum: constants of the run; NaN where they change or, but for
             momentum, which is then 0, are unknown.
         verdict: of `limitcycle.dynamics.diagnose`.
+        note: whose norm and rates these are, where not those of all scale-invariant weights.
     """
 
     source: Recorded
@@ -82,6 +83,7 @@ class Track:
     momentum: float
     verdict: Verdict
     passed: Mapping[str, Array] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def threshold(self) -> float | None:
@@ -182,7 +184,8 @@ def running_mean(values: Array, rows: int) -> Array:
 
 def track_of(run: Recorded, label: str) -> Track:
     """One run under the name that legends shall give it."""
-    frame, tested = _table(run.steps, run.name), _table(run.epochs, run.name)
+    steps, note = decayed(run.steps, getattr(run, "groups", pd.DataFrame()))
+    frame, tested = _table(steps, run.name), _table(run.epochs, run.name)
     if frame.empty:
         frame = tested.rename(columns={"train_loss": "loss"})
     lr, weight_decay = (_constant(run, frame, name) for name in ("lr", "weight_decay"))
@@ -207,6 +210,7 @@ def track_of(run: Recorded, label: str) -> Track:
             run, frame.assign(**columns), lr=lr, weight_decay=weight_decay, momentum=momentum
         ),
         passed=_passed(run, tested, per_epoch),
+        note=note,
     )
 
 

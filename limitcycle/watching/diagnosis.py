@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import Advice, Verdict, advise, diagnose, words
+from limitcycle.dynamics import Advice, Verdict, advise, decayed, diagnose, words
 from limitcycle.dynamics.rounding import Rounding, decay_rounding
 from limitcycle.errors import UserError
 from limitcycle.watching.families import Family
@@ -50,25 +50,31 @@ class Diagnosis:
 
 
 def diagnosis_of(
-    steps: pd.DataFrame, family: Family, dtypes: Mapping[str, int], notes: Sequence[str]
+    steps: pd.DataFrame,
+    groups: pd.DataFrame,
+    family: Family,
+    dtypes: Mapping[str, int],
+    notes: Sequence[str],
 ) -> Diagnosis:
     """Judge a watched run.
 
     Args:
         steps: its step table.
+        groups: its group table; empty where it is not known.
         family: of its optimizer.
         dtypes: number of watched weights by type.
         notes: what could not be measured, and why.
     """
     if steps.empty:
         steps = pd.DataFrame({name: np.empty(0) for name in ("step", "loss", "norm")})
+    late = steps.tail(max(len(steps) // 10, 1))
+    steps, note = decayed(steps, groups)
     verdict = diagnose(steps)
-    found = list(notes)
+    found = [*notes, *filter(None, [note])]
     if steps["loss"].isna().all() and len(steps):
         found.append("no loss was logged, so jumps cannot be told: call log(loss=loss) in the loop")
     if family.scaling == "unknown":
         found.append(f"what {family.name} does with the gradient is not known: see rotation")
-    late = steps.tail(max(len(steps) // 10, 1))
     return Diagnosis(
         verdict=verdict,
         advice=advise(verdict, steps, _rounding(steps, dtypes)),

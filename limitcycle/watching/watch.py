@@ -181,7 +181,7 @@ class Watch:
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
-        return diagnosis_of(self.steps, self._family, self._dtypes(), self._notes())
+        return diagnosis_of(self.steps, self.groups, self._family, self._dtypes(), self._notes())
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed job needs: the number of steps, and the symmetries.

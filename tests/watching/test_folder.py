@@ -122,3 +122,20 @@ def test_functions_get_the_new_rows_and_one_that_fails_is_left_out(capsys):
     assert all(len(groups) == 3 * len(steps) for steps, groups in seen)
     assert failures == [3]
     assert "a sink failed (KeyError: 'no such run') and is left out" in capsys.readouterr().err
+
+
+def test_what_is_not_decayed_is_left_out_of_the_judgement_but_not_of_the_table(tmp_path, capsys):
+    model = loops.net()
+    some = {"params": [model.one.weight], "weight_decay": 0.2}
+    optimizer = torch.optim.SGD([some, {"params": [model.two.weight]}], lr=0.1)
+    w, _, _ = train(tmp_path / "run", 40, model, optimizer)
+    w.close()
+    one = w.groups[w.groups["group"] == "one.weight"].set_index("step")
+    both = w.groups[w.groups["group"] != "other"].groupby("step")["norm"]
+    np.testing.assert_allclose(w.steps["norm"], np.sqrt(both.agg(lambda norm: (norm**2).sum())))
+    said = w.diagnosis()
+    expected = one["effective_lr"].min(), one["effective_lr"].max()
+    assert said.verdict.effective_lr == pytest.approx(expected)
+    assert "judged by the 1 of 2 scale-invariant groups that weight decay shrinks" in str(said)
+    assert main(["diagnose", str(tmp_path / "run")]) == 0
+    assert "{:.2g} to {:.2g}".format(*expected) in capsys.readouterr().out

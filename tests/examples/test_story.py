@@ -1,0 +1,88 @@
+"""The worked story runs, and docs/story.md says what its record says, in the product's words."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from limitcycle.dynamics import advise, diagnose, words
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "story.md"
+STEPS = 33
+
+
+@pytest.fixture
+def story(monkeypatch):
+    """The example's module."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import story
+
+    yield story
+    for name in ("story", "story_told", "story_pictures"):
+        sys.modules.pop(name, None)
+
+
+def test_the_story_is_made_by_one_command(story, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(story, "LOOK_EVERY", 15)
+    page = tmp_path / "told.md"
+    page.write_text("before\n<!-- symptom -->\n<!-- end -->\nafter\n", encoding="utf-8")
+    story.main(["--out", str(tmp_path / "told"), "--steps", str(STEPS)])
+    told = story.Told.read(tmp_path / "told")
+    assert {way: len(record) for way, record in told.records.items()} == dict.fromkeys(
+        told.records, STEPS - told.moment
+    ) | {"as-it-was": STEPS}
+    for picture in ("before.png", "after.png"):
+        assert (tmp_path / "told" / picture).stat().st_size > 10_000
+    blocks = told.blocks()
+    assert page.read_text(encoding="utf-8") == (
+        f"before\n<!-- symptom -->\n{blocks['symptom']}\n<!-- end -->\nafter\n"
+    )
+    assert blocks["diagnosis"] in capsys.readouterr().out
+
+
+def test_ways_differ_in_what_was_changed_and_only_from_the_moment_on(story, tmp_path, monkeypatch):
+    monkeypatch.setattr(story, "LOOK_EVERY", 15)
+    story.train_all(tmp_path, STEPS)
+    told = story.Told.read(tmp_path)
+    base = told.records["as-it-was"].set_index("step")
+    for way, record in told.records.items():
+        first = record.set_index("step").loc[told.moment]
+        assert first["loss"] == pytest.approx(base["loss"][told.moment], rel=1e-4), way
+    held = told.records["held"]["norm"]
+    assert held.max() == pytest.approx(held.min(), rel=1e-5)
+    halved = told.records["halved"]["weight_decay"]
+    assert set(halved) == {story.TYPED / 2}
+
+
+def test_the_page_holds_what_the_record_tells(story):
+    told = story.Told.read(PAGE.with_suffix(""))
+    page = PAGE.read_text(encoding="utf-8")
+    assert story.filled(page, told.blocks()) == page
+    for name in told.blocks():
+        assert f"<!-- {name} -->" in page
+    assert f"{story.TYPED:.0e}".replace("e-0", "e-") in page
+    assert f"{story.STEPS:,}" in page
+
+
+def test_the_quoted_words_are_those_of_the_product(story):
+    told = story.Told.read(PAGE.with_suffix(""))
+    record = told.records["as-it-was"]
+    record = record.assign(effective_lr=record["lr"] / record["norm"] ** 2)
+    for look in told.looks[:: len(told.looks) // 12]:
+        seen = record[record["step"] < look["step"]]
+        verdict = diagnose(seen)
+        assert words.advice(advise(verdict, seen)) == look["advice"]
+        assert words.paragraph(verdict) in look["said"]
+
+
+def test_alarms_know_the_loss_alone(story):
+    from story_told import alarms
+
+    loss = pd.Series(0.01, index=range(600))
+    loss[300:305] = 1.0  # one spike
+    loss[350] = 1.0  # of the same
+    loss[450] = 0.15
+    loss[500] = 0.05  # too low
+    assert alarms(pd.DataFrame({"step": loss.index, "loss": loss})) == [300, 450]
