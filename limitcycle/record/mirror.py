@@ -19,6 +19,10 @@ _CHECKPOINT = re.compile(r"checkpoints/step-(?P<last>\d+)\.safetensors")
 _OTHER = re.compile(r"[^/]+\.json|snapshots/step-\d+\.safetensors")
 
 
+class TakenOver(RunError):
+    """The copy has become another's to write."""
+
+
 class Mirror:
     """A run's folder and its copy, for the one who trains the run.
 
@@ -28,7 +32,8 @@ class Mirror:
         token: of `claim`. A machine that was given up for lost may still be writing; its token is
             void, so it cannot spoil what another goes on with.
 
-    All methods raise RunError where the copy cannot be reached or has become another's.
+    All methods raise RunError where the copy cannot be reached, TakenOver where it has become
+    another's.
     """
 
     def __init__(self, folder: Path, copy: Place, token: str) -> None:
@@ -55,7 +60,7 @@ class Mirror:
                 "place that all machines share"
             )
         if self._copy.read(_CLAIM).decode() != self._token:
-            raise RunError(f"another command has taken over the run in {self._copy.name}")
+            raise TakenOver(f"another command has taken over the run in {self._copy.name}")
 
 
 def claim(copy: Place) -> str:
