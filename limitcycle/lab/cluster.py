@@ -8,6 +8,7 @@ is brought into the runs' folders here.
 import contextlib
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ from limitcycle.lab.training import Progress
 from limitcycle.record.files import disk_errors
 from limitcycle.record.folder import check_folder
 from limitcycle.record.storage import Place
+
+_ANSWER_SECONDS = 5.0
 
 
 class Cluster(NamedTuple):
@@ -98,6 +101,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
         return
     with _signals_kept():
         try:
+            _knock(address)
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
         except Exception as problem:  # of many kinds: no cluster, no answer, other versions
             reason = next(iter(str(problem).splitlines()), type(problem).__name__)
@@ -109,6 +113,13 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError where nobody answers: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
 
 
 @contextlib.contextmanager

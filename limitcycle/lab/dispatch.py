@@ -16,7 +16,7 @@ from limitcycle.record.mirror import claim, completed, copy_run
 from limitcycle.record.storage import Place
 
 _POLL_SECONDS = 0.2
-_PATIENCE_SECONDS = 10.0  # for the mailbox, while it moves to another node
+_PATIENCE_SECONDS = 10.0  # with the mailbox
 _TRIES = 3  # of a run whose worker is lost again before the run's next checkpoint
 
 
@@ -80,7 +80,7 @@ class Dispatch:
             reading = self._mailbox.read.remote(stop=stop)
             letters = self._ray.get(reading, timeout=_PATIENCE_SECONDS)
         except self._ray.exceptions.RayError:
-            return  # it is being restarted
+            return  # what they said is lost, what they do is not
         for kind, index, content in letters:
             self._told[kind](index, content)
 
@@ -140,19 +140,19 @@ class Dispatch:
             step = completed(self._copies[index])
         except RunError as unreachable:
             return _failed(unreachable)
+        reason = type(problem).__name__  # NodeDiedError, OutOfMemoryError, …: Ray's text is long
         before, tries = self._tries.get(index, (-1, 0))
         tries = tries + 1 if step == before else 1
         self._tries[index] = (step, tries)
         if tries > _TRIES:
             return Outcome(
                 "failed",
-                f"its workers were lost {tries} times at step {step:,} ({_line(problem)}; out of "
-                "memory?): the same command goes on",
+                f"its workers were lost {tries} times at step {step:,} ({reason}; out of memory?): "
+                "the same command goes on",
                 1,
             )
-        self._told["notice"](
-            index, f"its worker was lost, another goes on from step {step:,} ({_line(problem)})"
-        )
+        text = f"its worker was lost ({reason}), another goes on from step {step:,}"
+        self._told["notice"](index, text)
         self._waiting.append(index)
         return None
 
@@ -164,13 +164,12 @@ def _task(ray: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def _mailbox(ray: Any) -> Any:
-    """A mailbox on this node, if it can be: others may be lost."""
+    """A mailbox on this node: what happens to others is no concern of it."""
     strategies = import_module("ray.util.scheduling_strategies")
     here = strategies.NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=True
+        ray.get_runtime_context().get_node_id(), soft=False
     )
-    actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Mailbox)
-    return actor.options(scheduling_strategy=here).remote()
+    return ray.remote(num_cpus=0)(Mailbox).options(scheduling_strategy=here).remote()
 
 
 def _is_done(job: Job) -> bool:

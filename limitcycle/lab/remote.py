@@ -103,7 +103,9 @@ class _Line:
     def told_to_stop(self) -> bool:
         """Whether the last reply that came said so; where nobody is left to reply, too."""
         if self._reply is not None and self._reply.done():
-            self._stop = self._reply.exception() is not None or self._reply.result()
+            problem = self._reply.exception()
+            gone = type(problem).__name__ == "ActorDiedError"  # not: unavailable for the moment
+            self._stop = gone if problem else self._reply.result()
             self._reply = None
         return self._stop
 
