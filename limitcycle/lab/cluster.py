@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from limitcycle.errors import UserError
-from limitcycle.lab.dispatch import Dispatch
+from limitcycle.lab.dispatch import Dispatch, is_done
 from limitcycle.lab.parallel import Job, Outcome
 from limitcycle.lab.training import Progress
 from limitcycle.record.files import disk_errors
@@ -73,6 +73,8 @@ def sweep_on(
         check_folder(job.out, job.run)
         with disk_errors(job.out):
             job.out.mkdir(parents=True, exist_ok=True)
+    if all(is_done(job) for job in jobs):
+        return [Outcome("done")] * len(jobs)
     storage.check_writable()
     with _connected(ray, cluster.address):
         told: dict[str, Callable[[int, Any], None]] = {"progress": progress, "notice": notice}

@@ -88,7 +88,7 @@ class Dispatch:
         """Make a task of a job; one that is done needs none."""
         job, copy = self._jobs[index], self._copies[index]
         try:
-            if _is_done(job):
+            if is_done(job):
                 self._outcomes[index] = Outcome("done")
                 return
             token = claim(copy)
@@ -172,7 +172,8 @@ def _mailbox(ray: Any) -> Any:
     return ray.remote(num_cpus=0)(Mailbox).options(scheduling_strategy=here).remote()
 
 
-def _is_done(job: Job) -> bool:
+def is_done(job: Job) -> bool:
+    """Whether the folder here holds the finished run."""
     here = (job.out / "run.json").exists()
     return here and load(job.out).status["state"] == "done"
 
