@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from limitcycle.errors import RunError, UserError
@@ -104,7 +103,9 @@ class Dispatch:
     def _withdraw(self) -> None:
         """Take back what no node has begun; what is under way is told to stop."""
         for index in self._waiting:
-            self._outcomes[index] = Outcome("stopped")
+            stopped = Outcome("stopped")
+            was_begun = index in self._tries  # and lost
+            self._outcomes[index] = self._brought(index, stopped) if was_begun else stopped
         self._waiting.clear()
         for reference, index in self._running.items():
             if index not in self._begun:
@@ -165,8 +166,7 @@ def _task(ray: Any, settings: Mapping[str, Any]) -> Any:
 
 def _mailbox(ray: Any) -> Any:
     """A mailbox on this node: what happens to others is no concern of it."""
-    strategies = import_module("ray.util.scheduling_strategies")
-    here = strategies.NodeAffinitySchedulingStrategy(
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
     return ray.remote(num_cpus=0)(Mailbox).options(scheduling_strategy=here).remote()

@@ -21,6 +21,7 @@ from limitcycle.lab.parallel import Outcome
 from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import list_checkpoints
+from limitcycle.record.files import read_object, write_json
 from limitcycle.record.mirror import Mirror, TakenOver
 from limitcycle.record.storage import Place
 
@@ -82,7 +83,7 @@ def work(task: Task, mailbox: Any) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="limitcycle-") as here:
         outcome = _Attempt(task, Path(here), line).outcome()
         line.close()
-        return outcome._replace(problem=outcome.problem.replace(f"{here}/run", task.out))
+        return outcome
 
 
 class _Line:
@@ -134,12 +135,11 @@ class _Attempt:
                 return self._train()
             finally:
                 self._copy_at_last()
-        except UserError as problem:
-            return Outcome("failed", f"on node {platform.node()}: {problem}", 2)
         except NonFiniteError as problem:
-            return Outcome("failed", str(problem), 1)
-        except RunError as problem:
-            return Outcome("failed", f"on node {platform.node()}: {problem}", 1)
+            return Outcome("failed", self._there(str(problem)), 1)
+        except (RunError, UserError) as problem:
+            text = f"on node {platform.node()}: {self._there(str(problem))}"
+            return Outcome("failed", text, 2 if isinstance(problem, UserError) else 1)
 
     def _train(self) -> Outcome:
         loaded = train(
@@ -168,6 +168,7 @@ class _Attempt:
 
     def _copy_at_last(self) -> None:
         """Copy how the run ended, with patience: nothing comes after."""
+        self._name_folder_there()
         for pause in _PAUSES:
             try:
                 return self._mirror.push()
@@ -177,8 +178,18 @@ class _Attempt:
                 time.sleep(pause)
         return self._mirror.push()
 
+    def _name_folder_there(self) -> None:
+        """Why a run failed may name its folder, which will be another one."""
+        path = self._folder / "status.json"
+        if path.exists():
+            status = read_object(path)
+            write_json(path, {**status, "reason": self._there(status["reason"])})
+
+    def _there(self, text: str) -> str:
+        return text.replace(str(self._folder), self._task.out)
+
     def _notice(self, text: str) -> None:
-        self._line.say("notice", text.replace(str(self._folder), self._task.out))
+        self._line.say("notice", self._there(text))
 
 
 def leave_start(run: Run, copy: Place) -> None:
