@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from limitcycle.errors import UserError
-from limitcycle.lab.dispatch import Dispatch, is_done
+from limitcycle.lab.dispatch import Dispatch, bring_finished, is_done
 from limitcycle.lab.parallel import Job, Outcome
 from limitcycle.lab.training import Progress
 from limitcycle.record.files import disk_errors
@@ -69,13 +69,14 @@ def sweep_on(
     """
     ray = _ray()
     storage = Place.of(_absolute(cluster.storage))
+    storage.check_writable()
     for job in jobs:
         check_folder(job.out, job.run)
         with disk_errors(job.out):
             job.out.mkdir(parents=True, exist_ok=True)
+        bring_finished(storage, job)
     if all(is_done(job) for job in jobs):
         return [Outcome("done")] * len(jobs)
-    storage.check_writable()
     with _connected(ray, cluster.address):
         told: dict[str, Callable[[int, Any], None]] = {"progress": progress, "notice": notice}
         given = {**(settings or {}), "threads": threads or 1}

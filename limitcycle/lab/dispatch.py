@@ -1,5 +1,6 @@
 """Giving out the runs of a sweep to a Ray cluster, and taking back what became of them."""
 
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -176,6 +177,23 @@ def is_done(job: Job) -> bool:
     """Whether the folder here holds the finished run."""
     here = (job.out / "run.json").exists()
     return here and load(job.out).status["state"] == "done"
+
+
+def bring_finished(storage: Place, job: Job) -> None:
+    """Bring here a run that is done in the storage and not here.
+
+    Raises:
+        RunError, UserError: the copy cannot be read, or the folder not be written.
+    """
+    if is_done(job):
+        return
+    copy = storage.below(job.run.identity)
+    with copy.failing():
+        if not copy.has("status.json"):
+            return
+        status = json.loads(copy.read("status.json"))
+    if status["state"] == "done":
+        _bring(copy, job)
 
 
 def _seed(job: Job, copy: Place) -> None:

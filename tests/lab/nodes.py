@@ -37,6 +37,7 @@ class Node(NamedTuple):
     def kill(self) -> None:
         """All of it at once, as when its plug is pulled; its folder goes, too."""
         wait_until(lambda: not self._signal_all(signal.SIGKILL))
+        self.process.wait()
         shutil.rmtree(self.folder)
 
     def stop(self) -> None:
