@@ -113,6 +113,7 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
         "--record-every", type=_count, default=1, metavar="N", help="steps a table row"
     )
     how.add_argument("--stop-after", type=_seconds, metavar="9m", help="stop, to be gone on with")
+    _add_cluster(how)
 
 
 def _add_map(verb: argparse.ArgumentParser) -> None:
@@ -155,6 +156,19 @@ def _add_paper(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="cpu", metavar="cpu|cuda")
     verb.add_argument("--workers", type=_count, metavar="N", help="runs at once (default: cores)")
     verb.add_argument("--threads", type=_count, metavar="T", help="CPU threads a run")
+    _add_cluster(verb)
+
+
+def _add_cluster(verb: "argparse._ActionsContainer") -> None:
+    verb.add_argument("--on", default="local", choices=("local", "ray"), help="where to run")
+    verb.add_argument(
+        "--storage",
+        metavar="DIR|URI",
+        help="with --on ray: where nodes leave checkpoints (a shared folder, s3://…, gs://…)",
+    )
+    verb.add_argument(
+        "--address", metavar="HOST:PORT", help="of the Ray cluster (default: this machine's)"
+    )
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from limitcycle.cli.bars import say
-from limitcycle.cli.train import report_outcomes, run_jobs
+from limitcycle.cli.train import chosen_cluster, report_outcomes, run_jobs
 from limitcycle.errors import UserError
 from limitcycle.lab import Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
@@ -61,7 +61,7 @@ def paper(options: argparse.Namespace) -> int:
 
 def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console: Console) -> int:
     """Make the runs that are missing, first those that stand alone; exit code."""
-    code = 0
+    code, cluster = 0, chosen_cluster(options)
     for later in (False, True):
         runs = missing(plans, later=later)
         for plan in plans if later else ():
@@ -75,7 +75,15 @@ def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console
         jobs = [Job(run, plans[0].folder(run)) for run in runs]
         settings = {"device": options.device}
         # Threads change the bits: their number must not hang on how many runs are left to make.
-        outcomes = run_jobs(jobs, console, settings, workers, options.threads or 1, overall=True)
+        outcomes = run_jobs(
+            jobs,
+            console,
+            settings,
+            options.workers if cluster else workers,
+            options.threads or 1,
+            overall=True,
+            cluster=cluster,
+        )
         code = max(code, report_outcomes(outcomes, Console(stderr=True)))
     return code
 

@@ -11,7 +11,17 @@ from typing import Any
 from rich.console import Console
 
 from limitcycle.cli.bars import bars, interruptible, say
-from limitcycle.lab import Job, Outcome, Progress, machine, sweep, thread_budget
+from limitcycle.errors import UserError
+from limitcycle.lab import (
+    Cluster,
+    Job,
+    Outcome,
+    Progress,
+    machine,
+    sweep,
+    sweep_on,
+    thread_budget,
+)
 from limitcycle.lab import train as train_one
 from limitcycle.record import Run
 
@@ -25,7 +35,13 @@ def train(options: argparse.Namespace) -> int:
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
     outcomes = run_jobs(
-        jobs, console, settings, options.workers, options.threads, stop_after=options.stop_after
+        jobs,
+        console,
+        settings,
+        options.workers,
+        options.threads,
+        stop_after=options.stop_after,
+        cluster=chosen_cluster(options),
     )
     done = sum(outcome.state == "done" for outcome in outcomes)
     what = "done" if len(jobs) == 1 else f"{done} of {len(jobs)} runs done"
@@ -43,6 +59,7 @@ def run_jobs(
     *,
     overall: bool = False,
     stop_after: float | None = None,
+    cluster: Cluster | None = None,
 ) -> list[Outcome]:
     """Train ``jobs`` under progress bars.
 
@@ -53,6 +70,7 @@ def run_jobs(
         workers, threads: of `limitcycle.lab.sweep`.
         overall: a bar for the whole, and bars only for the runs under way.
         stop_after: seconds after which all of them stop with checkpoints.
+        cluster: where to train them; None: here.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed, so nothing more is wanted, even where the last run
@@ -60,13 +78,18 @@ def run_jobs(
     """
     names = [job.out.name for job in jobs]
     deadline = time.monotonic() + (stop_after or math.inf)
+    overall = overall or (cluster is not None and len(jobs) > 1)
     with interruptible(console) as pressed, bars(names, console, overall=overall) as update:
         shared: dict[str, Any] = {
             "should_stop": lambda: pressed() or time.monotonic() > deadline,
             "progress": update,
             "notice": lambda index, text: say(console, f"{names[index]}: {text}"),
         }
-        if len(jobs) > 1:
+        if cluster is not None:
+            outcomes = sweep_on(
+                cluster, jobs, workers=workers, threads=threads, settings=settings, **shared
+            )
+        elif len(jobs) > 1:
             outcomes = sweep(jobs, workers=workers, threads=threads, settings=settings, **shared)
         else:
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
@@ -75,6 +98,24 @@ def run_jobs(
         _say_problems(outcomes, console)
         raise KeyboardInterrupt
     return outcomes
+
+
+def chosen_cluster(options: argparse.Namespace) -> Cluster | None:
+    """The cluster that ``--on``, ``--storage`` and ``--address`` name; None: this machine.
+
+    Raises:
+        UserError: one of them goes without another.
+    """
+    if options.on == "local":
+        for flag in ("storage", "address"):
+            if getattr(options, flag) is not None:
+                raise UserError(f"--{flag} is of a cluster: say --on ray, too, or leave it out")
+        return None
+    if options.storage is None:
+        raise UserError(
+            "--on ray needs --storage: a folder that all nodes share, or s3://…, gs://…, hdfs://…"
+        )
+    return Cluster(options.storage, options.address or "auto")
 
 
 def report_outcomes(outcomes: list[Outcome], console: Console) -> int:

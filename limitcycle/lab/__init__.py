@@ -1,5 +1,6 @@
 """The lab: the paper's networks, data and training, fast, recorded at every step."""
 
+from limitcycle.lab.cluster import Cluster, sweep_on
 from limitcycle.lab.demo import demo_jobs
 from limitcycle.lab.map import Map, map_plane
 from limitcycle.lab.parallel import Job, Outcome, sweep, thread_budget
@@ -8,6 +9,7 @@ from limitcycle.lab.rehearsal import Rehearsal, rehearse
 from limitcycle.lab.training import Progress, train
 
 __all__ = [
+    "Cluster",
     "Job",
     "Map",
     "Outcome",
@@ -19,6 +21,7 @@ __all__ = [
     "plane_of",
     "rehearse",
     "sweep",
+    "sweep_on",
     "thread_budget",
     "train",
 ]

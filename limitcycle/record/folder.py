@@ -21,8 +21,8 @@ from limitcycle.record.checkpoints import (
     remove_beyond,
     write_checkpoint,
 )
-from limitcycle.record.files import write_json
-from limitcycle.record.locked import LockedFolder
+from limitcycle.record.files import read_object, write_json
+from limitcycle.record.locked import LockedFolder, refuse_foreign
 from limitcycle.record.parts import count_rows, drop_beyond, list_parts, write_part
 from limitcycle.record.run import Run
 
@@ -142,6 +142,20 @@ class RunFolder(LockedFolder):
             write_json(path, known)
             what = ", ".join(f"{key} {known.get(key)} → {info.get(key)}" for key in changed)
             self._notice(f"{self.path} goes on under {what}: sound, but no longer bit-identical")
+
+
+def check_folder(path: Path, run: Run) -> None:
+    """Refuse a folder that `RunFolder` would not open for ``run``, without opening it.
+
+    Raises:
+        UserError: it holds another run or something else.
+    """
+    if (path / "run.json").exists():
+        known = read_object(path / "run.json")
+        if known.get("identity") != run.identity:
+            raise UserError(_difference(path, known.get("run") or {}, run))
+    elif path.is_dir():
+        refuse_foreign(path)
 
 
 def _difference(path: Path, known: Mapping[str, Any], run: Run) -> str:

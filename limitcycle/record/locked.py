@@ -44,7 +44,7 @@ class LockedFolder:
         self._notice = notice
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        self._lock = _take_lock(path)
+        self._lock = take_lock(path)
         self._fresh = not (path / "run.json").exists()
         try:
             self._claim(info)
@@ -94,7 +94,7 @@ class LockedFolder:
         """Make the folder this run's, or check that it is."""
         path = self.path / "run.json"
         if self._fresh:
-            _refuse_foreign(self.path)
+            refuse_foreign(self.path)
             write_json(path, {"format_version": FORMAT_VERSION, **self._describe(), **info})
             return
         sweep_temporaries(self.path)
@@ -129,8 +129,12 @@ def check_format(path: Path, known: Mapping[str, Any]) -> None:
         )
 
 
-def _take_lock(path: Path) -> IO[str]:
-    """An exclusive lock that the operating system releases however the process ends."""
+def take_lock(path: Path) -> IO[str]:
+    """An exclusive lock that the operating system releases however the process ends.
+
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
+    """
     with disk_errors(path / "lock"):
         file = (path / "lock").open("a")
     try:
@@ -143,7 +147,12 @@ def _take_lock(path: Path) -> IO[str]:
     return file
 
 
-def _refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path) -> None:
+    """Refuse a folder that holds something and no run.
+
+    Raises:
+        UserError: it names what was found.
+    """
     names = sorted(entry.name for entry in path.iterdir())
     foreign = [n for n in names if n != "lock" and not re.fullmatch(_HALF_WRITTEN, n)]
     if foreign:
