@@ -67,7 +67,6 @@ def sweep_on(
         UserError: Ray is not installed or cannot be reached, the storage cannot be written, or a
             folder holds another run.
     """
-    ray = _ray()
     storage = Place.of(_absolute(cluster.storage))
     storage.check_writable()
     for job in jobs:
@@ -77,6 +76,7 @@ def sweep_on(
         bring_finished(storage, job)
     if all(is_done(job) for job in jobs):
         return [Outcome("done")] * len(jobs)
+    ray = _ray()
     with _connected(ray, cluster.address):
         told: dict[str, Callable[[int, Any], None]] = {"progress": progress, "notice": notice}
         given = {**(settings or {}), "threads": threads or 1}

@@ -60,7 +60,9 @@ class Dispatch:
             while self._waiting and len(self._running) < workers:
                 self._give(self._waiting.popleft())
             ended = self._ended()
-            self._deliver(stop=stopping)
+            if not self._deliver(stop=stopping):
+                self._abandon()
+                break
             for reference in ended:
                 self._take(reference, stopping)
         return [self._outcomes[index] for index in range(len(self._jobs))]
@@ -74,15 +76,19 @@ class Dispatch:
         )
         return list(ended)
 
-    def _deliver(self, *, stop: bool) -> None:
-        """Pass on what the tasks said, and tell them whether to stop."""
+    def _deliver(self, *, stop: bool) -> bool:
+        """Pass on what the tasks said, and tell them whether to stop; False: nobody says more."""
+        errors, letters = self._ray.exceptions, []
         try:
             reading = self._mailbox.read.remote(stop=stop)
             letters = self._ray.get(reading, timeout=_PATIENCE_SECONDS)
-        except self._ray.exceptions.RayError:
-            return  # what they said is lost, what they do is not
+        except errors.ActorDiedError:
+            return False
+        except errors.RayError:
+            pass  # what they said is lost, what they do is not
         for kind, index, content in letters:
             self._told[kind](index, content)
+        return True
 
     def _give(self, index: int) -> None:
         """Make a task of a job; one that is done needs none."""
@@ -112,6 +118,12 @@ class Dispatch:
             if index not in self._begun:
                 self._begun.add(index)  # once is enough
                 self._ray.cancel(reference)
+
+    def _abandon(self) -> None:
+        """This machine's node is gone, and with it all that Ray would say of the tasks."""
+        gone = "this machine's Ray node is gone: start it again, then the same command goes on"
+        for index in [*self._running.values(), *self._waiting]:
+            self._outcomes[index] = self._brought(index, Outcome("failed", gone, 1))
 
     def _take(self, reference: Any, stopping: bool) -> None:
         """The outcome of a task, its run brought here; where its worker was lost, once more."""

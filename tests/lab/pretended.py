@@ -23,6 +23,10 @@ class NodeDiedError(RayError):
     pass
 
 
+class ActorDiedError(RayError):
+    pass
+
+
 class TaskCancelledError(RayError):
     pass
 
@@ -42,7 +46,10 @@ class PretendedRay:
     """
 
     exceptions = SimpleNamespace(
-        RayError=RayError, TaskCancelledError=TaskCancelledError, RayTaskError=RayTaskError
+        RayError=RayError,
+        ActorDiedError=ActorDiedError,
+        TaskCancelledError=TaskCancelledError,
+        RayTaskError=RayTaskError,
     )
     util = SimpleNamespace(
         scheduling_strategies=SimpleNamespace(

@@ -10,7 +10,7 @@ from limitcycle.lab import Cluster, Job, Outcome, cluster, remote, sweep_on, tra
 from limitcycle.record import Run, load
 from limitcycle.record.mirror import Mirror
 from tests.lab.kill_driver import assert_equal
-from tests.lab.pretended import PretendedRay
+from tests.lab.pretended import ActorDiedError, PretendedRay
 
 SMALL = {"width": 8, "train_size": 300, "test_size": 100}
 RUN = Run(**SMALL, lr=0.3, steps=30)
@@ -101,12 +101,27 @@ def test_a_task_stops_when_told_to_or_nobody_is_left_to_tell_it(dead, swept, tmp
         if letters[0][0] == "begun" or letters[0][2].step < 15:
             return False
         if dead:
-            raise type("ActorDiedError", (Exception,), {})
+            raise ActorDiedError
         return True
 
     monkeypatch.setattr(remote.Mailbox, "tell", answer)
     assert swept([Job(RUN, tmp_path / "run")]) == [Outcome("stopped")]
     assert load(tmp_path / "run").checkpoint().completed == 15
+
+
+def test_the_loss_of_this_machines_own_node_is_said(swept, tmp_path, monkeypatch):
+    """Of its tasks nobody says more; what the storage has is brought here."""
+
+    def read(box, *, stop):
+        raise ActorDiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote.Mailbox, "read", read)
+        outcomes = swept([Job(RUN, tmp_path / "run")], lose=lambda _: 3)
+    assert [outcome.code for outcome in outcomes] == [1]
+    assert "Ray node is gone" in outcomes[0].problem
+    assert load(tmp_path / "run").checkpoint().completed == 9
+    assert swept([Job(RUN, tmp_path / "run")]) == [Outcome("done")]
 
 
 def test_a_run_begun_here_goes_on_there(swept, tmp_path):

@@ -4,6 +4,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,26 +32,24 @@ def cluster():
     assert not node.folder.exists()
 
 
-def start(*command: object) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", *map(str, command)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def started(*command: object) -> Iterator[subprocess.Popen]:
+    whole = [sys.executable, "-W", "error", "-m", *map(str, command)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(whole, cwd=ROOT, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_runs_of_a_lost_node_go_on_elsewhere_and_end_in_the_same_bits(cluster, tmp_path):
     storage, out = tmp_path / "storage", tmp_path / "out"
-    with beside(cluster) as other:
-        driver = start("tests.lab.ray_driver", cluster.address, storage, out, STEPS)
-        try:
-            wait_until(lambda: driver.poll() is not None or in_the_middle(other, storage), 240)
-            other.kill()
-            said, complaints = driver.communicate(timeout=400)
-        finally:
-            driver.kill()
+    command = ("tests.lab.ray_driver", cluster.address, storage, out, STEPS)
+    with beside(cluster) as other, started(*command) as driver:
+        wait_until(lambda: driver.poll() is not None or in_the_middle(other, storage), 240)
+        other.kill()
+        said, complaints = driver.communicate(timeout=400)
     assert driver.returncode == 0, complaints
     assert said.count("state='done'") == 4, said
     (step,) = re.findall(r"NodeDiedError\), another goes on from step ([\d,]+)", said)
@@ -75,15 +75,15 @@ def test_ctrl_c_brings_checkpoints_home_and_the_same_command_goes_on(cluster, tm
     grid = ["--lr", "0.3", "1", "--width", "16", "--steps", "20000"]
     where = ["--on", "ray", "--storage", tmp_path / "storage", "--address", cluster.address]
     command = ["limitcycle", "train", *grid, *where, "--out", tmp_path / "out"]
-    first = start(*command)
-    wait_until(lambda: list(cluster.work.glob("limitcycle-*/run/status.json")), 120)
-    first.send_signal(signal.SIGINT)
-    said = first.communicate(timeout=120)[1]
+    with started(*command) as first:
+        wait_until(lambda: list(cluster.work.glob("limitcycle-*/run/status.json")), 120)
+        first.send_signal(signal.SIGINT)
+        said = first.communicate(timeout=120)[1]
     assert first.returncode == 130, said
     assert "the same command goes on" in said
     assert {run.status["state"] for run in load_all(tmp_path / "out")} == {"stopped"}
-    second = start(*command)
-    said = second.communicate(timeout=300)[1]
+    with started(*command) as second:
+        said = second.communicate(timeout=300)[1]
     assert second.returncode == 0, said
     assert "2 of 2 runs done" in said
     assert all(len(run.steps) == 20_000 for run in load_all(tmp_path / "out"))
@@ -93,8 +93,9 @@ def test_a_cluster_is_reached_from_outside_too(cluster, tmp_path):
     """By Ray's client: then this machine is no node."""
     small = ["--width", "8", "--train-size", "300", "--test-size", "100", "--steps", "30"]
     where = ["--on", "ray", "--storage", tmp_path / "storage", "--address", cluster.client]
-    driver = start("limitcycle", "train", *small, *where, "--out", tmp_path / "out")
-    said = driver.communicate(timeout=200)[1]
+    command = ["limitcycle", "train", *small, *where, "--out", tmp_path / "out"]
+    with started(*command) as driver:
+        said = driver.communicate(timeout=200)[1]
     assert driver.returncode == 0, said
     train(Run(width=8, train_size=300, test_size=100, steps=30), tmp_path / "here", threads=1)
     assert_equal(tmp_path / "here", tmp_path / "out")
