@@ -83,6 +83,6 @@ def test_alarms_know_the_loss_alone(story):
     loss = pd.Series(0.01, index=range(600))
     loss[300:305] = 1.0  # one spike
     loss[350] = 1.0  # of the same
-    loss[450] = 0.15
+    loss[451] = 0.15
     loss[500] = 0.05  # too low
-    assert alarms(pd.DataFrame({"step": loss.index, "loss": loss})) == [300, 450]
+    assert alarms(pd.DataFrame({"step": loss.index, "loss": loss})) == [300, 451]
