@@ -89,8 +89,12 @@ class Place(NamedTuple):
             raise UserError(f"storage {self.name} cannot be written: {_line(problem)}") from None
 
     def below(self, name: str) -> Self:
-        """A folder in this one."""
-        return self._replace(path=f"{self.path}/{name}", name=f"{self.name.rstrip('/')}/{name}")
+        """A folder in this one; its name leads to it, too, as this one's does."""
+        named, mark, options = self.name, "", ""
+        if "://" in named:
+            named, mark, options = named.partition("?")
+        below = f"{named.rstrip('/')}/{name}{mark}{options}"
+        return self._replace(path=f"{self.path}/{name}", name=below)
 
     def is_same(self, other: Self) -> bool:
         """Whether both are one folder of this machine."""

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
 ]
-STEPS = 10_000
+STEPS = 7_000
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def in_the_middle(node: Node, storage: Path) -> bool:
 
 
 def test_ctrl_c_brings_checkpoints_home_and_the_same_command_goes_on(cluster, tmp_path):
-    grid = ["--lr", "0.3", "1", "--width", "16", "--steps", "20000"]
+    grid = ["--lr", "0.3", "1", "--width", "16", "--steps", "10000"]
     where = ["--on", "ray", "--storage", tmp_path / "storage", "--address", cluster.address]
     command = ["limitcycle", "train", *grid, *where, "--out", tmp_path / "out"]
     with started(*command) as first:
@@ -86,7 +86,7 @@ def test_ctrl_c_brings_checkpoints_home_and_the_same_command_goes_on(cluster, tm
         said = second.communicate(timeout=300)[1]
     assert second.returncode == 0, said
     assert "2 of 2 runs done" in said
-    assert all(len(run.steps) == 20_000 for run in load_all(tmp_path / "out"))
+    assert all(len(run.steps) == 10_000 for run in load_all(tmp_path / "out"))
 
 
 def test_a_cluster_is_reached_from_outside_too(cluster, tmp_path):

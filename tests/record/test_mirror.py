@@ -201,6 +201,18 @@ def test_a_folder_that_is_its_own_copy_is_left_alone(tmp_path):
     assert Place.local(tmp_path / "run").files() == before
 
 
+@pytest.mark.parametrize(
+    "named",
+    ["/odd names/a?b%20c#d", "s3://bucket/runs?region=eu-west-1&scheme=https", "file:///runs/"],
+)
+def test_the_name_of_a_folder_below_leads_to_it(named):
+    """It is all that a node is told."""
+    below = Place.of(named).below("copy")
+    there = Place.of(below.name)
+    assert (there.path, there.system) == (below.path, below.system)
+    assert there.path.endswith("/copy")
+
+
 @pytest.mark.parametrize("uri", ["nonsense://somewhere", "gs:///x"])
 def test_a_senseless_uri_is_one_line(uri):
     with pytest.raises(UserError, match="cannot be used") as refused:
