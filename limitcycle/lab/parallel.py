@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
-from limitcycle.lab.training import Progress, train
+from limitcycle.lab.member import Progress
+from limitcycle.lab.training import train
 from limitcycle.record import Run
 
 _POLL_SECONDS = 0.1

@@ -29,7 +29,7 @@ from limitcycle.record.run import Run
 _TABLES = ("steps", "epochs")
 
 # Under another of these a resumed run is sound but no longer bit-identical.
-_MACHINE = ("device", "threads", "memory_format", "torch")
+_MACHINE = ("device", "threads", "memory_format", "torch", "precision", "together")
 
 
 class RunFolder(LockedFolder):

@@ -1,0 +1,212 @@
+"""Many small runs as one: the same step under ``torch.vmap``, a run a slot.
+
+What shapes a step is common to all (net, data, batch size, …); learning rate, weight decay,
+momentum, norm and seed are each run's own. Every run has its own folder, in no way different from
+that of a run by itself, and may go on in any company.
+
+The number of slots never changes: where a run has ended, or is ahead of others, its slot computes on
+for nobody. So what a run comes to does not depend on how the others fare, and a company that was
+killed and goes on ends in the same bits.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from limitcycle.errors import RunError, UserError
+from limitcycle.lab import machine
+from limitcycle.lab.block import launched
+from limitcycle.lab.data import Dataset
+from limitcycle.lab.engine import step
+from limitcycle.lab.evaluate import TEST_BATCH, evaluate
+from limitcycle.lab.feed import batches, batches_together, hyper
+from limitcycle.lab.functional import differentiate_functionally
+from limitcycle.lab.graph import replayed
+from limitcycle.lab.loop import Advanced, Loop
+from limitcycle.lab.member import Member, Progress
+from limitcycle.lab.training import (
+    as_device,
+    check_settings,
+    origin,
+    under_way,
+    until,
+)
+from limitcycle.record import LoadedRun, Run, RunFolder, load
+
+# What may differ from slot to slot; of some only the presence shapes a step.
+_OWN = ("lr", "weight_decay", "seed", "schedule", "warmup_steps", "init_scale", "start_from")
+_PRESENCE = ("momentum", "fixed_norm", "head_norm")
+
+Ended = LoadedRun | UserError | RunError
+
+
+def shape(run: Run) -> tuple[object, ...]:
+    """What runs that are computed together have in common."""
+    described = {name: value for name, value in run.to_dict().items() if name not in _OWN}
+    for name in _PRESENCE:
+        described[name] = described[name] not in (None, 0.0)
+    return tuple(described.values())
+
+
+def companies(runs: Sequence[Run], most: int) -> list[list[int]]:
+    """Which of ``runs`` go together, by index: alike in `shape`, at most so many at once."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for index, run in enumerate(runs):
+        alike.setdefault(shape(run), []).append(index)
+    return [
+        indices[first : first + most]
+        for indices in alike.values()
+        for first in range(0, len(indices), most)
+    ]
+
+
+def train_together(
+    runs: Sequence[Run],
+    outs: Sequence[str | Path],
+    *,
+    device: str | torch.device = "cpu",
+    threads: int | None = None,
+    precision: machine.Precision = "highest",
+    graph: bool = True,
+    record_every: int = 1,
+    checkpoint_seconds: float = 20.0,
+    stop_after: float | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, Progress], None] = lambda _i, _p: None,
+    notice: Callable[[int, str], None] = lambda _i, _n: None,
+) -> list[Ended]:
+    """Train ``runs`` as one, each in its own folder of ``outs``.
+
+    Args:
+        runs: alike in `shape`.
+        outs: their folders; each goes on from what it holds.
+        device, threads, precision, graph, record_every, checkpoint_seconds, stop_after,
+            should_stop: as in `limitcycle.lab.train`, for all of them.
+        progress, notice: told (index of the run, what).
+
+    Returns:
+        Of each run, it loaded, or why it ended badly; that does not stop the others.
+
+    Raises:
+        UserError: the runs are not alike, or a setting is none.
+    """
+    device = as_device(device)
+    if len({shape(run) for run in runs}) != 1:
+        raise UserError("runs that are trained together may differ in nothing that shapes a step")
+    check_settings(runs[0], device, precision, record_every, stop_after)
+    stop = until(stop_after, should_stop)
+    with (
+        machine.threads(threads) as used,
+        machine.products(precision, device),
+        contextlib.ExitStack() as opened,
+    ):
+        info = {**machine.describe(device, used, precision), "together": ""}
+        slots: dict[Member, int] = {}
+        problems: dict[int, UserError | RunError] = {}
+        data: Dataset | None = None
+        for slot, (run, out) in enumerate(zip(runs, outs, strict=True)):
+            info["together"] = _seat(slot, runs)
+            with contextlib.ExitStack() as entered:
+                try:
+                    tell = partial(notice, slot)
+                    folder = RunFolder(Path(out), run, {**info, **origin(run)}, tell)
+                    entered.enter_context(folder)
+                    member = under_way(run, folder, device, precision, record_every, tell, data)
+                except (UserError, RunError) as problem:
+                    problems[slot] = problem
+                    continue
+                if member is not None:
+                    slots[member], data = slot, member.setup.data
+                    opened.push(entered.pop_all())
+        if slots:
+            computer = Together(runs, slots, graph=graph and device.type == "cuda")
+            loop = Loop(list(slots), computer, checkpoint_seconds)
+            loop.go(stop, lambda member, now: progress(slots[member], now))
+        problems |= {i: m.problem for m, i in slots.items() if m.problem is not None}
+    return [problems.get(i) or load(out) for i, out in enumerate(outs)]
+
+
+class Together:
+    """Computes for as many runs as there are slots.
+
+    Args:
+        runs: a run a slot.
+        slots: those of them that are under way, and their slots.
+        graph: replay the step as a CUDA graph.
+    """
+
+    def __init__(self, runs: Sequence[Run], slots: Mapping[Member, int], *, graph: bool) -> None:
+        self._slots, self._count = slots, len(runs)
+        self._one_order = _one_order(runs)
+        net = next(iter(slots)).setup.net
+        many = torch.vmap(
+            partial(step, net, derivative=differentiate_functionally),
+            in_dims=(0, None if self._one_order else 0, 0),
+        )
+        self._block = replayed(many) if graph else launched(many)
+
+    def advance(self, group: Sequence[Member], end: int) -> list[Advanced]:
+        """See `limitcycle.lab.loop.Computer`."""
+        seated, (first, *_) = self._seated(group), group
+        state = _stacked([member.state for member in seated])
+        fixed = _stacked([hyper(member.run, member.setup) for member in seated])
+        lr = np.stack([member.learning_rates(first.done, end) for member in seated], axis=1)
+        rates = torch.as_tensor(lr, dtype=state["weights"].dtype, device=state["weights"].device)
+        if self._one_order:
+            feed = batches(first.run, first.setup, first.done, end)
+        else:
+            feed = batches_together([m.run for m in seated], first.setup, first.done, end)
+        state, rows = self._block(state, fixed, rates, feed)
+        values = {name: row.double().cpu().numpy() for name, row in rows.items()}
+        return [_slot(self._slots[member], state, {**values, "lr": lr}) for member in group]
+
+    def evaluate(self, group: Sequence[Member]) -> NDArray[np.float64]:
+        """See `limitcycle.lab.loop.Computer`."""
+        first = group[0]
+        measure = partial(
+            evaluate,
+            first.setup,
+            train_pass=first.run.train_pass,
+            derivative=differentiate_functionally,
+        )
+        # No more images at once than a step takes.
+        images = min(TEST_BATCH, len(first.setup.data.test_labels))
+        at_once = max(1, self._count * first.setup.batch_size // images)
+        state = _stacked([member.state for member in self._seated(group)])
+        measured = torch.vmap(measure, chunk_size=at_once)(state).cpu().numpy()
+        rows: NDArray[np.float64] = measured[[self._slots[member] for member in group]]
+        return rows
+
+    def _seated(self, group: Sequence[Member]) -> list[Member]:
+        """A member a slot; the first of ``group`` where a slot computes for nobody."""
+        by_slot = {self._slots[member]: member for member in group}
+        return [by_slot.get(slot, group[0]) for slot in range(self._count)]
+
+
+def _one_order(runs: Sequence[Run]) -> bool:
+    """Whether all of ``runs`` take the same batches."""
+    return len({run.seed for run in runs}) == 1
+
+
+def _seat(slot: int, runs: Sequence[Run]) -> str:
+    """What of a run's company may change its last bits."""
+    order = "one order" if _one_order(runs) else "an order each"
+    return f"slot {slot + 1} of {len(runs)}, {order} of the data"
+
+
+def _stacked(each: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """K dictionaries of tensors as one, with K in front of every shape."""
+    return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+
+
+def _slot(slot: int, state: Mapping[str, Tensor], rows: Mapping[str, NDArray[Any]]) -> Advanced:
+    """A slot's share of what all of them came to."""
+    own = {name: np.ascontiguousarray(column[:, slot]) for name, column in rows.items()}
+    return Advanced({name: tensor[slot] for name, tensor in state.items()}, own)
