@@ -1,4 +1,6 @@
-"""Several runs at once: worker processes, one run each, that start from one import of torch.
+"""Several runs at once: worker processes, one task each, that start from one import of torch.
+
+A task is a run, or several alike that are trained as one.
 
 Workers stop cleanly, with a checkpoint, when they are told to or when their parent is gone.
 """
@@ -11,13 +13,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
+from limitcycle.lab.how import How
 from limitcycle.lab.member import Progress
+from limitcycle.lab.together import companies, train_together
 from limitcycle.lab.training import train
 from limitcycle.record import Run
 
@@ -44,6 +49,7 @@ def sweep(
     *,
     workers: int | None = None,
     threads: int = 1,
+    together: int = 1,
     settings: Mapping[str, Any] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, Progress], None] = lambda _i, _p: None,
@@ -54,7 +60,8 @@ def sweep(
     Args:
         jobs: runs and their folders; each goes on from what its folder holds.
         workers: processes; None: one a core.
-        threads: CPU threads a run.
+        threads: CPU threads a worker.
+        together: runs that a worker trains as one, at most, where they are alike.
         settings: further arguments of `limitcycle.lab.train` (device, stop_after, …).
         should_stop: asked ten times a second; True stops all runs with a checkpoint.
         progress, notice: told (index of the job, what), as in `limitcycle.lab.train`.
@@ -68,10 +75,13 @@ def sweep(
     messages, stop = context.Queue(), context.Event()
     # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
     lifeline, held = context.Pipe(duplex=False)
-    count = min(workers or machine.cores(), len(jobs))
+    groups = companies([job.run for job in jobs], together)
+    count = min(workers or machine.cores(), len(groups))
     arguments = {"threads": threads, **(settings or {})}
     with ProcessPoolExecutor(count, context, _initialise, (messages, stop, lifeline)) as pool:
-        futures = [pool.submit(_work, i, job, arguments) for i, job in enumerate(jobs)]
+        futures = [
+            pool.submit(_work, group, [jobs[i] for i in group], arguments) for group in groups
+        ]
         told: dict[str, Callable[..., None]] = {"progress": progress, "notice": notice}
         while wait(futures, timeout=0).not_done:
             if should_stop():
@@ -81,7 +91,10 @@ def sweep(
             _deliver(messages, told)
         _deliver(messages, told)
     held.close()
-    return [_outcome(future) for future in futures]
+    outcomes: dict[int, Outcome] = {}
+    for group, future in zip(groups, futures, strict=True):
+        outcomes.update(zip(group, _outcomes(future, len(group)), strict=True))
+    return [outcomes[i] for i in range(len(jobs))]
 
 
 def _start_server() -> None:
@@ -104,22 +117,26 @@ def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> None:
         return
 
 
-def _outcome(future: "Future[str]") -> Outcome:
+def _outcomes(future: "Future[list[Outcome]]", count: int) -> list[Outcome]:
+    """What became of the ``count`` jobs of a worker's task."""
     if future.cancelled():
-        return Outcome("stopped")
+        return [Outcome("stopped")] * count
     try:
-        return Outcome(future.result())
-    except UserError as problem:
-        return Outcome("failed", str(problem), 2)
-    except RunError as problem:
-        return Outcome("failed", str(problem), 1)
-    except BrokenProcessPool:
-        return Outcome(
-            "failed", "a worker was killed (out of memory?): the same command goes on", 1
-        )
+        return future.result()
     except Exception as problem:  # the other jobs' outcomes must not be lost with this one's
-        first_line = next(iter(str(problem).splitlines()), "")
-        return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
+        return [_failed(problem)] * count
+
+
+def _failed(problem: Exception) -> Outcome:
+    if isinstance(problem, UserError):
+        return Outcome("failed", str(problem), 2)
+    if isinstance(problem, RunError):
+        return Outcome("failed", str(problem), 1)
+    if isinstance(problem, BrokenProcessPool):
+        text = "a worker was killed (out of memory?): the same command goes on"
+        return Outcome("failed", text, 1)
+    first_line = next(iter(str(problem).splitlines()), "")
+    return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
 
 
 # What a worker was given when it started: queue of messages, stop event, lifeline.
@@ -142,18 +159,35 @@ def _leave_with_parent(lifeline: Any) -> None:
         os._exit(1)
 
 
-def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
+def _work(
+    indices: Sequence[int], jobs: Sequence[Job], settings: Mapping[str, Any]
+) -> list[Outcome]:
     assert _given is not None, "workers are started by sweep"
     messages, stop, lifeline = _given
+    stopped = lambda: stop.is_set() or lifeline.poll()  # noqa: E731
+    tell = lambda kind, index, what: messages.put((kind, indices[index], what))  # noqa: E731
     with _busy:
         if lifeline.poll():
             os._exit(1)  # a job that was still queued when the parent died
-        loaded = train(
-            job.run,
-            job.out,
-            should_stop=lambda: stop.is_set() or lifeline.poll(),
-            progress=lambda progress: messages.put(("progress", index, progress)),
-            notice=lambda notice: messages.put(("notice", index, notice)),
-            **settings,
+        if len(jobs) == 1:
+            loaded = train(
+                *jobs[0],
+                should_stop=stopped,
+                progress=partial(tell, "progress", 0),
+                notice=partial(tell, "notice", 0),
+                **settings,
+            )
+            return [Outcome(str(loaded.status["state"]))]
+        runs, outs = zip(*jobs, strict=True)
+        ended = train_together(
+            runs,
+            outs,
+            How(**settings),
+            should_stop=stopped,
+            progress=partial(tell, "progress"),
+            notice=partial(tell, "notice"),
         )
-    return str(loaded.status["state"])
+    return [
+        _failed(each) if isinstance(each, Exception) else Outcome(str(each.status["state"]))
+        for each in ended
+    ]

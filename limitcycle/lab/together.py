@@ -4,8 +4,8 @@ What shapes a step is common to all (net, data, batch size, …); learning rate,
 momentum, norm and seed are each run's own. Every run has its own folder, in no way different from
 that of a run by itself, and may go on in any company.
 
-The number of slots never changes: where a run has ended, or is ahead of others, its slot computes on
-for nobody. So what a run comes to does not depend on how the others fare, and a company that was
+The number of slots never changes: where a run has ended, or is ahead of others, its slot computes
+on for nobody. So what a run comes to does not depend on how the others fare, and a company that was
 killed and goes on ends in the same bits.
 """
 
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limitcycle.errors import RunError, UserError
-from limitcycle.lab import machine
 from limitcycle.lab.block import launched
 from limitcycle.lab.data import Dataset
 from limitcycle.lab.engine import step
@@ -29,15 +28,10 @@ from limitcycle.lab.evaluate import TEST_BATCH, evaluate
 from limitcycle.lab.feed import batches, batches_together, hyper
 from limitcycle.lab.functional import differentiate_functionally
 from limitcycle.lab.graph import replayed
+from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
 from limitcycle.lab.member import Member, Progress
-from limitcycle.lab.training import (
-    as_device,
-    check_settings,
-    origin,
-    under_way,
-    until,
-)
+from limitcycle.lab.training import origin, under_way
 from limitcycle.record import LoadedRun, Run, RunFolder, load
 
 # What may differ from slot to slot; of some only the presence shapes a step.
@@ -57,80 +51,81 @@ def shape(run: Run) -> tuple[object, ...]:
 
 def companies(runs: Sequence[Run], most: int) -> list[list[int]]:
     """Which of ``runs`` go together, by index: alike in `shape`, at most so many at once."""
-    alike: dict[tuple[object, ...], list[int]] = {}
+    filling: dict[tuple[object, ...], list[int]] = {}
+    found: list[list[int]] = []
     for index, run in enumerate(runs):
-        alike.setdefault(shape(run), []).append(index)
-    return [
-        indices[first : first + most]
-        for indices in alike.values()
-        for first in range(0, len(indices), most)
-    ]
+        company = filling.get(shape(run))
+        if company is None or len(company) == most:
+            company = filling[shape(run)] = []
+            found.append(company)
+        company.append(index)
+    return found
 
 
 def train_together(
     runs: Sequence[Run],
     outs: Sequence[str | Path],
+    how: How,
     *,
-    device: str | torch.device = "cpu",
-    threads: int | None = None,
-    precision: machine.Precision = "highest",
-    graph: bool = True,
-    record_every: int = 1,
-    checkpoint_seconds: float = 20.0,
-    stop_after: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, Progress], None] = lambda _i, _p: None,
     notice: Callable[[int, str], None] = lambda _i, _n: None,
 ) -> list[Ended]:
-    """Train ``runs`` as one, each in its own folder of ``outs``.
+    """Train ``runs`` as one, each in its own folder of ``outs``, going on from what is there.
 
     Args:
         runs: alike in `shape`.
-        outs: their folders; each goes on from what it holds.
-        device, threads, precision, graph, record_every, checkpoint_seconds, stop_after,
-            should_stop: as in `limitcycle.lab.train`, for all of them.
-        progress, notice: told (index of the run, what).
+        outs: their folders.
+        how: to compute; see `limitcycle.lab.train`.
+        should_stop: asked between blocks; True stops all of them with checkpoints.
+        progress, notice: told (index of the run, what), as by `limitcycle.lab.train`.
 
     Returns:
         Of each run, it loaded, or why it ended badly; that does not stop the others.
 
     Raises:
-        UserError: the runs are not alike, or a setting is none.
+        UserError: the runs are not alike.
     """
-    device = as_device(device)
     if len({shape(run) for run in runs}) != 1:
         raise UserError("runs that are trained together may differ in nothing that shapes a step")
-    check_settings(runs[0], device, precision, record_every, stop_after)
-    stop = until(stop_after, should_stop)
-    with (
-        machine.threads(threads) as used,
-        machine.products(precision, device),
-        contextlib.ExitStack() as opened,
-    ):
-        info = {**machine.describe(device, used, precision), "together": ""}
-        slots: dict[Member, int] = {}
-        problems: dict[int, UserError | RunError] = {}
-        data: Dataset | None = None
-        for slot, (run, out) in enumerate(zip(runs, outs, strict=True)):
-            info["together"] = _seat(slot, runs)
-            with contextlib.ExitStack() as entered:
-                try:
-                    tell = partial(notice, slot)
-                    folder = RunFolder(Path(out), run, {**info, **origin(run)}, tell)
-                    entered.enter_context(folder)
-                    member = under_way(run, folder, device, precision, record_every, tell, data)
-                except (UserError, RunError) as problem:
-                    problems[slot] = problem
-                    continue
-                if member is not None:
-                    slots[member], data = slot, member.setup.data
-                    opened.push(entered.pop_all())
+    with how.computing(runs[0]) as info, contextlib.ExitStack() as opened:
+        members, problems = _enter(runs, outs, how, info, opened, notice)
+        slots = {member: slot for slot, member in members.items()}
         if slots:
-            computer = Together(runs, slots, graph=graph and device.type == "cuda")
-            loop = Loop(list(slots), computer, checkpoint_seconds)
-            loop.go(stop, lambda member, now: progress(slots[member], now))
-        problems |= {i: m.problem for m, i in slots.items() if m.problem is not None}
-    return [problems.get(i) or load(out) for i, out in enumerate(outs)]
+            loop = Loop(list(slots), Together(runs, slots, how), how.checkpoint_seconds)
+            told = lambda member, now: progress(slots[member], now)  # noqa: E731
+            loop.go(how.until(should_stop), told)
+    problems |= {slot: m.problem for m, slot in slots.items() if m.problem is not None}
+    return [problems.get(slot) or load(out) for slot, out in enumerate(outs)]
+
+
+def _enter(
+    runs: Sequence[Run],
+    outs: Sequence[str | Path],
+    how: How,
+    info: Mapping[str, Any],
+    opened: contextlib.ExitStack,
+    notice: Callable[[int, str], None],
+) -> tuple[dict[int, Member], dict[int, UserError | RunError]]:
+    """The runs that are not finished, their folders opened, and why some cannot go on, by slot."""
+    members: dict[int, Member] = {}
+    problems: dict[int, UserError | RunError] = {}
+    data: Dataset | None = None
+    for slot, (run, out) in enumerate(zip(runs, outs, strict=True)):
+        tell = partial(notice, slot)
+        described = {**info, "together": _seat(slot, runs)}
+        with contextlib.ExitStack() as entered:
+            try:
+                folder = RunFolder(Path(out), run, {**described, **origin(run)}, tell)
+                entered.enter_context(folder)
+                member = under_way(run, folder, how, tell, data)
+            except (UserError, RunError) as problem:
+                problems[slot] = problem
+                continue
+            if member is not None:
+                members[slot], data = member, member.setup.data
+                opened.push(entered.pop_all())
+    return members, problems
 
 
 class Together:
@@ -139,10 +134,10 @@ class Together:
     Args:
         runs: a run a slot.
         slots: those of them that are under way, and their slots.
-        graph: replay the step as a CUDA graph.
+        how: to compute.
     """
 
-    def __init__(self, runs: Sequence[Run], slots: Mapping[Member, int], *, graph: bool) -> None:
+    def __init__(self, runs: Sequence[Run], slots: Mapping[Member, int], how: How) -> None:
         self._slots, self._count = slots, len(runs)
         self._one_order = _one_order(runs)
         net = next(iter(slots)).setup.net
@@ -150,7 +145,7 @@ class Together:
             partial(step, net, derivative=differentiate_functionally),
             in_dims=(0, None if self._one_order else 0, 0),
         )
-        self._block = replayed(many) if graph else launched(many)
+        self._block = replayed(many) if how.graphs else launched(many)
 
     def advance(self, group: Sequence[Member], end: int) -> list[Advanced]:
         """See `limitcycle.lab.loop.Computer`."""

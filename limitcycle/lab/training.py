@@ -1,6 +1,5 @@
 """Training one run in a folder of its own: open it, prepare the run, let it loop, close it."""
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
@@ -18,6 +17,7 @@ from limitcycle.lab.engine import step
 from limitcycle.lab.evaluate import evaluate
 from limitcycle.lab.feed import batches, hyper
 from limitcycle.lab.graph import replayed
+from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
 from limitcycle.lab.member import Member, Progress
 from limitcycle.lab.setup import Setup, prepare
@@ -62,27 +62,24 @@ def train(
         UserError: the folder holds another run, or the description cannot be run.
         RunError: the loss became non-finite, or the disk failed; what was kept is said.
     """
-    out, device = Path(out), as_device(device)
-    check_settings(run, device, precision, record_every, stop_after)
-    with machine.threads(threads) as used, machine.products(precision, device):
-        info = {**machine.describe(device, used, precision), **origin(run)}
-        with RunFolder(out, run, info, notice) as folder:
-            member = under_way(run, folder, device, precision, record_every, notice)
-            if member is not None:
-                computer = Alone(member.setup, graph=graph and device.type == "cuda")
-                stop = until(stop_after, should_stop)
-                Loop([member], computer, checkpoint_seconds).go(stop, lambda _, now: progress(now))
-                if member.problem is not None:
-                    raise member.problem
+    out = Path(out)
+    how = How(device, threads, precision, graph, record_every, checkpoint_seconds, stop_after)
+    with how.computing(run) as info, RunFolder(out, run, {**info, **origin(run)}, notice) as folder:
+        member = under_way(run, folder, how, notice)
+        if member is not None:
+            loop = Loop([member], Alone(member.setup, how), checkpoint_seconds)
+            loop.go(how.until(should_stop), lambda _, now: progress(now))
+            if member.problem is not None:
+                raise member.problem
     return load(out)
 
 
 class Alone:
     """Computes for one run by itself."""
 
-    def __init__(self, setup: Setup, *, graph: bool) -> None:
+    def __init__(self, setup: Setup, how: How) -> None:
         one = partial(step, setup.net)
-        self._block = replayed(one) if graph else launched(one)
+        self._block = replayed(one) if how.graphs else launched(one)
 
     def advance(self, group: Sequence[Member], end: int) -> list[Advanced]:
         """See `limitcycle.lab.loop.Computer`."""
@@ -104,52 +101,10 @@ class Alone:
         return measured.cpu().numpy()[None]
 
 
-def check_settings(
-    run: Run,
-    device: torch.device,
-    precision: machine.Precision,
-    record_every: int,
-    stop_after: float | None,
-) -> None:
-    """Refuse what makes no sense.
-
-    Raises:
-        UserError: a setting is none, or goes with no such run.
-    """
-    if record_every < 1:
-        raise UserError(f"record_every must be at least 1, not {record_every}")
-    if stop_after is not None and not stop_after > 0:
-        raise UserError(f"stop_after must be positive, not {stop_after}")
-    machine.check_precision(precision, device, run.dtype)
-
-
-def as_device(device: str | torch.device) -> torch.device:
-    """A device that can be used.
-
-    Raises:
-        UserError: it cannot.
-    """
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise UserError(f"device {str(device)!r} cannot be used: {reason}") from None
-    return found
-
-
-def until(stop_after: float | None, should_stop: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether it is time to stop: asked for, or ``stop_after`` seconds from now are over."""
-    deadline = time.monotonic() + stop_after if stop_after else float("inf")
-    return lambda: should_stop() or time.monotonic() > deadline
-
-
 def under_way(
     run: Run,
     folder: RunFolder,
-    device: torch.device,
-    precision: machine.Precision,
-    record_every: int,
+    how: How,
     notice: Callable[[str], None],
     data: Dataset | None = None,
 ) -> Member | None:
@@ -158,7 +113,8 @@ def under_way(
     Args:
         run: what to train.
         folder: given back where it was claimed for a run that cannot be made.
-        device, precision, record_every, notice: as in `train`.
+        how: to compute.
+        notice: told, a line each, what the user should know.
         data: the run's data set, where another run has loaded it.
 
     Raises:
@@ -170,20 +126,14 @@ def under_way(
         raise NonFiniteError(status["reason"])
     if status.get("state") == "done":
         return None
-    setup = _prepared(run, folder, device, precision, data)
+    setup = _prepared(run, folder, how, data)
     _introduce(folder, setup, notice)
-    return Member(run, setup, folder, record_every)
+    return Member(run, setup, folder, how.record_every)
 
 
-def _prepared(
-    run: Run,
-    folder: RunFolder,
-    device: torch.device,
-    precision: machine.Precision,
-    data: Dataset | None,
-) -> Setup:
+def _prepared(run: Run, folder: RunFolder, how: How, data: Dataset | None) -> Setup:
     try:
-        return prepare(run, device, data, bf16=precision == "bf16")
+        return prepare(run, how.where, data, bf16=how.precision == "bf16")
     except UserError:
         folder.abandon()
         raise
@@ -192,8 +142,8 @@ def _prepared(
             raise
         folder.abandon()
         raise UserError(
-            f"the net or its data do not fit into the memory of {device}: choose a smaller width, "
-            "resolution or train_size"
+            f"the net or its data do not fit into the memory of {how.device}: choose a smaller "
+            "width, resolution or train_size"
         ) from None
 
 
