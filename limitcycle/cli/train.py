@@ -13,10 +13,11 @@ from rich.console import Console
 from limitcycle.cli.bars import bars, interruptible, say
 from limitcycle.lab import Job, Outcome, Progress, machine, sweep
 from limitcycle.lab import train as train_one
+from limitcycle.lab.together import most_together
 from limitcycle.record import Run
 
 GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
-_SETTINGS = ("device", "record_every")
+_SETTINGS = ("device", "precision", "graph", "record_every")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -25,7 +26,13 @@ def train(options: argparse.Namespace) -> int:
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
     outcomes = run_jobs(
-        jobs, console, settings, options.workers, options.threads, stop_after=options.stop_after
+        jobs,
+        console,
+        settings,
+        options.workers,
+        options.threads,
+        together=options.together or most_together([job.run for job in jobs], options.device),
+        stop_after=options.stop_after,
     )
     done = sum(outcome.state == "done" for outcome in outcomes)
     what = "done" if len(jobs) == 1 else f"{done} of {len(jobs)} runs done"
@@ -41,6 +48,7 @@ def run_jobs(
     workers: int | None = None,
     threads: int | None = None,
     *,
+    together: int = 1,
     overall: bool = False,
     stop_after: float | None = None,
 ) -> list[Outcome]:
@@ -50,7 +58,7 @@ def run_jobs(
         jobs: runs and their folders.
         console: where progress and notices go.
         settings: further arguments of `limitcycle.lab.train`.
-        workers, threads: of `limitcycle.lab.sweep`.
+        workers, threads, together: of `limitcycle.lab.sweep`.
         overall: a bar for the whole, and bars only for the runs under way.
         stop_after: seconds after which all of them stop with checkpoints.
 
@@ -68,7 +76,12 @@ def run_jobs(
         }
         if len(jobs) > 1:
             outcomes = sweep(
-                jobs, workers=workers, threads=threads or 1, settings=settings, **shared
+                jobs,
+                workers=workers,
+                threads=threads or 1,
+                together=together,
+                settings=settings,
+                **shared,
             )
         else:
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]

@@ -38,6 +38,9 @@ from limitcycle.record import LoadedRun, Run, RunFolder, load
 _OWN = ("lr", "weight_decay", "seed", "schedule", "warmup_steps", "init_scale", "start_from")
 _PRESENCE = ("momentum", "fixed_norm", "head_norm")
 
+# Weights up to which a net leaves a GPU idle, and how many such nets are then trained as one.
+_SMALL, _MANY = 300_000, 64
+
 Ended = LoadedRun | UserError | RunError
 
 
@@ -60,6 +63,15 @@ def companies(runs: Sequence[Run], most: int) -> list[list[int]]:
             found.append(company)
         company.append(index)
     return found
+
+
+def most_together(runs: Sequence[Run], device: str) -> int:
+    """How many of ``runs`` to train as one where the user does not say.
+
+    On a CPU one: TODO.
+    """
+    small = all(run.net == "mlp" for run in runs)
+    return _MANY if small and device.startswith("cuda") else 1
 
 
 def train_together(
