@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -30,7 +30,6 @@ FILE_BYTES = 16_000_000  # of tensors: with its header a file stays below 16 MiB
 
 _NAME = re.compile(r"step-(?P<last>\d{12})\.safetensors")
 _FURTHER = re.compile(r"(?P<first>step-\d{12})\.\d+-of-\d+\.safetensors")
-_SLICE = re.compile(r"(?P<name>.+)\[(?P<start>\d+):\d+\]")
 
 
 class Checkpoint(NamedTuple):
@@ -78,6 +77,8 @@ def write_checkpoint(
     first, *further = _distributed(plain, file_bytes)
     if further:
         metadata["files"] = str(1 + len(further))
+    if cut := [name for name, array in plain.items() if array.nbytes > file_bytes]:
+        metadata["cut"] = json.dumps(cut)
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
     for beside, part in zip(_further(path, 1 + len(further)), further, strict=True):
@@ -95,8 +96,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     metadata, arrays = _read(path)
     for beside in _further(path, int(metadata.get("files", 1))):
         arrays |= _read(beside)[1]
-    whole = _joined(arrays)
-    if metadata.get("digest") != _digest(whole):
+    try:
+        whole = _joined(arrays, json.loads(metadata.get("cut", "[]")))
+        sound = metadata.get("digest") == _digest(whole)
+    except ValueError:  # slices of different checkpoints
+        sound = False
+    if not sound:
         raise UserError(f"checkpoint {path} is damaged: its digest does not match its content")
     rows = json.loads(metadata.get("rows", "{}"))
     return Checkpoint(int(metadata["last_step"]) + 1, whole, rows)
@@ -142,17 +147,18 @@ def _further(path: Path, files: int) -> list[Path]:
 
 
 def _distributed(arrays: Arrays, file_bytes: float) -> list[dict[str, NDArray[Any]]]:
-    """The arrays by file; those too large for one in slices."""
+    """The arrays by file, the largest first, each where there is room; slices of the too large."""
+    pieces = [each for name, array in arrays.items() for each in _slices(name, array, file_bytes)]
     files: list[dict[str, NDArray[Any]]] = [{}]
-    filled = 0
-    for name, array in arrays.items():
-        for label, piece in _slices(name, array, file_bytes):
-            if filled and filled + piece.nbytes > file_bytes:
-                files.append({})
-                filled = 0
-            files[-1][label] = piece
-            filled += piece.nbytes
-    return files
+    room = [file_bytes]
+    for label, piece in sorted(pieces, key=lambda each: -each[1].nbytes):
+        at = next((i for i, left in enumerate(room) if piece.nbytes <= left), len(files))
+        if at == len(files):
+            files.append({})
+            room.append(file_bytes)
+        files[at][label] = piece
+        room[at] -= piece.nbytes
+    return [file for file in files if file] or [{}]
 
 
 def _slices(name: str, array: NDArray[Any], most: float) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -165,17 +171,13 @@ def _slices(name: str, array: NDArray[Any], most: float) -> Iterator[tuple[str, 
         yield f"{name}[{start}:{start + len(piece)}]", piece
 
 
-def _joined(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The inverse of `_distributed`, of all files' arrays."""
-    whole: dict[str, NDArray[Any]] = {}
-    slices: dict[str, dict[int, NDArray[Any]]] = {}
-    for label, array in arrays.items():
-        if match := _SLICE.fullmatch(label):
-            slices.setdefault(match["name"], {})[int(match["start"])] = array
-        else:
-            whole[label] = array
-    for name, pieces in slices.items():
-        whole[name] = np.concatenate([pieces[start] for start in sorted(pieces)])
+def _joined(arrays: dict[str, NDArray[Any]], cut: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The inverse of `_distributed`: all files' arrays, with those that were cut made whole."""
+    whole = dict(arrays)
+    for name in cut:
+        labels = [label for label in arrays if label.startswith(f"{name}[")]
+        labels.sort(key=lambda label: int(label[len(name) + 1 : label.index(":", len(name))]))
+        whole[name] = np.concatenate([whole.pop(label) for label in labels])
     return whole
 
 
