@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 State = Mapping[str, Tensor]
 
@@ -183,6 +184,11 @@ def differentiate_functionally(
 
 
 def _in_bfloat16(net: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
+    """``net`` with bfloat16 products; batch normalisation, which vmap cannot mix, is in float32."""
+    for module in net.modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
     def call(images: Tensor) -> Tensor:
         # Nothing is kept between calls: a cached copy of a weight would outlive a CUDA graph.
         with torch.autocast(device, torch.bfloat16, cache_enabled=False):

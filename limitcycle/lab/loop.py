@@ -61,11 +61,10 @@ class Loop:
         saved = time.monotonic()
         _each(self._members, Member.begin)
         try:
-            self._evaluate([member for member in self._members if member.done == 0])
+            self._evaluate([m for m in self._members if m.done == 0 and m.problem is None])
             while (group := self._next()) and not stop():
-                self._advance(group)
-                if self._evaluation_due(group[0]):
-                    self._evaluate(group)
+                group = self._advance(group)
+                self._evaluate([member for member in group if member.evaluation_due])
                 _each(group, Member.keep_weights)
                 if time.monotonic() - saved >= self._checkpoint_seconds:
                     _each(self._members, Member.save)
@@ -95,7 +94,8 @@ class Loop:
         seconds = done + max(1, int(self._pace * _BLOCK_SECONDS))
         return min(*boundaries, *ahead, seconds, setup.total_steps)
 
-    def _advance(self, group: Sequence[Member]) -> None:
+    def _advance(self, group: Sequence[Member]) -> list[Member]:
+        """Make a block of updates; those that came through."""
         began, first = time.monotonic(), group[0].done
         end = self._block_end(group[0])
         advanced = self._computer.advance(group, end)
@@ -105,13 +105,9 @@ class Loop:
             member.seconds["training"] += elapsed / len(group)
             with member.contained():
                 member.keep(end, state, rows)
-
-    def _evaluation_due(self, member: Member) -> bool:
-        setup = member.setup
-        return member.done % setup.eval_every == 0 or member.done == setup.total_steps
+        return [member for member in group if member.problem is None]
 
     def _evaluate(self, group: Sequence[Member]) -> None:
-        group = [member for member in group if member.problem is None]
         if not group:
             return
         began = time.monotonic()

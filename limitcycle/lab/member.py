@@ -62,6 +62,11 @@ class Member:
         return self.problem is None and self.done < self.setup.total_steps
 
     @property
+    def evaluation_due(self) -> bool:
+        """Whether the epoch table gets a row after the last update."""
+        return self.done % self.setup.eval_every == 0 or self.done == self.setup.total_steps
+
+    @property
     def progress(self) -> Progress:
         """How far the run is."""
         return Progress(self.done, self.setup.total_steps, *self._recorder.latest)

@@ -151,6 +151,7 @@ class Together:
 
     def __init__(self, runs: Sequence[Run], slots: Mapping[Member, int], how: How) -> None:
         self._slots, self._count = slots, len(runs)
+        self._hyper = {member: hyper(member.run, member.setup) for member in slots}
         self._one_order = _one_order(runs)
         net = next(iter(slots)).setup.net
         many = torch.vmap(
@@ -163,7 +164,7 @@ class Together:
         """See `limitcycle.lab.loop.Computer`."""
         seated, (first, *_) = self._seated(group), group
         state = _stacked([member.state for member in seated])
-        fixed = _stacked([hyper(member.run, member.setup) for member in seated])
+        fixed = _stacked([self._hyper[member] for member in seated])
         lr = np.stack([member.learning_rates(first.done, end) for member in seated], axis=1)
         rates = torch.as_tensor(lr, dtype=state["weights"].dtype, device=state["weights"].device)
         if self._one_order:

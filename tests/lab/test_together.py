@@ -137,21 +137,23 @@ def test_those_that_are_behind_catch_up_to_the_same_bits(tmp_path):
         assert_same(run, reference)
 
 
-def test_a_run_that_diverges_ends_and_changes_no_bit_of_the_others(tmp_path):
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_run_that_diverges_ends_and_changes_no_bit_of_the_others(at, tmp_path):
     plain = replace(BASE, norm="none", weight_decay=0.0, dtype="float32", lr=0.01)
-    tame = together([plain, plain, replace(plain, seed=1)], tmp_path / "tame")
-    wild = [plain, replace(plain, lr=1e30), replace(plain, seed=1)]
-    first, second, third = together(wild, tmp_path / "wild")
-    assert isinstance(second, NonFiniteError)
-    assert_same(first, tame[0])
-    assert_same(third, tame[2])
-    kept = load(tmp_path / "wild" / "1")
+    runs = [plain, plain, replace(plain, seed=1)]
+    tame = together(runs, tmp_path / "tame")
+    runs[at] = replace(plain, lr=1e30)
+    wild = together(runs, tmp_path / "wild")
+    problem = wild[at]
+    assert isinstance(problem, NonFiniteError)
+    for other in {0, 1, 2} - {at}:
+        assert_same(wild[other], tame[other])
+    kept = load(tmp_path / "wild" / str(at))
     assert kept.status["state"] == "failed"
     assert not np.isfinite(kept.steps["loss"].iloc[-1])
-    again = together(wild, tmp_path / "wild")
-    assert str(again[1]) == str(second)
+    assert str(together(runs, tmp_path / "wild")[at]) == str(problem)
     with pytest.raises(NonFiniteError, match="the loss is"):
-        train(wild[1], tmp_path / "wild" / "1")
+        train(runs[at], tmp_path / "wild" / str(at))
 
 
 def test_a_run_may_leave_its_company_and_join_another(tmp_path):
