@@ -25,8 +25,8 @@ from limitcycle.lab.how import How
 from limitcycle.lab.together import train_together
 from limitcycle.record import Run
 
-RUN_STEPS = 6_000  # of all runs of a measurement together
-LEAST_STEPS = 240  # of each
+RUN_STEPS = 12_000  # of all runs of a measurement together
+LEAST_STEPS = 720  # of each
 
 
 def main() -> None:
