@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,8 +26,7 @@ from limitcycle.lab.how import How
 from limitcycle.lab.together import train_together
 from limitcycle.record import Run
 
-RUN_STEPS = 12_000  # of all runs of a measurement together
-LEAST_STEPS = 720  # of each
+LEAST_SHARE = 0.06  # of these steps that each run makes
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=12_000, help="of all runs together")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--net", default="mlp")
     parser.add_argument("--data", default="digits")
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int)
     parser.add_argument("--seeds", action="store_true", help="an order of the data each")
     options = vars(parser.parse_args())
-    numbers, rounds = options.pop("runs"), options.pop("rounds")
+    numbers, rounds, steps = (options.pop(name) for name in ("runs", "rounds", "steps"))
     device, seeds = options.pop("device"), options.pop("seeds")
     processes = 1 if device != "cpu" else 2
     base = Run(**options)
@@ -50,7 +51,8 @@ def main() -> None:
     with ProcessPoolExecutor(processes, get_context("forkserver"), machine.own_process) as pool:
         for _ in range(rounds + 1):
             for number in numbers:
-                task = (base, number, device, seeds)
+                each = replace(base, steps=int(steps * max(1 / number, LEAST_SHARE)))
+                task = (each, number, device, seeds)
                 done = [pool.submit(measure, *task) for _ in range(processes)]
                 elapsed, cpu = zip(*(each.result() for each in done), strict=True)
                 scale = 1e6 / processes
@@ -83,13 +85,8 @@ class Clock:
 
 def measure(base: Run, number: int, device: str, seeds: bool) -> tuple[float, float]:
     """Seconds a run and step of ``number`` runs as one; of a run by itself if that is 1."""
-    steps = max(LEAST_STEPS, RUN_STEPS // number)
-    settings = {**base.to_dict(), "steps": steps}
     rates = np.geomspace(0.01, 10, number) if number > 1 else [0.3]
-    runs = [
-        Run(**{**settings, "lr": float(lr), "seed": i if seeds else 0})
-        for i, lr in enumerate(rates)
-    ]
+    runs = [replace(base, lr=float(lr), seed=i if seeds else 0) for i, lr in enumerate(rates)]
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         outs = [Path(folder) / str(i) for i in range(number)]
@@ -98,7 +95,8 @@ def measure(base: Run, number: int, device: str, seeds: bool) -> tuple[float, fl
         else:
             train_together(runs, outs, How(device=device, threads=1), should_stop=clock)
         elapsed, cpu = clock.seconds()
-    return elapsed / (number * steps), cpu / (number * steps)
+    made = number * (base.steps or 0)
+    return elapsed / made, cpu / made
 
 
 def report(times: dict[int, list[tuple[float, float]]], device: str, processes: int) -> None:

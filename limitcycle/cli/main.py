@@ -147,7 +147,7 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
         "--together",
         type=_count,
         metavar="K",
-        help="train up to K runs of a grid as one (default: on CUDA, small nets; elsewhere 1)",
+        help="train up to K runs of a grid as one (default: where it pays off; 1: never)",
     )
     how.add_argument(
         "--precision",

@@ -31,7 +31,7 @@ def train(options: argparse.Namespace) -> int:
         settings,
         options.workers,
         options.threads,
-        together=options.together or most_together([job.run for job in jobs], options.device),
+        together=options.together or _together(jobs, options),
         stop_after=options.stop_after,
     )
     done = sum(outcome.state == "done" for outcome in outcomes)
@@ -39,6 +39,11 @@ def train(options: argparse.Namespace) -> int:
     if done:
         say(console, f"{what}: {options.out}; look: limitcycle report {options.out}")
     return report_outcomes(outcomes, console)
+
+
+def _together(jobs: list[Job], options: argparse.Namespace) -> int:
+    workers = options.workers or machine.cores()
+    return most_together([job.run for job in jobs], options.device, workers)
 
 
 def run_jobs(

@@ -38,8 +38,8 @@ from limitcycle.record import LoadedRun, Run, RunFolder, load
 _OWN = ("lr", "weight_decay", "seed", "schedule", "warmup_steps", "init_scale", "start_from")
 _PRESENCE = ("momentum", "fixed_norm", "head_norm")
 
-# Weights up to which a net leaves a GPU idle, and how many such nets are then trained as one.
-_SMALL, _MANY = 300_000, 64
+_MANY = 64  # as one: more gain little (docs/measurements.md)
+_ENOUGH = 32  # on a CPU, to be 1.5 times as fast as by themselves
 
 Ended = LoadedRun | UserError | RunError
 
@@ -65,13 +65,21 @@ def companies(runs: Sequence[Run], most: int) -> list[list[int]]:
     return found
 
 
-def most_together(runs: Sequence[Run], device: str) -> int:
-    """How many of ``runs`` to train as one where the user does not say.
+def most_together(runs: Sequence[Run], device: str, workers: int) -> int:
+    """How many of ``runs`` to train as one where nobody says.
 
-    On a CPU one: TODO.
+    On CUDA, which one small net leaves idle, many MLPs. On a CPU as many digits MLPs as make equal
+    shares for the workers, if these are large enough to be worth it.
     """
-    small = all(run.net == "mlp" for run in runs)
-    return _MANY if small and device.startswith("cuda") else 1
+    cuda = device.startswith("cuda")
+    small = all(run.net == "mlp" and (cuda or run.data == "digits") for run in runs)
+    if not small or len({shape(run) for run in runs}) != 1:
+        return 1
+    tasks = -(-len(runs) // _MANY)
+    if not cuda:
+        tasks += -tasks % workers
+    share = -(-len(runs) // tasks)
+    return share if cuda or share >= _ENOUGH else 1
 
 
 def train_together(

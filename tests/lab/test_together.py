@@ -11,7 +11,7 @@ import torch
 from limitcycle.errors import NonFiniteError, UserError
 from limitcycle.lab import Job, sweep, train
 from limitcycle.lab.how import How
-from limitcycle.lab.together import companies, train_together
+from limitcycle.lab.together import companies, most_together, train_together
 from limitcycle.record import Run, load
 
 SMALL = {"width": 12, "train_size": 300, "test_size": 100}
@@ -201,6 +201,21 @@ def test_companies_are_alike_and_no_larger_than_asked_for():
         [0, 1],
         [2, 3],
     ]
+
+
+def test_by_default_runs_go_together_where_it_was_measured_to_pay_off():
+    def grid(count, **settings):
+        return [replace(BASE, lr=0.1 + i / 1e3, **settings) for i in range(count)]
+
+    assert most_together(grid(16), "cpu", 2) == 1
+    assert most_together(grid(64), "cpu", 2) == 32
+    assert most_together(grid(64), "cpu", 4) == 1
+    assert most_together(grid(144), "cpu", 2) == 36
+    assert most_together(grid(144, net="convnet"), "cpu", 2) == 1
+    assert most_together([*grid(72), *grid(72, momentum=0.9)], "cpu", 2) == 1
+    assert most_together(grid(10), "cuda", 2) == 10
+    assert most_together(grid(144), "cuda:0", 2) == 48
+    assert most_together(grid(10, net="resnet18"), "cuda", 2) == 1
 
 
 def test_what_is_not_alike_is_refused(tmp_path):
