@@ -21,9 +21,8 @@ from typing import Any, NamedTuple
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.how import How
-from limitcycle.lab.member import Progress
 from limitcycle.lab.together import companies, train_together
-from limitcycle.lab.training import train
+from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
 
 _POLL_SECONDS = 0.1

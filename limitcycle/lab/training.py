@@ -19,7 +19,8 @@ from limitcycle.lab.feed import batches, hyper
 from limitcycle.lab.graph import replayed
 from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
-from limitcycle.lab.member import Member, Progress
+from limitcycle.lab.member import Member
+from limitcycle.lab.member import Progress as Progress
 from limitcycle.lab.setup import Setup, prepare
 from limitcycle.record import LoadedRun, Run, RunFolder, load
 
