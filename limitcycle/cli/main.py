@@ -108,7 +108,25 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     how.add_argument("--out", required=True, metavar="DIR", help="the run's folder, or the grid's")
     how.add_argument("--device", default="cpu", metavar="cpu|cuda")
     how.add_argument("--threads", type=_count, metavar="T", help="CPU threads a run")
-    how.add_argument("--workers", type=_count, metavar="N", help="runs at once")
+    how.add_argument("--workers", type=_count, metavar="N", help="processes at once")
+    how.add_argument(
+        "--together",
+        type=_count,
+        metavar="K",
+        help="train up to K runs of a grid as one (default: where it pays off; 1: never)",
+    )
+    how.add_argument(
+        "--precision",
+        default="highest",
+        metavar="highest|tf32|bf16",
+        help="of products in float32 runs (tf32: on CUDA)",
+    )
+    how.add_argument(
+        "--no-graph",
+        action="store_false",
+        dest="graph",
+        help="on CUDA: launch every operation instead of replaying the step as a graph",
+    )
     how.add_argument(
         "--record-every", type=_count, default=1, metavar="N", help="steps a table row"
     )

@@ -23,10 +23,11 @@ from limitcycle.lab import (
     thread_budget,
 )
 from limitcycle.lab import train as train_one
+from limitcycle.lab.together import most_together
 from limitcycle.record import Run
 
 GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
-_SETTINGS = ("device", "record_every")
+_SETTINGS = ("device", "precision", "graph", "record_every")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -40,6 +41,7 @@ def train(options: argparse.Namespace) -> int:
         settings,
         options.workers,
         options.threads,
+        together=_together(jobs, options),
         stop_after=options.stop_after,
         cluster=chosen_cluster(options),
     )
@@ -50,6 +52,17 @@ def train(options: argparse.Namespace) -> int:
     return report_outcomes(outcomes, console)
 
 
+def _together(jobs: list[Job], options: argparse.Namespace) -> int:
+    if options.on != "local":
+        if options.together is not None:
+            raise UserError("--together is for this machine: on a cluster a task is a run")
+        return 1
+    if options.together is not None:
+        return int(options.together)
+    workers = options.workers or machine.cores()
+    return most_together([job.run for job in jobs], options.device, workers)
+
+
 def run_jobs(
     jobs: list[Job],
     console: Console,
@@ -57,6 +70,7 @@ def run_jobs(
     workers: int | None = None,
     threads: int | None = None,
     *,
+    together: int = 1,
     overall: bool = False,
     stop_after: float | None = None,
     cluster: Cluster | None = None,
@@ -67,7 +81,7 @@ def run_jobs(
         jobs: runs and their folders.
         console: where progress and notices go.
         settings: further arguments of `limitcycle.lab.train`.
-        workers, threads: of `limitcycle.lab.sweep`.
+        workers, threads, together: of `limitcycle.lab.sweep`.
         overall: a bar for the whole, and bars only for the runs under way.
         stop_after: seconds after which all of them stop with checkpoints.
         cluster: where to train them; None: here.
@@ -90,7 +104,14 @@ def run_jobs(
                 cluster, jobs, workers=workers, threads=threads, settings=settings, **shared
             )
         elif len(jobs) > 1:
-            outcomes = sweep(jobs, workers=workers, threads=threads, settings=settings, **shared)
+            outcomes = sweep(
+                jobs,
+                workers=workers,
+                threads=threads,
+                together=together,
+                settings=settings,
+                **shared,
+            )
         else:
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
         interrupted = pressed()

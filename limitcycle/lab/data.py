@@ -112,8 +112,8 @@ def augment(images: Tensor, black: Tensor, seed: int, step: int) -> Tensor:
     flip = torch.randint(0, 2, (count,), generator=generator, dtype=torch.bool)
     columns = shift[1, :, None] + torch.arange(side)
     columns = torch.where(flip[:, None], columns.flip(1), columns)
-    rows = (shift[0, :, None] + torch.arange(side)).to(images.device)
-    columns = columns.to(images.device)
+    rows = _sent(shift[0, :, None] + torch.arange(side), images.device)
+    columns = _sent(columns, images.device)
     # Padding with black in pixel space is padding with its image under the normalisation.
     padded = F.pad(images - black, (pad, pad, pad, pad)) + black
     which = torch.arange(count, device=images.device)[:, None, None, None]
@@ -125,6 +125,13 @@ def _generator(seed: int, purpose: int, index: int) -> torch.Generator:
     """A fresh generator on the CPU for one purpose; mixing keeps neighbouring indices apart."""
     state = np.random.SeedSequence([seed, purpose, index]).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """``tensor`` on ``device``, without waiting for what that is still at."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _subset(what: str, available: int, size: int | None) -> NDArray[np.int64]:

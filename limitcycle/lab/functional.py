@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 State = Mapping[str, Tensor]
 
@@ -52,14 +53,18 @@ class FlatPart:
         pieces = [_unshaped(tensors[slot.name]) for slot in self.slots]
         return torch.cat(pieces) if pieces else torch.zeros(0)
 
-    def install(self, flat: Tensor) -> None:
-        """Hang views into ``flat`` into the net; nothing to do where they hang there already."""
-        if flat is not self._installed:
-            self.hang(self.views(flat))
+    def install(self, flat: Tensor, tensors: Sequence[Tensor] | None = None) -> None:
+        """Hang ``tensors`` into the net, in the layout's order; if None, views into ``flat``.
+
+        Nothing to do where these hang there already.
+        """
+        if tensors is not None:
+            self._hang(tensors)
+        elif flat is not self._installed:
+            self._hang(self.views(flat))
             self._installed = flat
 
-    def hang(self, tensors: Sequence[Tensor]) -> None:
-        """Hang ``tensors`` into the net, in the layout's order."""
+    def _hang(self, tensors: Sequence[Tensor]) -> None:
         for slot, tensor in zip(self.slots, tensors, strict=True):
             slot.home[slot.key] = tensor
         self._installed = None
@@ -71,13 +76,15 @@ class FunctionalNet:
     Args:
         net: the module; its own parameters and buffers are replaced at every call.
         first: names of the parameters that lead the weight vector (the scale-invariant ones).
+        autocast: the type of device on which the factors of products are rounded to bfloat16;
+            None: nothing is rounded.
 
     Attributes:
         parts: layouts of ``weights`` (trained), ``frozen`` and ``stats`` (running statistics).
         leading: how many entries of the weight vector belong to ``first``.
     """
 
-    def __init__(self, net: nn.Module, first: Iterable[str]) -> None:
+    def __init__(self, net: nn.Module, first: Iterable[str], autocast: str | None = None) -> None:
         leading: list[Slot] = []
         trained: list[Slot] = []
         frozen: list[Slot] = []
@@ -93,6 +100,7 @@ class FunctionalNet:
                 if buffer is not None:
                     stats.append(_slot(prefix, module._buffers, key, buffer))
         self.net = net
+        self._call = net if autocast is None else _in_bfloat16(net, autocast)
         self.parts = {
             "weights": FlatPart([*leading, *trained]),
             "frozen": FlatPart(frozen),
@@ -109,22 +117,26 @@ class FunctionalNet:
         }
 
     def logits(
-        self, state: State, images: Tensor, *, train: bool, weights: Sequence[Tensor] | None = None
+        self,
+        state: State,
+        images: Tensor,
+        *,
+        train: bool,
+        weights: Sequence[Tensor] | None = None,
+        stats: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Logits (N, classes), and the running statistics after this call (unchanged in eval).
 
-        ``weights`` stand in for the state's, one tensor a slot of their layout.
+        ``weights`` and ``stats`` stand in for the state's, one tensor a slot of their layout;
+        these statistics are changed where they are, and those returned are the state's.
         """
-        stats = state["stats"].clone() if train else state["stats"]
-        if weights is None:
-            self.parts["weights"].install(state["weights"])
-        else:
-            self.parts["weights"].hang(weights)
+        following = state["stats"].clone() if train and stats is None else state["stats"]
+        self.parts["weights"].install(state["weights"], weights)
         self.parts["frozen"].install(state["frozen"])
-        self.parts["stats"].install(stats)
+        self.parts["stats"].install(following, stats)
         if self.net.training != train:
             self.net.train(train)
-        return self.net(images), stats
+        return self._call(images), following
 
 
 class Derivative(NamedTuple):
@@ -158,13 +170,33 @@ def differentiate_functionally(
     """The same by ``torch.func``, which composes with ``torch.vmap``, and costs more."""
 
     def objective(weights: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        logits, stats = net.logits({**state, "weights": weights}, images, train=True)
-        return F.cross_entropy(logits, labels), (logits, stats)
+        # A tensor each: under vmap, batch normalisation loses what it writes into a part of one.
+        pieces = [view.clone() for view in net.parts["stats"].views(state["stats"])]
+        here = {**state, "weights": weights}
+        logits, _ = net.logits(here, images, train=True, stats=pieces)
+        stats = torch.cat(pieces) if pieces else state["stats"]
+        # Classes first: on a CPU the softmax of many short rows costs ten times as much.
+        return F.cross_entropy(logits.T[None], labels[None]), (logits, stats)
 
     gradient, (loss, (logits, stats)) = torch.func.grad_and_value(objective, has_aux=True)(
         state["weights"]
     )
     return Derivative(gradient, loss, logits, stats)
+
+
+def _in_bfloat16(net: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
+    """``net`` with bfloat16 products; batch normalisation, which vmap cannot mix, is in float32."""
+    for module in net.modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+    def call(images: Tensor) -> Tensor:
+        # Nothing is kept between calls: a cached copy of a weight would outlive a CUDA graph.
+        with torch.autocast(device, torch.bfloat16, cache_enabled=False):
+            logits: Tensor = net(images)
+        return logits.to(images.dtype)
+
+    return call
 
 
 def _slot(prefix: str, home: dict[str, Tensor | None], key: str, tensor: Tensor) -> Slot:

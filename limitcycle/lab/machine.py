@@ -14,12 +14,14 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
 from limitcycle._version import __version__
 from limitcycle.errors import UserError
+
+Precision = Literal["highest", "tf32", "bf16"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEEP_BYTES = 1 << 30
@@ -52,9 +54,41 @@ def threads(count: int | None) -> Iterator[int]:
         torch.set_num_threads(former)
 
 
-def describe(device: torch.device, thread_count: int) -> dict[str, Any]:
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Refuse a precision that the device does not have.
+
+    Raises:
+        UserError: it names what there is.
+    """
+    if precision not in get_args(Precision):
+        choices = ", ".join(get_args(Precision))
+        raise UserError(f"precision must be one of {choices}, not {precision!r}")
+    if precision == "tf32" and device.type != "cuda":
+        raise UserError(f"precision tf32 needs a CUDA device, not {device}")
+
+
+@contextlib.contextmanager
+def products(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Inside, ``device`` multiplies float32 as asked: CUDA's convolutions would take TF32."""
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    backends = backends if device.type == "cuda" else ()
+    former = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        yield
+    finally:
+        for backend, was in zip(backends, former, strict=True):
+            backend.fp32_precision = was
+
+
+def describe(
+    device: torch.device, thread_count: int, precision: Precision = "highest"
+) -> dict[str, Any]:
     """Where and how a run is computed: what ``run.json`` says besides the description."""
+    said = {} if precision == "highest" else {"precision": precision}
     return {
+        **said,
         "limitcycle": __version__,
         "torch": torch.__version__,
         "device": device_name(device),

@@ -1,4 +1,6 @@
-"""Several runs at once: worker processes, one run each, that start from one import of torch.
+"""Several runs at once: worker processes, one task each, that start from one import of torch.
+
+A task is a run, or several alike that are trained as one.
 
 Workers stop cleanly, with a checkpoint, when they are told to or when their parent is gone.
 """
@@ -13,12 +15,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
+from limitcycle.lab.how import How
+from limitcycle.lab.together import companies, train_together
 from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
 
@@ -46,6 +51,7 @@ def sweep(
     *,
     workers: int | None = None,
     threads: int | None = None,
+    together: int = 1,
     settings: Mapping[str, Any] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, Progress], None] = lambda _i, _p: None,
@@ -58,6 +64,7 @@ def sweep(
         jobs: runs and their folders; each goes on from what its folder holds.
         workers: processes; None: one a core.
         threads: CPU threads a run; None: `thread_budget` of it and the runs beside it.
+        together: runs that a worker trains as one, at most, where they are alike.
         settings: further arguments of `limitcycle.lab.train` (device, stop_after, …).
         should_stop: asked ten times a second; True stops all runs with a checkpoint.
         progress, notice: told (index of the job, what), as in `limitcycle.lab.train`.
@@ -72,29 +79,36 @@ def sweep(
     messages, stop = context.Queue(), context.Event()
     # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
     lifeline, held = context.Pipe(duplex=False)
-    count = min(workers or machine.cores(), len(jobs))
-    budgets = [threads or thread_budget(job.run, count) for job in jobs]
+    groups = companies([job.run for job in jobs], together)
+    count = min(workers or machine.cores(), len(groups))
+    budgets = [threads or thread_budget(jobs[group[0]].run, count) for group in groups]
     with ProcessPoolExecutor(count, context, _initialise, (messages, stop, lifeline)) as pool:
         futures = [
-            pool.submit(_work, i, job, {"threads": budget, **(settings or {})})
-            for i, (job, budget) in enumerate(zip(jobs, budgets, strict=True))
+            pool.submit(
+                _work, group, [jobs[i] for i in group], {"threads": budget, **(settings or {})}
+            )
+            for group, budget in zip(groups, budgets, strict=True)
         ]
         told: dict[str, Callable[..., None]] = {"progress": progress, "notice": notice}
-        going = dict(enumerate(futures))
+        going = list(zip(groups, futures, strict=True))
+        outcomes: dict[int, Outcome] = {}
         try:
             while going:
                 if should_stop():
                     _stop(stop, futures)
                 _deliver(messages, told)
-                for i in [i for i, future in going.items() if future.done()]:
-                    ended(i, _outcome(going.pop(i)))
+                for group, future in [each for each in going if each[1].done()]:
+                    going.remove((group, future))
+                    for i, outcome in zip(group, _outcomes(future, len(group)), strict=True):
+                        outcomes[i] = outcome
+                        ended(i, outcome)
         except BaseException:  # or leaving the pool would wait for all that was submitted
             _stop(stop, futures)
             raise
         while _deliver(messages, told):
             pass
     held.close()
-    return [_outcome(future) for future in futures]
+    return [outcomes[i] for i in range(len(jobs))]
 
 
 def thread_budget(run: Run, at_once: int) -> int:
@@ -106,7 +120,7 @@ def thread_budget(run: Run, at_once: int) -> int:
     return 1 if run.net == "mlp" else max(1, machine.cores() // at_once)
 
 
-def _stop(stop: Any, futures: "Sequence[Future[str]]") -> None:
+def _stop(stop: Any, futures: "Sequence[Future[list[Outcome]]]") -> None:
     stop.set()
     for future in futures:
         future.cancel()  # those not yet begun
@@ -135,22 +149,26 @@ def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> bool:
     return any_said
 
 
-def _outcome(future: "Future[str]") -> Outcome:
+def _outcomes(future: "Future[list[Outcome]]", count: int) -> list[Outcome]:
+    """What became of the ``count`` jobs of a worker's task."""
     if future.cancelled():
-        return Outcome("stopped")
+        return [Outcome("stopped")] * count
     try:
-        return Outcome(future.result())
-    except UserError as problem:
-        return Outcome("failed", str(problem), 2)
-    except RunError as problem:
-        return Outcome("failed", str(problem), 1)
-    except BrokenProcessPool:
-        return Outcome(
-            "failed", "a worker was killed (out of memory?): the same command goes on", 1
-        )
+        return future.result()
     except Exception as problem:  # the other jobs' outcomes must not be lost with this one's
-        first_line = next(iter(str(problem).splitlines()), "")
-        return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
+        return [_failed(problem)] * count
+
+
+def _failed(problem: Exception) -> Outcome:
+    if isinstance(problem, UserError):
+        return Outcome("failed", str(problem), 2)
+    if isinstance(problem, RunError):
+        return Outcome("failed", str(problem), 1)
+    if isinstance(problem, BrokenProcessPool):
+        text = "a worker was killed (out of memory?): the same command goes on"
+        return Outcome("failed", text, 1)
+    first_line = next(iter(str(problem).splitlines()), "")
+    return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
 
 
 # What a worker was given when it started: queue of messages, stop event, lifeline.
@@ -173,23 +191,41 @@ def _leave_with_parent(lifeline: Any) -> None:
         os._exit(1)
 
 
-def _work(index: int, job: Job, settings: Mapping[str, Any]) -> str:
+def _work(
+    indices: Sequence[int], jobs: Sequence[Job], settings: Mapping[str, Any]
+) -> list[Outcome]:
     assert _given is not None, "workers are started by sweep"
     messages, stop, lifeline = _given
+    stopped = lambda: stop.is_set() or lifeline.poll()  # noqa: E731
+    tell = lambda kind, index, what: messages.put((kind, indices[index], what))  # noqa: E731
     with _busy:
         if lifeline.poll():
             os._exit(1)  # a job that was still queued when the parent died
         if stop.is_set():
-            return "stopped"  # it was handed to this worker too early to be cancelled
-        loaded = train(
-            job.run,
-            job.out,
-            should_stop=lambda: stop.is_set() or lifeline.poll(),
-            progress=_seldom(lambda progress: messages.put(("progress", index, progress))),
-            notice=lambda notice: messages.put(("notice", index, notice)),
-            **settings,
+            return [Outcome("stopped")] * len(jobs)  # handed to this worker too early to cancel
+        if len(jobs) == 1:
+            loaded = train(
+                *jobs[0],
+                should_stop=stopped,
+                progress=_seldom(partial(tell, "progress", 0)),
+                notice=partial(tell, "notice", 0),
+                **settings,
+            )
+            return [Outcome(str(loaded.status["state"]))]
+        runs, outs = zip(*jobs, strict=True)
+        seldom = [_seldom(partial(tell, "progress", i)) for i in range(len(jobs))]
+        ended = train_together(
+            runs,
+            outs,
+            How(**settings),
+            should_stop=stopped,
+            progress=lambda i, now: seldom[i](now),
+            notice=partial(tell, "notice"),
         )
-    return str(loaded.status["state"])
+    return [
+        _failed(each) if isinstance(each, Exception) else Outcome(str(each.status["state"]))
+        for each in ended
+    ]
 
 
 def _seldom(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -61,13 +61,21 @@ class Setup:
         return np.where((steps + 1) % self.epoch_steps == 0, last, self.batch_size)
 
 
-def prepare(run: Run, device: torch.device) -> Setup:
+def prepare(
+    run: Run, device: torch.device, data: Dataset | None = None, *, bf16: bool = False
+) -> Setup:
     """Build the run on ``device``.
+
+    Args:
+        run: its description.
+        device: where to compute.
+        data: its data set, where another run has loaded it.
+        bf16: round the factors of products to bfloat16.
 
     Raises:
         UserError: the data, the net and the batches do not fit together.
     """
-    data = load_dataset(run, device)
+    data = data or load_dataset(run, device)
     module = build_net(run, data.image_shape, data.classes).to(getattr(torch, run.dtype))
     found = find_symmetries(run, data)
     measured = measured_names(module, found)
@@ -80,7 +88,7 @@ def prepare(run: Run, device: torch.device) -> Setup:
         )
     epoch_steps = -(-size // batch_size)
     _refuse_batch_of_one(module, data, batch_size, size % batch_size or batch_size)
-    net = FunctionalNet(module, measured)
+    net = FunctionalNet(module, measured, autocast=device.type if bf16 else None)
     state = initial_state(run, net, device)
     return Setup(
         data=data,

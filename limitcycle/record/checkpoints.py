@@ -1,12 +1,17 @@
 """Checkpoints: safetensors files that name the last step they cover and carry a digest.
 
 The digest is what tells a damaged file from a whole one: safetensors itself only checks its header.
+
+A large checkpoint is several files, because what files must pass through is often limited in their
+size. The first has the name that any checkpoint has, and is written last: without it the others are
+nothing. A tensor too large for one file is cut along its first axis: ``name[0:512]``, ….
 """
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,7 +26,10 @@ from limitcycle.record.files import disk_errors, write_whole
 
 Arrays = Mapping[str, NDArray[Any]]
 
+FILE_BYTES = 16_000_000  # of tensors: with its header a file stays below 16 MiB
+
 _NAME = re.compile(r"step-(?P<last>\d{12})\.safetensors")
+_FURTHER = re.compile(r"(?P<first>step-\d{12})\.\d+-of-\d+\.safetensors")
 
 
 class Checkpoint(NamedTuple):
@@ -47,15 +55,35 @@ def write_checkpoint(
     completed: int,
     arrays: Arrays,
     rows: Mapping[str, int] = MappingProxyType({}),
+    *,
+    file_bytes: float = math.inf,
 ) -> Path:
-    """Write the state after ``completed`` ≥ 1 updates, and how many rows the tables hold."""
+    """Write the state after ``completed`` ≥ 1 updates, and how many rows the tables hold.
+
+    Args:
+        folder: made if missing.
+        completed: updates.
+        arrays: the state.
+        rows: of the tables, by name.
+        file_bytes: of tensors, at most, in one file.
+
+    Returns:
+        The checkpoint's path: of its first file.
+    """
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     metadata = {"last_step": str(completed - 1), "digest": _digest(plain), "format_version": "1"}
     metadata["rows"] = json.dumps(dict(rows))
     path = folder / f"step-{completed - 1:012d}.safetensors"
+    first, *further = _distributed(plain, file_bytes)
+    if further:
+        metadata["files"] = str(1 + len(further))
+    if cut := [name for name, array in plain.items() if array.nbytes > file_bytes]:
+        metadata["cut"] = json.dumps(cut)
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
-    write_whole(path, lambda beside: _save(plain, beside, metadata))
+    for beside, part in zip(_further(path, 1 + len(further)), further, strict=True):
+        _write(part, beside, metadata)
+    _write(first, path, metadata)
     return path
 
 
@@ -63,18 +91,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
     Raises:
-        UserError: the file is missing or damaged.
+        UserError: a file of it is missing or damaged.
     """
+    metadata, arrays = _read(path)
+    for beside in _further(path, int(metadata.get("files", 1))):
+        arrays |= _read(beside)[1]
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as problem:
-        raise UserError(f"checkpoint {path} cannot be read ({problem})") from None
-    if metadata.get("digest") != _digest(arrays):
+        whole = _joined(arrays, json.loads(metadata.get("cut", "[]")))
+        sound = metadata.get("digest") == _digest(whole)
+    except ValueError:  # slices of different checkpoints
+        sound = False
+    if not sound:
         raise UserError(f"checkpoint {path} is damaged: its digest does not match its content")
     rows = json.loads(metadata.get("rows", "{}"))
-    return Checkpoint(int(metadata["last_step"]) + 1, arrays, rows)
+    return Checkpoint(int(metadata["last_step"]) + 1, whole, rows)
 
 
 def newest_checkpoint(folder: Path, notice: Callable[[str], None]) -> Checkpoint | None:
@@ -91,6 +121,7 @@ def prune_checkpoints(folder: Path, keep: int = 2) -> None:
     """Remove all but the ``keep`` newest: one to go on from, one should that be damaged."""
     for path in list_checkpoints(folder)[:-keep]:
         path.unlink(missing_ok=True)
+    _remove_remains(folder)
 
 
 def remove_beyond(folder: Path, completed: int) -> None:
@@ -99,6 +130,67 @@ def remove_beyond(folder: Path, completed: int) -> None:
         match = _NAME.fullmatch(path.name)
         if match and int(match["last"]) >= completed:
             path.unlink(missing_ok=True)
+    _remove_remains(folder)
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove further files of checkpoints whose first file is not, or no longer, there."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = _FURTHER.fullmatch(path.name)
+        if match and not path.with_name(match["first"] + ".safetensors").exists():
+            path.unlink(missing_ok=True)
+
+
+def _further(path: Path, files: int) -> list[Path]:
+    """The files of a checkpoint besides its first."""
+    return [path.with_name(f"{path.stem}.{n}-of-{files}.safetensors") for n in range(2, files + 1)]
+
+
+def _distributed(arrays: Arrays, file_bytes: float) -> list[dict[str, NDArray[Any]]]:
+    """The arrays by file, the largest first, each where there is room; slices of the too large."""
+    pieces = [each for name, array in arrays.items() for each in _slices(name, array, file_bytes)]
+    files: list[dict[str, NDArray[Any]]] = [{}]
+    room = [file_bytes]
+    for label, piece in sorted(pieces, key=lambda each: -each[1].nbytes):
+        at = next((i for i, left in enumerate(room) if piece.nbytes <= left), len(files))
+        if at == len(files):
+            files.append({})
+            room.append(file_bytes)
+        files[at][label] = piece
+        room[at] -= piece.nbytes
+    return [file for file in files if file] or [{}]
+
+
+def _slices(name: str, array: NDArray[Any], most: float) -> Iterator[tuple[str, NDArray[Any]]]:
+    if array.nbytes <= most:
+        yield name, array
+        return
+    rows = max(1, int(most // array[0].nbytes))
+    for start in range(0, len(array), rows):
+        piece = array[start : start + rows]
+        yield f"{name}[{start}:{start + len(piece)}]", piece
+
+
+def _joined(arrays: dict[str, NDArray[Any]], cut: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The inverse of `_distributed`: all files' arrays, with those that were cut made whole."""
+    whole = dict(arrays)
+    for name in cut:
+        labels = [label for label in arrays if label.startswith(f"{name}[")]
+        labels.sort(key=lambda label: int(label[len(name) + 1 : label.index(":", len(name))]))
+        whole[name] = np.concatenate([whole.pop(label) for label in labels])
+    return whole
+
+
+def _read(path: Path) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as problem:
+        raise UserError(f"checkpoint {path} cannot be read ({problem})") from None
+
+
+def _write(arrays: Arrays, path: Path, metadata: dict[str, str]) -> None:
+    write_whole(path, lambda beside: _save(dict(arrays), beside, metadata))
 
 
 def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import (
+    FILE_BYTES,
     Arrays,
     Checkpoint,
     newest_checkpoint,
@@ -29,7 +30,7 @@ from limitcycle.record.run import Run
 _TABLES = ("steps", "epochs")
 
 # Under another of these a resumed run is sound but no longer bit-identical.
-_MACHINE = ("device", "threads", "memory_format", "torch")
+_MACHINE = ("device", "threads", "memory_format", "torch", "precision", "together")
 
 
 class RunFolder(LockedFolder):
@@ -100,7 +101,7 @@ class RunFolder(LockedFolder):
     ) -> None:
         """Keep the rows since the last call and the state after ``completed`` updates."""
         self.append(steps, epochs)
-        write_checkpoint(self.path / "checkpoints", completed, arrays, self._rows)
+        self._write("checkpoints", completed, arrays, self._rows)
         prune_checkpoints(self.path / "checkpoints")
 
     def append(self, steps: pd.DataFrame, epochs: pd.DataFrame) -> None:
@@ -113,7 +114,11 @@ class RunFolder(LockedFolder):
 
     def snapshot(self, completed: int, arrays: Arrays) -> None:
         """Keep the weights after ``completed`` updates for good."""
-        write_checkpoint(self.path / "snapshots", completed, arrays)
+        self._write("snapshots", completed, arrays, {})
+
+    def _write(self, name: str, completed: int, arrays: Arrays, rows: Mapping[str, int]) -> None:
+        folder = self.path / name
+        write_checkpoint(folder, completed, arrays, rows, file_bytes=FILE_BYTES)
 
     def _describe(self) -> dict[str, Any]:
         run = self._run

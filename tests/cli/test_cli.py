@@ -51,6 +51,21 @@ def test_several_values_make_a_grid(tmp_path):
     assert load(tmp_path / "grid" / "lr=1_seed=1").run.lr == 1.0
 
 
+def test_the_runs_of_a_grid_are_trained_as_one_when_asked(tmp_path):
+    grid = ["--lr", "0.1", "0.3", "1", "--steps", "5", "--precision", "bf16"]
+    command = ["train", *SMALL, *grid, "--together", "2", "--out", str(tmp_path / "grid")]
+    assert main(command) == 0
+    runs = [load(tmp_path / "grid" / f"lr={lr}") for lr in ("0.1", "0.3", "1")]
+    assert [run.status["state"] for run in runs] == ["done"] * 3
+    assert [run.info.get("together", "alone")[:11] for run in runs] == [
+        "slot 1 of 2",
+        "slot 2 of 2",
+        "alone",
+    ]
+    assert {run.info["precision"] for run in runs} == {"bf16"}
+    assert main(command) == 0
+
+
 def test_a_table_of_ones_own_is_diagnosed(tmp_path, capsys):
     step = np.arange(500)
     frame = pd.DataFrame({"step": step, "loss": 2.0 * 0.99**step + 0.01, "norm": 5 * 0.999**step})
@@ -67,6 +82,8 @@ def test_a_table_of_ones_own_is_diagnosed(tmp_path, capsys):
         (["train", "--steps", "1", "--epochs", "1", "--out", "x"], "not both"),
         (["train", "--stop-after", "soon", "--out", "x"], "such as 90s"),
         (["train", "--batch-size", "most", "--out", "x"], "a whole number or full"),
+        (["train", "--together", "0", "--out", "x"], "at least 1"),
+        (["train", "--precision", "tf32", "--out", "x"], "tf32 needs a CUDA device"),
         (["train"], "--out"),
         (["fly"], "invalid choice: 'fly'"),
         (["diagnose", "nowhere"], "nowhere does not exist"),

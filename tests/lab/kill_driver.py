@@ -1,22 +1,27 @@
 """Trains runs in forked children that are killed, and compares what remains, bit by bit.
 
-``python -m tests.lab.kill_driver writes|random FOLDER``; prints what it did, exits with 1 at the
-first difference. A process of its own, so that forking it is safe.
+``python -m tests.lab.kill_driver writes|random|together FOLDER``; prints what it did, exits with 1
+at the first difference. A process of its own, so that forking it is safe.
 """
 
+import itertools
 import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from limitcycle.lab import train
+from limitcycle.lab.how import How
+from limitcycle.lab.together import train_together
 from limitcycle.record import Run, load
+from limitcycle.record import folder as record_folder
 
 INSTANTS = ("replace", "fsync", "unlink")  # the system calls around which a write can be cut
 
@@ -99,6 +104,26 @@ def kill_at_every_write(folder: Path) -> int:
         assert_equal(folder / "reference", out)
 
 
+def kill_runs_together(folder: Path, stride: int = 9) -> int:
+    """Kill two runs that are trained as one at every ninth instant of writing; compare both."""
+    record_folder.FILE_BYTES = 2_000  # so that a checkpoint is several files
+    base = Run(lr=0.3, width=8, steps=8, momentum=0.9, snapshot_every=6)
+    runs = [base, replace(base, seed=1)]
+    how = How(checkpoint_seconds=0.0)
+    plain = lambda out: train_together(runs, [out / "0", out / "1"], how)  # noqa: E731
+    assert finish(in_child(lambda: plain(folder / "reference"))) == 0
+    for kills in itertools.count():
+        out = folder / f"killed-{kills}"
+        ended = finish(in_child(killing_at(1 + kills * stride, lambda out=out: plain(out))))
+        assert ended in (0, -signal.SIGKILL), ended
+        if ended == 0:
+            return kills
+        assert finish(in_child(lambda out=out: plain(out))) == 0
+        for name in ("0", "1"):
+            assert_equal(folder / "reference" / name, out / name)
+    raise AssertionError
+
+
 def kill_at_random(folder: Path, kills: int = 20) -> int:
     """Kill one run again and again at random moments; let it end; compare."""
     run = Run(lr=1.0, steps=4_000, train_pass=True)
@@ -124,8 +149,13 @@ def kill_at_random(folder: Path, kills: int = 20) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    how = {"writes": kill_at_every_write, "random": kill_at_random}[sys.argv[1]]
+    how = {
+        "writes": kill_at_every_write,
+        "random": kill_at_random,
+        "together": kill_runs_together,
+    }[sys.argv[1]]
     where = Path(sys.argv[2])
     train(Run(steps=1), where / "warm")  # finds the symmetries before any child needs them
     train(Run(steps=1, width=8), where / "warm-8")
+    train_together([Run(steps=1, width=8)], [where / "warm-together"], How())  # loads torch.func
     print(f"{how(where)} kills, nothing differs")

@@ -8,8 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+KILLS = [("writes", 40), ("random", 20), pytest.param("together", 25, marks=pytest.mark.slow)]
 
-@pytest.mark.parametrize(("how", "at_least"), [("writes", 40), ("random", 20)])
+
+@pytest.mark.parametrize(("how", "at_least"), KILLS)
 def test_killed_runs_end_bit_identical(how, at_least, tmp_path):
     command = [sys.executable, "-m", "tests.lab.kill_driver", how, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
