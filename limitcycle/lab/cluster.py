@@ -24,6 +24,7 @@ from limitcycle.record.folder import check_folder
 from limitcycle.record.storage import Place
 
 _ANSWER_SECONDS = 5.0
+_CLIENT_TRIES = 3  # a head gives the server of a client 30 s to start, too few for a busy one
 
 
 class Cluster(NamedTuple):
@@ -105,17 +106,35 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     with _signals_kept():
         try:
             _knock(address)
-            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+            _connect(ray, address, _CLIENT_TRIES if address.startswith("ray://") else 1)
         except Exception as problem:  # of many kinds: no cluster, no answer, other versions
-            reason = next(iter(str(problem).splitlines()), type(problem).__name__)
             raise UserError(
-                f"no Ray cluster at {address} ({reason}): start one with ray start --head, or give "
-                "--address"
+                f"no Ray cluster at {address} ({_reason(problem)}): start one with ray start "
+                "--head, or give --address"
             ) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str, tries: int) -> None:
+    for left in reversed(range(tries)):
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+        except ConnectionAbortedError:
+            if not left:
+                raise
+        else:
+            return
+
+
+def _reason(problem: Exception) -> str:
+    """What Ray complains of, in a line; where that is the head's traceback, what it ends with."""
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    if not lines:
+        return type(problem).__name__
+    return lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
 
 
 def _knock(address: str) -> None:

@@ -21,6 +21,7 @@ SMALL = ["--width", "8", "--train-size", "300", "--test-size", "100", "--steps",
         (["--on", "ray", "--storage", "{}/file/storage"], "file/storage cannot be written"),
         (["--on", "ray", "--storage", "nonsense://x"], "storage 'nonsense://x' cannot be used"),
         (["--on", "ray", "--storage", " "], "the storage is empty"),
+        (["--on", "ray", "--storage", "{}/s", "--together", "2"], "--together is for this machine"),
     ],
 )
 def test_mistakes_are_one_line(options, said, tmp_path, capsys):
@@ -48,6 +49,41 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path, capsys):
     complaint = capsys.readouterr().err
     assert f"no Ray cluster at {address}" in complaint
     assert complaint.count("\n") == 1
+
+
+class BusyRay(PretendedRay):
+    """A head whose server for a client does not start in time, at the first tries."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, address: str, **_: object) -> None:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise ConnectionAbortedError(
+                "Initialization failure from server:\nTraceback (most recent call last):\n"
+                "  File ...\nRuntimeError: Starting Ray client server failed.\n"
+            )
+
+    def shutdown(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("refusals", "code"), [(2, 0), (3, 2)])
+def test_a_busy_head_is_asked_again(refusals, code, tmp_path, monkeypatch, capsys):
+    ray = BusyRay(refusals)
+    monkeypatch.setattr(cluster, "_ray", lambda: ray)
+    monkeypatch.setattr(cluster, "_knock", lambda _: None)
+    where = ["--on", "ray", "--storage", str(tmp_path / "storage"), "--address", "ray://head:10001"]
+    assert main(["train", *SMALL, *where, "--out", str(tmp_path / "run")]) == code
+    if code:
+        complaint = capsys.readouterr().err
+        assert "ray://head:10001 (RuntimeError: Starting Ray client server failed.)" in complaint
+        assert complaint.count("\n") == 1
 
 
 def test_a_grid_ends_as_it_does_here(tmp_path, monkeypatch, capsys):

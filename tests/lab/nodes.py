@@ -88,6 +88,7 @@ def _start(address: str, *options: str) -> Node:
         "TMPDIR": str(folder / "work"),
         "PYTHONPATH": str(ROOT),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": str(START_SECONDS),  # 30 are few here
     }
     ray = Path(sys.executable).with_name("ray")
     command = [str(ray), "start", "--block", "--temp-dir", str(folder / "ray"), *SMALL, *options]
