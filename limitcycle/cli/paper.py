@@ -17,7 +17,7 @@ from limitcycle.paper import (
     cost,
     entries,
     experiments,
-    make_entry,
+    make_entries,
     missing,
     open_book,
     scale_named,
@@ -50,8 +50,8 @@ def paper(options: argparse.Namespace) -> int:
         return _rehearse(plans, options.device, book, console)
     code = _train(plans, options, workers, console)
     made, pages = [], []
-    for plan in plans:
-        made.append(make_entry(plan, book))
+    for entry in make_entries(plans, book, workers):
+        made.append(entry)
         pages = write_book(scale, book)
     console.print(_claims(made))
     say(console, f"Claims: {tally(made)}.")

@@ -6,8 +6,8 @@ ones. Small tensors are packed into one float64 buffer, so that their number cos
 ones are measured in place, in pieces that stay in the cache, so that they cost no copies.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from itertools import chain, groupby
 from operator import itemgetter
 
 import torch
@@ -33,20 +33,19 @@ class InnerProducts:
         self._packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE])
         self._large = _Large([pair for pair in pairs if pair[0].numel() >= LARGE])
 
-    def with_gradients(self, out: Tensor) -> None:
+    def with_gradients(self, out: Tensor, *, remember: bool = False) -> None:
         """Add the Gram matrices of (x, ∇f) to ``out``, of shape (groups, 2, 2).
 
-        A missing gradient counts as zero.
+        A missing gradient counts as zero. ``remember``: keep x_t until `with_updates`.
         """
         self._packed.with_gradients(out)
-        self._large.with_gradients(out)
-
-    def remember(self) -> None:
-        """Keep x_t until `with_updates`; call after `with_gradients`."""
-        self._large.remember()
+        self._large.with_gradients(out, remember)
 
     def with_updates(self, out: Tensor) -> None:
-        """Add the Gram matrices of (x_t, x_{t+1} − x_t) to ``out``, of shape (groups, 2, 2)."""
+        """Add the Gram matrices of (x_t, x_{t+1} − x_t) to ``out``, of shape (groups, 2, 2).
+
+        Call after `with_gradients` that remembered x_t.
+        """
         self._packed.with_updates(out)
         self._large.with_updates(out)
 
@@ -101,37 +100,36 @@ class _Large:
 
     def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
         self._weights = [tensor for tensor, _ in pairs]
-        self._before: list[Tensor] = []
+        self._before: list[list[Tensor]] = []  # x_t in pieces
         self._squares: list[Tensor] = []  # ⟨x_t, x_t⟩ of each piece
         groups = [group for tensor, group in pairs for _ in range(-(-tensor.numel() // PIECE))]
         device = self._weights[0].device if self._weights else None
         self._groups = torch.tensor(groups, dtype=torch.long, device=device)
 
-    def with_gradients(self, out: Tensor) -> None:
-        found = []
+    def with_gradients(self, out: Tensor, remember: bool) -> None:
+        if remember and not self._before:
+            self._before = [[torch.empty_like(x) for x in _pieces(w)] for w in self._weights]
+        found, kept = [], iter(chain.from_iterable(self._before))
         for weight in self._weights:
             gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
-            for x, g in _pieces(weight, gradient):
+            for x, g in zip(_pieces(weight), _pieces(gradient, weight), strict=True):
                 found += [torch.dot(x, x), cross := torch.dot(x, g), cross, torch.dot(g, g)]
+                if remember:
+                    next(kept).copy_(x)  # now, while it is in the cache
         self._squares = found[::4]
         self._add(found, out)
-
-    def remember(self) -> None:
-        if len(self._before) < len(self._weights):
-            self._before = [torch.empty_like(weight) for weight in self._weights]
-        if self._weights:
-            torch._foreach_copy_(self._before, self._weights)
 
     def with_updates(self, out: Tensor) -> None:
         # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
         # rounding of float32 sums. So each piece is split into s·x_t and the rest, first.
         found, squares = [], iter(self._squares)
         for weight, before in zip(self._weights, self._before, strict=True):
-            for new, old in _pieces(weight, before):
+            rest = torch.empty_like(before[0])
+            for new, old in zip(_pieces(weight), before, strict=True):
                 square = next(squares)
                 shrink = torch.dot(old, new) / square.clamp(min=_TINY)
-                rest = torch.addcmul(new, old, shrink, value=-1)
-                found += [square, shrink, torch.dot(old, rest), torch.dot(rest, rest)]
+                across = torch.addcmul(new, old, shrink, value=-1, out=rest[: len(old)])
+                found += [square, shrink, torch.dot(old, across), torch.dot(across, across)]
         if found:
             square, shrink, along, across = torch.stack(found).to(out.dtype).view(-1, 4).T
             change = shrink - 1
@@ -161,11 +159,10 @@ def _in_chunks(pairs: Sequence[tuple[Tensor, int]]) -> tuple[list[int], list[int
     return sizes, filled, owners
 
 
-def _pieces(weight: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Both tensors, flat and in the same order of entries, piece by piece."""
-    order = sorted(range(weight.ndim), key=weight.stride, reverse=True)  # of memory: no copies
-    flat = [tensor.detach().permute(order).reshape(-1) for tensor in (weight, other)]
-    if weight.dtype not in (torch.float32, torch.float64) or weight.dtype != other.dtype:
-        flat = [tensor.float() for tensor in flat]  # sums in half precision would be noise
-    for first in range(0, weight.numel(), PIECE):
-        yield flat[0][first : first + PIECE], flat[1][first : first + PIECE]
+def _pieces(tensor: Tensor, like: Tensor | None = None) -> tuple[Tensor, ...]:
+    """``tensor``, flat and piece by piece, its entries in the order in which ``like``'s lie."""
+    like = tensor if like is None else like
+    order = sorted(range(like.ndim), key=like.stride, reverse=True)  # of memory: no copies
+    flat = tensor.detach().permute(order).reshape(-1)
+    # Sums in half precision would be noise.
+    return torch.split(flat.to(torch.promote_types(like.dtype, torch.float32)), PIECE)

@@ -122,8 +122,7 @@ def _draw(plan: Plan, evidence: Evidence, folder: Path) -> tuple[str | None, str
     paths, seen = (png, png.with_suffix(".svg")), evidence.afresh()
     try:
         rows = plan.figure.draw(seen)
-        for path in paths:
-            paint_sheet(rows, path, width=WIDTH, footnote=_footnote(plan.scale, seen))
+        paint_sheet(rows, *paths, width=WIDTH, footnote=_footnote(plan.scale, seen))
     except (RunError, Warning):  # the disk; somebody asked for warnings to be errors
         raise
     except UserError as missing:

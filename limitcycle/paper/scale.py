@@ -39,7 +39,8 @@ class World:
         steps: updates of a run whose budget is not stated in units of 1/(ηλ): the scale's
             "1,000 epochs".
         step_ms: milliseconds a step with its share of evaluation, for estimates (one of two busy
-            workers on two shared x86 cores; paper scale: a guess for one H200).
+            workers on two shared x86 cores; paper scale: counted arithmetic at half of what an H100
+            is specified with in float32, ``benchmarks/paper_cost.py``).
     """
 
     settings: Mapping[str, Any]
@@ -146,13 +147,13 @@ QUICK = Scale(
     name="quick",
     what="handwritten digits and a multi-layer perceptron: the digits twin, in seconds a run",
     worlds={
-        "convnet-cifar10": World({**_DIGITS}, 3_200, 0.8),
-        "convnet-cifar100": World({**_DIGITS}, 3_200, 0.8),
-        "resnet18-cifar10": World({**_DIGITS, "depth": 4}, 3_200, 1.0),
-        "resnet18-cifar100": World({**_DIGITS, "depth": 4}, 3_200, 1.0),
-        "convnet-cifar10-wide": World({**_DIGITS}, 3_200, 0.8),
+        "convnet-cifar10": World({**_DIGITS}, 2_600, 0.9),
+        "convnet-cifar100": World({**_DIGITS}, 2_600, 0.9),
+        "resnet18-cifar10": World({**_DIGITS, "depth": 4}, 2_600, 1.1),
+        "resnet18-cifar100": World({**_DIGITS, "depth": 4}, 2_600, 1.1),
+        "convnet-cifar10-wide": World({**_DIGITS}, 2_600, 0.9),
         "convnet-cifar10-full-batch": World(
-            {**_DIGITS, "train_size": 512, "batch_size": None}, 1_500, 1.6
+            {**_DIGITS, "train_size": 512, "batch_size": None}, 1_250, 1.8
         ),
     },
     lrs=(10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
@@ -203,24 +204,26 @@ PAPER = Scale(
     what="the protocol as published, for one CUDA GPU",
     worlds={
         "convnet-cifar10": World(
-            {"net": "convnet", "data": "cifar10", "width": 32, **_AS_PUBLISHED}, _EPOCHS_1000, 1.0
+            {"net": "convnet", "data": "cifar10", "width": 32, **_AS_PUBLISHED}, _EPOCHS_1000, 2.3
         ),
         "convnet-cifar100": World(
             {"net": "convnet", "data": "cifar100", "width": 64, "head_norm": 20.0, **_AS_PUBLISHED},
             _EPOCHS_1000,
-            1.5,
+            10.8,
         ),
         "resnet18-cifar10": World(
-            {"net": "resnet18", "data": "cifar10", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 8.0
+            {"net": "resnet18", "data": "cifar10", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 26.3
         ),
         "resnet18-cifar100": World(
-            {"net": "resnet18", "data": "cifar100", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 8.0
+            {"net": "resnet18", "data": "cifar100", "width": 64, **_AS_PUBLISHED},
+            _EPOCHS_1000,
+            26.3,
         ),
         "convnet-cifar10-wide": World(
-            {"net": "convnet", "data": "cifar10", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 1.5
+            {"net": "convnet", "data": "cifar10", "width": 64, **_AS_PUBLISHED}, _EPOCHS_1000, 10.2
         ),
         "convnet-cifar10-full-batch": World(
-            {"net": "convnet", "data": "cifar10", "width": 32, **_FULL_BATCH}, 100_000, 20.0
+            {"net": "convnet", "data": "cifar10", "width": 32, **_FULL_BATCH}, 100_000, 35.0
         ),
     },
     lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),

@@ -35,7 +35,8 @@ def save_map(plane: Plane, table: pd.DataFrame, out: str | Path, *, width: float
     from limitcycle.report.paint import paint_sheet
 
     figure, words = map_figure(plane, table), footnote(plane, table)
-    return paint_sheet([figure], Path(out), width=width, footnote=words)
+    paint_sheet([figure], Path(out), width=width, footnote=words)
+    return Path(out)
 
 
 def check_map_picture(out: Path) -> None:

@@ -6,6 +6,7 @@ The same figure gives the same bytes (no dates, no random identifiers).
 import math
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, cast
@@ -97,25 +98,31 @@ def paint(figure: Figure, path: Path, *, width: float) -> Path:
         UserError: another suffix, or ``path`` may not be written.
         RunError: the disk is full; ``path`` is as it was.
     """
-    return paint_sheet([figure], path, width=width)
+    paint_sheet([figure], path, width=width)
+    return path
 
 
-def paint_sheet(figures: Sequence[Figure], path: Path, *, width: float, footnote: str = "") -> Path:
-    """Draw ``figures`` below each other into ``path``, each with its title and legend.
+def paint_sheet(figures: Sequence[Figure], *paths: Path, width: float, footnote: str = "") -> None:
+    """Draw ``figures`` below each other, each with its title and legend, into each of ``paths``.
 
     Args and errors are those of `paint`; a ``footnote`` stands below them all.
     """
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise UserError(f"{path} must end in .png or .svg")
+    for path in paths:
+        if path.suffix.lower() not in (".png", ".svg"):
+            raise UserError(f"{path} must end in .png or .svg")
     with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         canvas = _canvas(figures, width, _lines(footnote, width))
         fit(canvas)
-        kind = path.suffix.lower()[1:]
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        style = {"dpi": DOTS_PER_INCH, "metadata": metadata, "format": kind}
-        return write_file(path, lambda beside: canvas.savefig(beside, **style))
+        for path in paths:
+            write_file(path, partial(_save, canvas, path.suffix))
+
+
+def _save(canvas: Any, suffix: str, beside: Path) -> None:
+    kind = suffix.lower()[1:]
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    canvas.savefig(beside, dpi=DOTS_PER_INCH, metadata=metadata, format=kind)
 
 
 def _canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str] = ()) -> Any:

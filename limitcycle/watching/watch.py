@@ -246,9 +246,7 @@ class Watch:
         scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
         self._row = Row(self._step, settings, scale, skipped)
         with_gradients, self._place = measured.block.open(self._row)
-        measured.products.with_gradients(with_gradients)
-        if self._updates:
-            measured.products.remember()
+        measured.products.with_gradients(with_gradients, remember=self._updates)
         if self._told_first:
             self._row.logged, self._told = self._told, {}
 

@@ -69,7 +69,7 @@ def test_one_run_is_made_with_as_many_threads_as_one_of_many(tmp_path, monkeypat
         return []
 
     monkeypatch.setattr("limitcycle.cli.paper.run_jobs", run_jobs)
-    monkeypatch.setattr("limitcycle.cli.paper.make_entry", lambda *_: {"claims": []})
+    monkeypatch.setattr("limitcycle.cli.paper.make_entries", lambda *_: [{"claims": []}])
     options = ["paper", "3", "--seeds", "1", "--scale", "laptop", "--out", str(tmp_path)]
     assert main(options) == main([*options, "--threads", "2"]) == 0
     assert asked == [1, 2]

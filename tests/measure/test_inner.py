@@ -41,8 +41,7 @@ def test_sums_group_by_group(shapes, channels_last, dtype):
     inner = InnerProducts(weights, groups, 2)
     before = [w.clone() for w in weights]
     out = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
-    inner.with_gradients(out[0])
-    inner.remember()
+    inner.with_gradients(out[0], remember=True)
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.mul_(0.995).sub_(1e-2 * gradient)
     inner.with_updates(out[1])
@@ -74,8 +73,7 @@ def test_a_small_turn_under_strong_decay(size, angle, decay):
     weight.grad = torch.zeros_like(weight)
     inner = InnerProducts([weight], [0], 1)
     out = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
-    inner.with_gradients(out[0])
-    inner.remember()
+    inner.with_gradients(out[0], remember=True)
     weight.copy_(end)
     inner.with_updates(out[1])
     found = measured_columns(*out.numpy())
@@ -91,8 +89,7 @@ def test_a_missing_gradient_is_zero_and_zero_weights_stay():
     small, large = torch.ones(4), torch.zeros(LARGE)
     inner = InnerProducts([small, large], [0, 1], 2)
     out = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
-    inner.with_gradients(out[0])
-    inner.remember()
+    inner.with_gradients(out[0], remember=True)
     inner.with_updates(out[1])
     assert out[0, 0].tolist() == [[4, 0], [0, 0]]
     assert out[1].count_nonzero() == 1

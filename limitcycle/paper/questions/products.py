@@ -5,6 +5,7 @@ weight decay. What is compared is measured on the consistent stage, as the media
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,7 @@ from limitcycle.paper.scale import Scale
 from limitcycle.report.track import Track
 
 FACTORS = (10.0, 1.0, 0.1)
+LEAST_UNITS = 3.6  # of 1/(ηλ): the warm-up from the furthest norm, and a few periods
 TEST_IMAGES = {"digits": 389, "cifar10": 10_000, "cifar100": 10_000}
 
 Measure = Callable[[Track], float]
@@ -39,6 +41,8 @@ def runs(scale: Scale) -> Runs:
         for factor in FACTORS:
             eta, decay = setting(scale, lr, factor)
             run = scale.run("convnet-cifar10", lr=eta, weight_decay=decay)
+            least = round(LEAST_UNITS / (eta * decay))
+            run = replace(run, steps=max(run.steps or 0, least))
             found[label(eta, decay)] = scale.shared(lr) if factor == 1 else run
     return found
 
