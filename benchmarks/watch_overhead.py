@@ -27,7 +27,7 @@ from limitcycle.lab import machine
 
 BATCHES = (64, 128, 192, 256, 384, 512, 768, 1024)
 SHORT = 1e-3  # seconds of the short step
-SHORT_STEPS = 1_500  # several readings among them
+SHORT_STEPS = 5_000  # several readings among them
 # What is asked of the watch → the share of a step that it may take.
 SMALL: dict[str, tuple[dict[str, Any], float]] = {
     "norms, gradients, rates": ({"update": False}, 0.10),
@@ -92,7 +92,9 @@ def watched(
     with lc.watch(bench.net, bench.optimizer, bench.symmetries, quiet=True, **settings) as watch:
         hooks.stand()
         spent = counted(watch, "_read")
-        for _ in range(steps + every):
+        for count in range(steps + every):
+            if count == every:
+                watch.latest()  # the first reading warms up, too
             spent.clear()
             began = time.perf_counter()
             loss = bench.step()

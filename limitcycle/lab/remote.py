@@ -20,7 +20,7 @@ from limitcycle.lab import machine
 from limitcycle.lab.parallel import Outcome
 from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
-from limitcycle.record.checkpoints import list_checkpoints
+from limitcycle.record.checkpoints import files_of, list_checkpoints
 from limitcycle.record.files import read_object, write_json
 from limitcycle.record.mirror import Mirror, TakenOver
 from limitcycle.record.storage import Place
@@ -207,7 +207,7 @@ def leave_start(run: Run, copy: Place) -> None:
         return  # nobody's: it is known by its path alone, so nodes have to have it there
     try:
         files = {described.name: described.read_bytes()}
-        files[f"{path.parent.name}/{path.name}"] = path.read_bytes()
+        files |= {f"{path.parent.name}/{each.name}": each.read_bytes() for each in files_of(path)}
     except OSError as problem:
         raise UserError(f"start_from {run.start_from}: {problem.strerror}") from None
     with copy.failing():
@@ -226,7 +226,8 @@ def fetch_start(run: Run, copy: Place, here: Path) -> Run:
         names = source.files() if run.start_from else {}
         for name in names:
             target.write(name, source.read(name))
-    checkpoints = [str(here / name) for name in names if "/" in name]
+    name = Path(run.start_from or "").name
+    checkpoints = [str(here / each) for each in names if Path(each).name == name]
     return replace(run, start_from=checkpoints[0]) if checkpoints else run
 
 

@@ -1,9 +1,9 @@
 """Inner products of weights with their gradients and updates, group by group, left on the device.
 
-Everything about a step follows from two small Gram matrices a group: of (x_t, ∇f) before the
-update, and of (x_t, x_{t+1} − x_t) after it. They add up over tensors, and over groups to the joint
-ones. Small tensors are packed into one float64 buffer, so that their number costs no calls; large
-ones are measured in place, in pieces that stay in the cache, so that they cost no copies.
+Everything about a step follows from a small Gram matrix a group, of x_t, ∇f and Δ = x_{t+1} − x_t.
+They add up over tensors, and over groups to the joint one. Small tensors are packed into one
+float64 buffer, so that their number costs no calls; large ones are measured in place, in pieces
+that stay in the cache, so that they cost no copies.
 """
 
 from collections.abc import Sequence
@@ -33,66 +33,66 @@ class InnerProducts:
         self._packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE])
         self._large = _Large([pair for pair in pairs if pair[0].numel() >= LARGE])
 
-    def with_gradients(self, out: Tensor, *, remember: bool = False) -> None:
-        """Add the Gram matrices of (x, ∇f) to ``out``, of shape (groups, 2, 2).
+    def before(self, gram: Tensor, *, updates: bool) -> None:
+        """At x_t, when its gradients are there.
 
-        A missing gradient counts as zero. ``remember``: keep x_t until `with_updates`.
+        Args:
+            gram: (groups, 3, 3), zeros; gets the inner products of (x_t, ∇f, Δ), of which that of
+                ∇f with Δ is not defined. A missing gradient counts as zero.
+            updates: whether Δ is measured: then `after` completes ``gram``. If not, what belongs
+                to Δ stays zero.
         """
-        self._packed.with_gradients(out)
-        self._large.with_gradients(out, remember)
+        self._packed.before(gram, updates)
+        self._large.before(gram, updates)
 
-    def with_updates(self, out: Tensor) -> None:
-        """Add the Gram matrices of (x_t, x_{t+1} − x_t) to ``out``, of shape (groups, 2, 2).
-
-        Call after `with_gradients` that remembered x_t.
-        """
-        self._packed.with_updates(out)
-        self._large.with_updates(out)
+    def after(self, gram: Tensor) -> None:
+        """At x_{t+1}: complete what `before` began."""
+        self._packed.after(gram)
+        self._large.after(gram)
 
 
 class _Packed:
-    """Small tensors, copied side by side: row 0 holds the weights, row 1 what goes with them.
+    """Small tensors, copied side by side; row 0 holds x_t, row 1 the gradients, row 2 the updates.
 
     Each group fills whole chunks, zeros at its end, so that one batched product makes all Gram
-    matrices however many groups there are.
+    matrices however many groups there are; with updates it is made once, after the step.
     """
 
     def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
         self._weights = [tensor for tensor, _ in pairs]
         sizes, filled, owners = _in_chunks(pairs)
         device = self._weights[0].device if self._weights else None
-        rows = torch.zeros(2, sum(sizes), dtype=torch.float64, device=device)
-        self._row, self._other = rows
+        rows = torch.zeros(3, sum(sizes), dtype=torch.float64, device=device)
+        self._x, self._gradient, self._update = rows
         parts = ([torch.split(row, sizes)[index] for index in filled] for row in rows)
-        self._first, self._second = (
+        self._at_x, self._at_gradient, self._at_update = (
             [part.view(weight.shape) for part, weight in zip(row, self._weights, strict=True)]
             for row in parts
         )
-        self._chunks = rows.view(2, -1, CHUNK).transpose(0, 1)
-        self._transposed = self._chunks.mT
+        chunks = rows.view(3, -1, CHUNK).transpose(0, 1)
+        self._all = chunks, chunks.mT
+        self._first_two = chunks[:, :2], chunks[:, :2].mT
         self._owners = torch.tensor(owners, dtype=torch.long, device=device)
 
-    def with_gradients(self, out: Tensor) -> None:
+    def before(self, gram: Tensor, updates: bool) -> None:
         if not self._weights:
             return
         gradients = [weight.grad for weight in self._weights]
-        places, here = self._second, [each for each in gradients if each is not None]
+        places, here = self._at_gradient, [each for each in gradients if each is not None]
         if len(here) < len(gradients):
-            self._other.zero_()
+            self._gradient.zero_()
             pairs = zip(places, gradients, strict=True)
             places = [place for place, gradient in pairs if gradient is not None]
-        torch._foreach_copy_(self._first + places, self._weights + here)
-        self._add(out)
+        torch._foreach_copy_(self._at_x + places, self._weights + here)
+        if not updates:
+            gram[:, :2, :2].index_add_(0, self._owners, torch.bmm(*self._first_two))
 
-    def with_updates(self, out: Tensor) -> None:
+    def after(self, gram: Tensor) -> None:
         if not self._weights:
             return
-        torch._foreach_copy_(self._second, self._weights)
-        self._other.sub_(self._row)
-        self._add(out)
-
-    def _add(self, out: Tensor) -> None:
-        out.index_add_(0, self._owners, torch.bmm(self._chunks, self._transposed))
+        torch._foreach_copy_(self._at_update, self._weights)
+        self._update.sub_(self._x)
+        gram.index_add_(0, self._owners, torch.bmm(*self._all))
 
 
 class _Large:
@@ -106,20 +106,22 @@ class _Large:
         device = self._weights[0].device if self._weights else None
         self._groups = torch.tensor(groups, dtype=torch.long, device=device)
 
-    def with_gradients(self, out: Tensor, remember: bool) -> None:
-        if remember and not self._before:
+    def before(self, gram: Tensor, updates: bool) -> None:
+        if updates and not self._before:
             self._before = [[torch.empty_like(x) for x in _pieces(w)] for w in self._weights]
         found, kept = [], iter(chain.from_iterable(self._before))
         for weight in self._weights:
             gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
             for x, g in zip(_pieces(weight), _pieces(gradient, weight), strict=True):
                 found += [torch.dot(x, x), cross := torch.dot(x, g), cross, torch.dot(g, g)]
-                if remember:
+                if updates:
                     next(kept).copy_(x)  # now, while it is in the cache
         self._squares = found[::4]
-        self._add(found, out)
+        if found:
+            products = torch.stack(found).to(gram.dtype).view(-1, 2, 2)
+            gram[:, :2, :2].index_add_(0, self._groups, products)
 
-    def with_updates(self, out: Tensor) -> None:
+    def after(self, gram: Tensor) -> None:
         # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
         # rounding of float32 sums. So each piece is split into s·x_t and the rest, first.
         found, squares = [], iter(self._squares)
@@ -131,17 +133,12 @@ class _Large:
                 across = torch.addcmul(new, old, shrink, value=-1, out=rest[: len(old)])
                 found += [square, shrink, torch.dot(old, across), torch.dot(across, across)]
         if found:
-            square, shrink, along, across = torch.stack(found).to(out.dtype).view(-1, 4).T
+            square, shrink, along, across = torch.stack(found).to(gram.dtype).view(-1, 4).T
             change = shrink - 1
             inner = change * square + along
             length = change * (change * square + 2 * along) + across
-            grams = torch.stack([square, inner, inner, length], dim=1)
-            out.index_add_(0, self._groups, grams.view(-1, 2, 2))
-
-    def _add(self, found: list[Tensor], out: Tensor) -> None:
-        if found:
-            grams = torch.stack(found).to(out.dtype).view(-1, 2, 2)
-            out.index_add_(0, self._groups, grams)
+            products = torch.stack([torch.zeros_like(inner), inner, inner, length], dim=1)
+            gram[:, ::2, ::2].index_add_(0, self._groups, products.view(-1, 2, 2))
 
 
 def _in_chunks(pairs: Sequence[tuple[Tensor, int]]) -> tuple[list[int], list[int], list[int]]:

@@ -50,6 +50,11 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files of the checkpoint ``path``, in the order in which they may be written."""
+    return [*sorted(path.parent.glob(f"{path.stem}.*-of-*{path.suffix}")), path]
+
+
 def write_checkpoint(
     folder: Path,
     completed: int,

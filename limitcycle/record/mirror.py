@@ -6,6 +6,7 @@ middle of a copy leaves one that opens at its newest whole checkpoint.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,8 +16,9 @@ from limitcycle.record.storage import Place, Stamp
 _FIRST, _LAST = "run.json", "status.json"
 _CLAIM = "writer"  # in a copy: the token of the one mirror that may write it
 _ROWS = re.compile(r"(steps|epochs|groups)/\d+-\d+\.parquet")
-_CHECKPOINT = re.compile(r"checkpoints/step-(?P<last>\d+)\.safetensors")
-_OTHER = re.compile(r"[^/]+\.json|snapshots/step-\d+\.safetensors")
+# A large one is several files; the first in rank, whose name has no number, is written last.
+_CHECKPOINT = re.compile(r"checkpoints/step-(?P<last>\d+)(?P<further>\.\d+-of-\d+)?\.safetensors")
+_OTHER = re.compile(r"[^/]+\.json|snapshots/step-\d+(\.\d+-of-\d+)?\.safetensors")
 
 
 class TakenOver(RunError):
@@ -83,7 +85,8 @@ def completed(place: Place) -> int:
     """
     with place.failing():
         matches = [_CHECKPOINT.fullmatch(name) for name in place.files()]
-    return max((int(match["last"]) + 1 for match in matches if match), default=0)
+    whole = [match for match in matches if match and not match["further"]]
+    return max((int(match["last"]) + 1 for match in whole), default=0)
 
 
 def copy_run(source: Place, target: Place, known: dict[str, Stamp]) -> None:
@@ -98,14 +101,19 @@ def copy_run(source: Place, target: Place, known: dict[str, Stamp]) -> None:
         return
     there = _listing(target)
     # Of a checkpoint that somebody else left nobody knows whether the rows here go with it.
-    target.remove(n for n in there if _CHECKPOINT.fullmatch(n) and n not in known)
+    target.remove(n for n in _checkpoints(there) if n not in known)
     target.remove(n for n in there if _ROWS.fullmatch(n) and n not in here)
     changed = sorted((n for n in here if known.get(n) != here[n]), key=_rank)
     for name in changed:
         if name == _LAST:
-            target.remove(n for n in there if _CHECKPOINT.fullmatch(n) and n not in here)
+            target.remove(n for n in _checkpoints(there) if n not in here)
         target.write(name, source.read(name))
         known[name] = here[name]
+
+
+def _checkpoints(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that are of checkpoints, in the order in which they may be removed."""
+    return sorted((n for n in names if _CHECKPOINT.fullmatch(n)), reverse=True)  # ".s" before ".2"
 
 
 def _rank(name: str) -> tuple[bool, bool, bool, str]:

@@ -53,9 +53,9 @@ class Block:
 
     def __init__(self, groups: int, device: torch.device) -> None:
         dtype = torch.float32 if device.type == "mps" else torch.float64  # it has no other
-        self._grams = torch.zeros(CAPACITY, 2, groups, 2, 2, dtype=dtype, device=device)
+        self._grams = torch.zeros(CAPACITY, groups, 3, 3, dtype=dtype, device=device)
         # Views made once: in a short step making them would be a tenth of the measurement.
-        self._places = [(place[0], place[1]) for place in self._grams.unbind()]
+        self._places = self._grams.unbind()
         self._rows: list[Row] = []
 
     def __len__(self) -> int:
@@ -66,11 +66,16 @@ class Block:
         """Whether it must be read before the next step."""
         return len(self._rows) == CAPACITY
 
-    def open(self, row: Row) -> tuple[Tensor, Tensor]:
-        """Begin a row; the places of its Gram matrices with gradients and with updates."""
+    def open(self, row: Row) -> Tensor:
+        """Begin a row; the place of its Gram matrices of (x_t, ∇f, x_{t+1} − x_t), zeros."""
         place = self._places[len(self._rows)]
         self._rows.append(row)
         return place
+
+    def drop(self) -> None:
+        """Take the newest row back."""
+        self._rows.pop()
+        self._places[len(self._rows)].zero_()
 
     def read(self) -> Reading:
         """Everything since the last reading, without steps that a scaler skipped; then empty."""
@@ -79,8 +84,8 @@ class Block:
         values = grams.cpu().double().numpy().copy()
         grams.zero_()
         scale = _numbers([[1.0 if row.scale is None else row.scale for row in rows]])[0]
-        values[:, 0, :, 1, :] /= scale[:, None, None]
-        values[:, 0, :, :, 1] /= scale[:, None, None]
+        values[:, :, 1, :] /= scale[:, None, None]
+        values[:, :, :, 1] /= scale[:, None, None]
         skipped = _numbers([[0.0 if row.skipped is None else row.skipped for row in rows]])[0]
         kept = skipped == 0
         settings = _numbers([[v for group in row.settings for v in group] for row in rows])
@@ -88,8 +93,8 @@ class Block:
         logged = {name: _means([row.logged.get(name, []) for row in rows])[kept] for name in names}
         return Reading(
             step=np.array([row.step for row in rows], dtype=np.int64)[kept],
-            with_gradient=values[kept, 0],
-            with_update=values[kept, 1],
+            with_gradient=values[kept][:, :, :2, :2],
+            with_update=values[kept][:, :, ::2, ::2],
             settings=settings.reshape(len(rows), -1, 3)[kept],
             logged=logged,
         )

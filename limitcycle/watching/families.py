@@ -1,11 +1,12 @@
 """What is known of an optimizer: how its update scales, its momentum, where its norm would rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.optim import Optimizer
 
 from limitcycle.control.families import family_of as degrees_of
@@ -121,9 +122,13 @@ def settings_of(group: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
     A setting may be a tensor on the device; it is copied, not read.
     """
-    betas: Sequence[Any] = group.get("betas") or (0.0,)
-    values = (group["lr"], group.get("weight_decay", 0.0), group.get("momentum", betas[0]))
     lr, weight_decay, momentum = (
-        value.detach().clone() if hasattr(value, "detach") else value for value in values
+        group["lr"],
+        group.get("weight_decay", 0.0),
+        group["momentum"] if "momentum" in group else (group.get("betas") or (0.0,))[0],
     )
-    return lr, weight_decay, momentum
+    return _kept(lr), _kept(weight_decay), _kept(momentum)
+
+
+def _kept(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value

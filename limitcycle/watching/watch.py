@@ -105,6 +105,8 @@ class Watch:
         self._go_on_at: int | None = None
         self._told: dict[str, list[Any]] = {}
         self._told_first: bool | None = None
+        self._lag = 0  # from a step to the count at which something is said of it
+        self._idle = False  # no step is under way, nothing that was said waits for its row
         self._row: Row | None = None
         self._place: torch.Tensor | None = None
         self._measured: _Measured | None = None
@@ -171,13 +173,10 @@ class Watch:
         accumulated gradients, are averaged. What is said before a step belongs to it; in a script
         that says nothing before its first step, what is said after a step belongs to that.
         """
-        if self._closed or not self._keeps():
+        if self._closed or (self._step - self._lag) % self._every:
             return
         for name, value in values.items():
-            kept = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
-            if isinstance(kept, torch.Tensor) and kept.numel() != 1:
-                raise UserError(f"{name} must be one number, not a tensor of shape {kept.shape}")
-            self._told.setdefault(name, []).append(kept)
+            self._told.setdefault(name, []).append(_number(name, value))
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
@@ -229,12 +228,14 @@ class Watch:
 
     def _before(self) -> None:
         """The gradients of step t are there."""
+        if self._idle and self._step % self._every:
+            return  # at once, for this is all that most steps cost when few are measured
         self._settle()
         measured = self._measured or self._begin()
         if self._step % self._every == 0:
             self._open(measured)
-        elif self._told_first:
-            self._told = {}
+        else:
+            self._idle = True
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
@@ -244,9 +245,10 @@ class Watch:
         settings = [settings_of(group) for group in self._optimizer.param_groups]
         # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
         scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
+        self._idle = False
         self._row = Row(self._step, settings, scale, skipped)
-        with_gradients, self._place = measured.block.open(self._row)
-        measured.products.with_gradients(with_gradients, remember=self._updates)
+        self._place = measured.block.open(self._row)
+        measured.products.before(self._place, updates=self._updates)
         if self._told_first:
             self._row.logged, self._told = self._told, {}
 
@@ -254,18 +256,15 @@ class Watch:
         """Step t has been made."""
         if self._place is not None and self._updates and self._measured is not None:
             with torch.no_grad():
-                self._measured.products.with_updates(self._place)
+                self._measured.products.after(self._place)
         self._place = None
         self._step += 1
 
-    def _keeps(self) -> bool:
-        """Whether what is said now belongs to a step that has a row."""
-        if self._told_first is None:  # nothing is known before the first step
-            return True
-        return (self._step - (not self._told_first)) % self._every == 0
-
     def _settle(self) -> None:
-        """What was said after the last step belongs to it."""
+        """What was said after the last step belongs to it; a step that failed leaves no row."""
+        if self._place is not None and self._measured is not None:
+            self._measured.block.drop()
+            self._row, self._place = None, None
         if self._told_first is False:
             if self._row is not None:
                 self._row.logged = self._told
@@ -284,6 +283,7 @@ class Watch:
         if not any(group.invariant for group in groups):
             say("nothing here is scale-invariant: norm and rates are those of all weights")
         self._told_first = bool(self._told)
+        self._lag = 0 if self._told_first else 1
         self._measured = _Measured(groups)
         return self._measured
 
@@ -345,6 +345,15 @@ def _is_first_process() -> bool:
     return not (
         distributed.is_available() and distributed.is_initialized() and distributed.get_rank()
     )
+
+
+def _number(name: str, value: Any) -> Any:
+    """One number; of a tensor a copy where it lies, so that nobody waits for it."""
+    if not isinstance(value, torch.Tensor):
+        return float(value)
+    if value.numel() != 1:
+        raise UserError(f"{name} must be one number, not a tensor of shape {value.shape}")
+    return value.detach().clone()
 
 
 def _nothing() -> None:

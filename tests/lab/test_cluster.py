@@ -7,7 +7,8 @@ import pytest
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import Cluster, Job, Outcome, cluster, remote, sweep_on, train
-from limitcycle.record import Run, load
+from limitcycle.record import Run, folder, load
+from limitcycle.record.checkpoints import FILE_BYTES, list_checkpoints
 from limitcycle.record.mirror import Mirror
 from tests.lab.kill_driver import assert_equal
 from tests.lab.pretended import ActorDiedError, PretendedRay
@@ -146,9 +147,13 @@ def test_what_is_done_is_not_given_out(swept, tmp_path):
     assert_equal(tmp_path / "run", tmp_path / "too")
 
 
-def test_a_run_that_starts_from_another_finds_it_on_the_node(swept, tmp_path):
+@pytest.mark.parametrize("file_bytes", [FILE_BYTES, 500])
+def test_a_run_that_starts_from_another_finds_it_on_the_node(
+    file_bytes, swept, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(folder, "FILE_BYTES", file_bytes)  # large checkpoints are several files
     train(Run(**SMALL, steps=6), tmp_path / "parent", threads=1)
-    start = next((tmp_path / "parent" / "checkpoints").iterdir())
+    start = list_checkpoints(tmp_path / "parent" / "checkpoints")[0]
     run = Run(**SMALL, steps=30, lr=0.3, start_from=str(start))
     train(run, tmp_path / "here", threads=1)
     lose = iter([2])

@@ -40,11 +40,13 @@ def test_sums_group_by_group(shapes, channels_last, dtype):
         weight.grad = gradient
     inner = InnerProducts(weights, groups, 2)
     before = [w.clone() for w in weights]
-    out = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
-    inner.with_gradients(out[0], remember=True)
+    out = torch.zeros(2, 3, 3, dtype=torch.float64)
+    inner.before(out, updates=True)
+    alone = torch.zeros_like(out)
+    InnerProducts(weights, groups, 2).before(alone, updates=False)
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.mul_(0.995).sub_(1e-2 * gradient)
-    inner.with_updates(out[1])
+    inner.after(out)
     tolerance = (
         {"rtol": 1e-12, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 5e-6, "atol": 2e-3}
     )
@@ -54,8 +56,10 @@ def test_sums_group_by_group(shapes, channels_last, dtype):
             torch.cat([part[i].double().flatten() for i in members])
             for part in (before, gradients, weights)
         )
-        torch.testing.assert_close(out[0, group], gram(x, g), **tolerance)
-        torch.testing.assert_close(out[1, group], gram(x, y - x), **tolerance)
+        torch.testing.assert_close(out[group, :2, :2], gram(x, g), **tolerance)
+        torch.testing.assert_close(out[group, ::2, ::2], gram(x, y - x), **tolerance)
+        torch.testing.assert_close(alone[group, :2, :2], gram(x, g), **tolerance)
+        assert not alone[group, 2].any()
 
 
 @pytest.mark.parametrize("size", [1_000, 3 * PIECE])
@@ -72,11 +76,11 @@ def test_a_small_turn_under_strong_decay(size, angle, decay):
     weight = start.clone()
     weight.grad = torch.zeros_like(weight)
     inner = InnerProducts([weight], [0], 1)
-    out = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
-    inner.with_gradients(out[0], remember=True)
+    out = torch.zeros(1, 3, 3, dtype=torch.float64)
+    inner.before(out, updates=True)
     weight.copy_(end)
-    inner.with_updates(out[1])
-    found = measured_columns(*out.numpy())
+    inner.after(out)
+    found = measured_columns(out[:, :2, :2].numpy(), out[:, ::2, ::2].numpy())
     # What float32 weights can hold of so small a turn is the limit, not the sums.
     true = start.double(), end.double()
     turned = torch.linalg.vector_norm(true[1] - true[0] * (true[0] @ true[1]) / (true[0] @ true[0]))
@@ -88,8 +92,8 @@ def test_a_small_turn_under_strong_decay(size, angle, decay):
 def test_a_missing_gradient_is_zero_and_zero_weights_stay():
     small, large = torch.ones(4), torch.zeros(LARGE)
     inner = InnerProducts([small, large], [0, 1], 2)
-    out = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
-    inner.with_gradients(out[0], remember=True)
-    inner.with_updates(out[1])
-    assert out[0, 0].tolist() == [[4, 0], [0, 0]]
-    assert out[1].count_nonzero() == 1
+    out = torch.zeros(2, 3, 3, dtype=torch.float64)
+    inner.before(out, updates=True)
+    inner.after(out)
+    assert out[0].tolist() == [[4, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert not out[1].any()

@@ -10,7 +10,7 @@ import pyarrow.fs as fs
 import pytest
 
 from limitcycle.errors import RunError, UserError
-from limitcycle.record import Run, RunFolder, load, storage
+from limitcycle.record import Run, RunFolder, folder, load, storage
 from limitcycle.record.checkpoints import list_checkpoints
 from limitcycle.record.mirror import Mirror, TakenOver, claim, completed, copy_run
 from limitcycle.record.storage import Place
@@ -27,6 +27,13 @@ def place(request, tmp_path, monkeypatch):
         monkeypatch.setattr(storage, "_OBJECT_STORES", (memory.type_name,))
         monkeypatch.setattr(storage, "_fill", fill_object)
     return Place(memory, "storage", "memory://storage")
+
+
+@pytest.fixture(params=[None, 8], autouse=True, ids=["one file", "several files"])
+def sharded(request, monkeypatch):
+    """Checkpoints of one file, and of several."""
+    if request.param is not None:
+        monkeypatch.setattr(folder, "FILE_BYTES", request.param)
 
 
 def fill_object(system: fs.FileSystem, path: str, content: bytes) -> None:
@@ -106,7 +113,7 @@ def test_only_what_changed_is_copied(place, tmp_path):
     with cut_after(100) as changes:
         mine.push()
     written = [change[1] for change in changes if len(change) == 3]
-    kinds = [re.sub(r"/.*", "", name) for name in written]
+    kinds = list(dict.fromkeys(re.sub(r"/.*", "", name) for name in written))
     assert kinds == ["epochs", "steps", "checkpoints", "status.json"]
     with cut_after(100) as changes:
         mine.push()

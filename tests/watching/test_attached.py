@@ -210,3 +210,21 @@ def test_eight_bits_shards_and_sparse_gradients_are_refused():
     with pytest.raises(UserError, match=r"gradient of 0\.weight is sparse"):
         optimizer.step()
     w.close()
+
+
+def test_a_step_that_fails_leaves_no_row():
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def fail(*_: object) -> None:
+        raise OSError("no such thing")
+
+    with lc.watch(model, optimizer, quiet=True) as w:
+        loops.plain_step(model, optimizer, 0)
+        failing = optimizer.register_step_pre_hook(fail)
+        with pytest.raises(OSError, match="no such thing"):
+            loops.plain_step(model, optimizer, 1)
+        failing.remove()
+        loops.plain_step(model, optimizer, 2)
+    assert list(w.steps["step"]) == [0, 1]  # steps that were made
+    assert (w.steps["relative_update"] > 0).all()
