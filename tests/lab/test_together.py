@@ -52,6 +52,14 @@ CASES = {
     "layer norm, no head norm": [
         replace(BASE, norm="layer", steps=60, head_norm=None, lr=lr) for lr in (0.1, 0.3)
     ],
+    "ConvNet, group norm, additional pass": [
+        replace(CONVNET, norm="group", test_size=100, steps=30, lr=lr, seed=seed, train_pass=True)
+        for lr, seed in ((0.02, 0), (0.005, 1))
+    ],
+    "ResNet, layer norm": [
+        replace(CONVNET, net="resnet18", norm="layer", resolution=8, steps=12, lr=lr)
+        for lr in (0.02, 0.005)
+    ],
     "ConvNet": [
         replace(CONVNET, steps=200, lr=lr, seed=seed, weight_decay=1e-2)
         for lr, seed in ((0.02, 0), (0.005, 1))
