@@ -207,8 +207,9 @@ class Together:
 
 
 def _one_order(runs: Sequence[Run]) -> bool:
-    """Whether all of ``runs`` take the same batches."""
-    return len({run.seed for run in runs}) == 1
+    """Whether all of ``runs`` take the same batches: a full one is the same for every seed."""
+    shuffled = runs[0].batch_size is not None or runs[0].augment
+    return not shuffled or len({run.seed for run in runs}) == 1
 
 
 def _seat(slot: int, runs: Sequence[Run]) -> str:
