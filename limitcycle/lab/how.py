@@ -52,8 +52,13 @@ class How:
         """Inside, runs like ``run`` are computed so; yields what their ``run.json`` says of it."""
         if self.precision != "highest" and run.dtype != "float32":
             raise UserError(f"precision {self.precision} is for float32, the run is of {run.dtype}")
-        with machine.threads(self.threads) as used, machine.products(self.precision, self.where):
-            yield machine.describe(self.where, used, self.precision)
+        where = self.where
+        with (
+            machine.threads(self.threads) as used,
+            machine.current(where),
+            machine.products(self.precision, where),
+        ):
+            yield machine.describe(where, used, self.precision)
 
     def until(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
         """Whether to stop: because somebody asks to, or the time that begins now is over."""

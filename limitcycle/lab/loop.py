@@ -54,7 +54,8 @@ class Loop:
     ) -> None:
         self._members, self._computer = members, computer
         self._checkpoint_seconds = checkpoint_seconds
-        self._pace = 64.0  # steps a second, first guess: only the length of the first block
+        # Steps a second, first guess: only the length of the first block.
+        self._pace = 64.0 / max(1, len(members))
 
     def go(self, stop: Callable[[], bool], progress: Callable[[Member, Progress], None]) -> None:
         """Train; what ended a member badly is afterwards its ``problem``."""

@@ -82,6 +82,11 @@ def products(precision: Precision, device: torch.device) -> Iterator[None]:
             backend.fp32_precision = was
 
 
+def current(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Inside, ``device`` is CUDA's current one: what is launched on another no graph captures."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
 def describe(
     device: torch.device, thread_count: int, precision: Precision = "highest"
 ) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from limitcycle.lab.data import Dataset
 from limitcycle.lab.engine import step
 from limitcycle.lab.evaluate import TEST_BATCH, evaluate
 from limitcycle.lab.feed import batches, batches_together, hyper
-from limitcycle.lab.functional import differentiate_functionally
+from limitcycle.lab.functional import as_vmap_takes_it, differentiate_functionally
 from limitcycle.lab.graph import replayed
 from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
@@ -161,7 +161,8 @@ class Together:
         self._slots, self._count = slots, len(runs)
         self._hyper = {member: hyper(member.run, member.setup) for member in slots}
         self._one_order = _one_order(runs)
-        net = next(iter(slots)).setup.net
+        self._setup = next(iter(slots)).setup  # its net is the template of all
+        net = as_vmap_takes_it(self._setup.net)
         many = torch.vmap(
             partial(step, net, derivative=differentiate_functionally),
             in_dims=(0, None if self._one_order else 0, 0),
@@ -176,25 +177,24 @@ class Together:
         lr = np.stack([member.learning_rates(first.done, end) for member in seated], axis=1)
         rates = torch.as_tensor(lr, dtype=state["weights"].dtype, device=state["weights"].device)
         if self._one_order:
-            feed = batches(first.run, first.setup, first.done, end)
+            feed = batches(first.run, self._setup, first.done, end)
         else:
-            feed = batches_together([m.run for m in seated], first.setup, first.done, end)
+            feed = batches_together([m.run for m in seated], self._setup, first.done, end)
         state, rows = self._block(state, fixed, rates, feed)
         values = {name: row.double().cpu().numpy() for name, row in rows.items()}
         return [_slot(self._slots[member], state, {**values, "lr": lr}) for member in group]
 
     def evaluate(self, group: Sequence[Member]) -> NDArray[np.float64]:
         """See `limitcycle.lab.loop.Computer`."""
-        first = group[0]
         measure = partial(
             evaluate,
-            first.setup,
-            train_pass=first.run.train_pass,
+            self._setup,
+            train_pass=group[0].run.train_pass,
             derivative=differentiate_functionally,
         )
         # No more images at once than a step takes.
-        images = min(TEST_BATCH, len(first.setup.data.test_labels))
-        at_once = max(1, self._count * first.setup.batch_size // images)
+        images = min(TEST_BATCH, len(self._setup.data.test_labels))
+        at_once = max(1, self._count * self._setup.batch_size // images)
         state = _stacked([member.state for member in self._seated(group)])
         measured = torch.vmap(measure, chunk_size=at_once)(state).cpu().numpy()
         rows: NDArray[np.float64] = measured[[self._slots[member] for member in group]]
@@ -207,8 +207,9 @@ class Together:
 
 
 def _one_order(runs: Sequence[Run]) -> bool:
-    """Whether all of ``runs`` take the same batches."""
-    return len({run.seed for run in runs}) == 1
+    """Whether all of ``runs`` take the same batches: a full one is the same for every seed."""
+    shuffled = runs[0].batch_size is not None or runs[0].augment
+    return not shuffled or len({run.seed for run in runs}) == 1
 
 
 def _seat(slot: int, runs: Sequence[Run]) -> str:

@@ -1,5 +1,6 @@
 """Replays of captured steps, with a stand-in for CUDA: what is copied and what it comes to."""
 
+import contextlib
 from functools import partial
 
 import pytest
@@ -10,6 +11,7 @@ from limitcycle.lab.engine import step
 from limitcycle.lab.feed import batches, hyper
 from limitcycle.lab.functional import differentiate_functionally
 from limitcycle.lab.graph import replayed
+from limitcycle.lab.how import How
 from limitcycle.lab.setup import prepare
 from limitcycle.lab.training import train
 from limitcycle.record import Run
@@ -114,6 +116,26 @@ def test_steps_of_several_runs_are_replayed_like_one():
         for name in plain:
             assert torch.equal(plain[name].double(), replays[name].double()), name
     assert results[1][1]["loss"].shape == (STEPS, 2)
+
+
+def test_a_run_is_computed_with_its_device_as_the_current_one(monkeypatch):
+    """A graph of ``cuda:1`` that is captured on another device is empty."""
+    current = []
+
+    @contextlib.contextmanager
+    def pretended(device):
+        current.append(device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", pretended)
+    monkeypatch.setattr("limitcycle.lab.how._usable", torch.device)
+    monkeypatch.setattr("limitcycle.lab.machine.describe", lambda *_: {})
+    with How("cuda:1").computing(Run()):
+        assert current == [torch.device("cuda:1")]
+    assert not current
+    with How("cpu").computing(Run()):
+        assert not current
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -36,8 +36,10 @@ CASES = {
         replace(BASE, lr=lr, momentum=momentum) for lr, momentum in ((0.05, 0.9), (0.3, 0.5))
     ],
     "full batch, schedules, additional pass": [
-        replace(BASE, batch_size=None, schedule=schedule, warmup_steps=warmup, train_pass=True)
-        for schedule, warmup in (("cosine", 20), ("step", 0), ("constant", 0))
+        replace(
+            BASE, batch_size=None, schedule=schedule, warmup_steps=warmup, train_pass=True, seed=i
+        )
+        for i, (schedule, warmup) in enumerate((("cosine", 20), ("step", 0), ("constant", 0)))
     ],
     "norms held, affine, trained head": [
         replace(
@@ -51,6 +53,14 @@ CASES = {
     ],
     "layer norm, no head norm": [
         replace(BASE, norm="layer", steps=60, head_norm=None, lr=lr) for lr in (0.1, 0.3)
+    ],
+    "ConvNet, group norm, additional pass": [
+        replace(CONVNET, norm="group", test_size=100, steps=30, lr=lr, seed=seed, train_pass=True)
+        for lr, seed in ((0.02, 0), (0.005, 1))
+    ],
+    "ResNet, layer norm": [
+        replace(CONVNET, net="resnet18", norm="layer", resolution=8, steps=12, lr=lr)
+        for lr in (0.02, 0.005)
     ],
     "ConvNet": [
         replace(CONVNET, steps=200, lr=lr, seed=seed, weight_decay=1e-2)
@@ -186,6 +196,24 @@ def test_snapshots_are_kept_of_each_run(tmp_path):
     for run, ended in zip(runs, together(runs, tmp_path), strict=True):
         alone = train(run, tmp_path / f"alone-{run.seed}")
         assert [path.name for path in ended.snapshots] == [path.name for path in alone.snapshots]
+
+
+def test_a_full_batch_is_stacked_for_no_seed(tmp_path):
+    """So many copies of the data set would be made at every step."""
+    runs = [replace(BASE, steps=3, batch_size=None, seed=seed) for seed in range(2)]
+    (first, _), (augmented, _) = (
+        together([replace(run, augment=augment) for run in runs], tmp_path / str(augment))
+        for augment in (False, True)
+    )
+    assert first.info["together"] == "slot 1 of 2, one order of the data"
+    assert augmented.info["together"] == "slot 1 of 2, an order each of the data"
+
+
+def test_many_runs_are_asked_whether_to_stop_as_early_as_one(tmp_path):
+    """Before anything is known of their pace."""
+    runs = [replace(BASE, batch_size=2, seed=seed) for seed in range(4)]
+    stopped = together(runs, tmp_path, should_stop=asked(1))
+    assert {run.status["step"] for run in stopped} == {128 // 4}
 
 
 def test_companies_are_alike_and_no_larger_than_asked_for():
