@@ -8,7 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-KILLS = [("writes", 40), ("random", 20), pytest.param("together", 25, marks=pytest.mark.slow)]
+KILLS = [
+    ("writes", 40),
+    pytest.param("random", 20, marks=pytest.mark.slow),
+    pytest.param("together", 25, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("how", "at_least"), KILLS)
