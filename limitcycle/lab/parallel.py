@@ -196,8 +196,13 @@ def _work(
 ) -> list[Outcome]:
     assert _given is not None, "workers are started by sweep"
     messages, stop, lifeline = _given
-    stopped = lambda: stop.is_set() or lifeline.poll()  # noqa: E731
-    tell = lambda kind, index, what: messages.put((kind, indices[index], what))  # noqa: E731
+
+    def stopped() -> bool:
+        return bool(stop.is_set() or lifeline.poll())
+
+    def tell(kind: str, index: int, what: object) -> None:
+        messages.put((kind, indices[index], what))
+
     with _busy:
         if lifeline.poll():
             os._exit(1)  # a job that was still queued when the parent died

@@ -235,7 +235,7 @@ class Watch:
         if self._step % self._every == 0:
             self._open(measured)
         else:
-            self._idle = True
+            self._told, self._idle = {}, True  # of a step without a row nothing is kept
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:

@@ -228,3 +228,15 @@ def test_a_step_that_fails_leaves_no_row():
         loops.plain_step(model, optimizer, 2)
     assert list(w.steps["step"]) == [0, 1]  # steps that were made
     assert (w.steps["relative_update"] > 0).all()
+
+
+def test_what_is_said_of_a_step_without_a_row_is_not_taken_for_another():
+    """Also where a resumed job's first step is such a one, and its loss is said before the step."""
+    model = loops.net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, every=10, quiet=True) as w:
+        w.load_state_dict({"step": 5, "symmetries": None})
+        for step in range(5, 12):
+            w.log(loss=float(step))
+            loops.plain_step(model, optimizer, step)
+    assert w.steps[["step", "loss"]].to_numpy().tolist() == [[10, 10.0]]
