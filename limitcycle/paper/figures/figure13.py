@@ -38,6 +38,8 @@ FIGURE = Experiment(
         "products: those of Figure 2's two main rates at its weight decay, whose runs are shared",
         "ratios: learning rates 10 times as large and as small, a factor 100 between the extremes, "
         "so that the default initialisation is close to the consistent norms and far from them",
+        f"length: at least {products.LEAST_UNITS} units of 1/(ηλ) at the ratios not shared, for "
+        "the warm-up from the furthest norm and a few periods; Figure 2's run may be shorter",
         f"Proposition 4: c = {rescaling.C}, a power of two, so that floats can agree bit by bit; "
         "its runs are not drawn",
     ),
