@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from limitcycle.lab import machine
 from limitcycle.lab.functional import State
 from limitcycle.lab.member import Member, Progress, Rows
 
@@ -59,7 +60,7 @@ class Loop:
 
     def go(self, stop: Callable[[], bool], progress: Callable[[Member, Progress], None]) -> None:
         """Train; what ended a member badly is afterwards its ``problem``."""
-        saved = time.monotonic()
+        saved, starved = time.monotonic(), False
         _each(self._members, Member.begin)
         try:
             self._evaluate([m for m in self._members if m.done == 0 and m.problem is None])
@@ -76,7 +77,11 @@ class Loop:
             # It may have come in the middle of a block: the last checkpoint is what is sound.
             _each(self._members, Member.interrupt)
             raise
-        _each(self._members, Member.finish)
+        except (RuntimeError, MemoryError) as problem:
+            if not machine.out_of_memory(problem):
+                raise
+            starved = True  # said below, where the frames that hold the memory are gone
+        _each(self._members, Member.starve if starved else Member.finish)
 
     def _next(self) -> list[Member]:
         """Those that have made the fewest updates; none where all is done."""

@@ -36,6 +36,15 @@ def own_process() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
 
 
+def out_of_memory(problem: BaseException) -> bool:
+    """Whether ``problem`` says that there is no memory left: Python, NumPy or torch can say it."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    # What torch's CPU allocator, CUDA's driver and cuBLAS say, in a RuntimeError.
+    said = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(problem, RuntimeError) and any(words in str(problem) for words in said)
+
+
 def cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

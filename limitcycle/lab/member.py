@@ -140,6 +140,21 @@ class Member:
         """Say that the run was interrupted; nothing of this moment is sound to write."""
         self.folder.set_status("stopped", self.done, "interrupted")
 
+    def starve(self) -> None:
+        """Say that there was no memory for the next step; nothing of this moment is written.
+
+        Raises:
+            RunError: always.
+        """
+        kept = "nothing is kept"
+        if self._saved:
+            kept = f"the same command goes on from step {self._saved:,}, kept in {self.folder.path}"
+        raise RunError(
+            f"out of memory on {self.state['weights'].device} at step {self.done:,}; {kept}; fewer "
+            "runs at once need less (workers, together), and so does a smaller width, resolution "
+            "or batch_size"
+        )
+
     def _check_finite(self, rows: Rows) -> None:
         """Stop at the first loss that is not finite, with everything up to it kept."""
         bad = np.flatnonzero(~np.isfinite(rows["loss"]))

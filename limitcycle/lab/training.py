@@ -138,8 +138,8 @@ def _prepared(run: Run, folder: RunFolder, how: How, data: Dataset | None) -> Se
     except UserError:
         folder.abandon()
         raise
-    except (RuntimeError, MemoryError) as problem:  # torch's allocators raise RuntimeError
-        if "memory" not in str(problem):
+    except (RuntimeError, MemoryError) as problem:
+        if not machine.out_of_memory(problem):
             raise
         folder.abandon()
         raise UserError(

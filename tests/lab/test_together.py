@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from limitcycle.errors import NonFiniteError, UserError
+from limitcycle.errors import NonFiniteError, RunError, UserError
 from limitcycle.lab import Job, sweep, train
 from limitcycle.lab.how import How
-from limitcycle.lab.together import companies, most_together, train_together
+from limitcycle.lab.together import Together, companies, most_together, train_together
 from limitcycle.record import Run, load
 
 SMALL = {"width": 12, "train_size": 300, "test_size": 100}
@@ -164,6 +164,28 @@ def test_a_run_that_diverges_ends_and_changes_no_bit_of_the_others(at, tmp_path)
     assert str(together(runs, tmp_path / "wild")[at]) == str(problem)
     with pytest.raises(NonFiniteError, match="the loss is"):
         train(runs[at], tmp_path / "wild" / str(at))
+
+
+@pytest.mark.parametrize("where", ["advance", "evaluate"])
+def test_where_memory_ends_the_company_says_so_and_goes_on(where, tmp_path, monkeypatch):
+    runs = [replace(BASE, steps=30, lr=lr) for lr in (0.1, 0.3)]
+    compute, calls = getattr(Together, where), itertools.count()
+
+    def hungry(*args):
+        if next(calls) == 4:
+            torch.empty(2**60, dtype=torch.uint8)
+        return compute(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Together, where, hungry)
+        ended = together(runs, tmp_path / "company", checkpoint_seconds=0)
+    for slot, problem in enumerate(ended):
+        assert isinstance(problem, RunError)
+        assert f"kept in {tmp_path / 'company' / str(slot)}" in str(problem)
+        assert 0 < load(tmp_path / "company" / str(slot)).checkpoint().completed < 30
+    left_alone = together(runs, tmp_path / "left alone")
+    for one, other in zip(together(runs, tmp_path / "company"), left_alone, strict=True):
+        assert_same(one, other)
 
 
 def test_a_run_may_leave_its_company_and_join_another(tmp_path):

@@ -9,7 +9,8 @@ import torch
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import Job, rehearse, sweep, train
-from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS, Run
+from limitcycle.lab.training import Alone
+from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS, Run, load
 
 SMALL = {"width": 16, "train_size": 300, "test_size": 100}
 
@@ -142,8 +143,6 @@ def test_sweep_equals_single_runs(tmp_path):
     assert outcomes[2].code == 1
     assert {(0, 15), (1, 15)} <= seen
     with_one_thread = train(jobs[1].run, tmp_path / "alone", threads=1)
-    from limitcycle import load
-
     assert load(jobs[1].out).steps.equals(with_one_thread.steps)
 
 
@@ -167,6 +166,55 @@ def test_a_run_that_cannot_be_made_leaves_its_folder_free(tmp_path):
     with pytest.raises(UserError, match="memory"):
         train(Run(width=10**9, steps=3), out)
     assert len(train(Run(steps=3, width=8), out).steps) == 3
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda: torch.empty(2**60, dtype=torch.uint8),
+        lambda: np.empty(2**60, np.uint8),
+        lambda: bytearray(2**60),
+    ],
+    ids=["torch", "NumPy", "Python"],
+)
+@pytest.mark.parametrize("where", ["advance", "evaluate"])
+def test_where_memory_ends_the_checkpoint_stays_and_the_run_goes_on(
+    take, where, tmp_path, monkeypatch
+):
+    run, out = Run(steps=60, **SMALL), tmp_path / "run"
+    compute, calls = getattr(Alone, where), itertools.count()
+
+    def hungry(*args):
+        if next(calls) == 5:
+            take()
+        return compute(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Alone, where, hungry)
+        with pytest.raises(RunError, match="out of memory on cpu at step") as raised:
+            train(run, out, checkpoint_seconds=0)
+    kept = load(out)
+    assert f"goes on from step {kept.checkpoint().completed:,}, kept in {out}" in str(raised.value)
+    assert kept.status["state"] == "failed"
+    assert 0 < kept.checkpoint().completed < 60
+    goes_on, alone = train(run, out), train(run, tmp_path / "alone")
+    assert goes_on.steps.equals(alone.steps)
+    assert goes_on.epochs.equals(alone.epochs)
+
+
+def test_where_memory_ends_at_once_nothing_is_said_to_be_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(Alone, "advance", lambda *_: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(RunError, match="at step 0; nothing is kept"):
+        train(Run(steps=3, **SMALL), tmp_path / "run")
+
+
+def test_other_errors_of_a_step_are_not_taken_for_memory(tmp_path, monkeypatch):
+    def illegal(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Alone, "advance", illegal)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        train(Run(steps=3, **SMALL), tmp_path / "run")
 
 
 @pytest.mark.parametrize("settings", [{"record_every": 0}, {"stop_after": float("nan")}])
