@@ -148,11 +148,11 @@ class Member:
         """
         kept = "nothing is kept"
         if self._saved:
-            kept = f"the same command goes on from step {self._saved:,}, kept in {self.folder.path}"
+            kept = f"the same command goes on from step {self._saved:,}"
         raise RunError(
-            f"out of memory on {self.state['weights'].device} at step {self.done:,}; {kept}; fewer "
-            "runs at once need less (workers, together), and so does a smaller width, resolution "
-            "or batch_size"
+            f"out of memory on {self.state['weights'].device} at step {self.done:,} of "
+            f"{self.folder.path}: {kept}; fewer runs at once need less (workers, together), and so "
+            "does a smaller width, resolution or batch_size"
         )
 
     def _check_finite(self, rows: Rows) -> None:

@@ -181,7 +181,7 @@ def test_where_memory_ends_the_company_says_so_and_goes_on(where, tmp_path, monk
         ended = together(runs, tmp_path / "company", checkpoint_seconds=0)
     for slot, problem in enumerate(ended):
         assert isinstance(problem, RunError)
-        assert f"kept in {tmp_path / 'company' / str(slot)}" in str(problem)
+        assert f"of {tmp_path / 'company' / str(slot)}: the same" in str(problem)
         assert 0 < load(tmp_path / "company" / str(slot)).checkpoint().completed < 30
     left_alone = together(runs, tmp_path / "left alone")
     for one, other in zip(together(runs, tmp_path / "company"), left_alone, strict=True):

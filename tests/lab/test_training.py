@@ -194,7 +194,9 @@ def test_where_memory_ends_the_checkpoint_stays_and_the_run_goes_on(
         with pytest.raises(RunError, match="out of memory on cpu at step") as raised:
             train(run, out, checkpoint_seconds=0)
     kept = load(out)
-    assert f"goes on from step {kept.checkpoint().completed:,}, kept in {out}" in str(raised.value)
+    assert f"of {out}: the same command goes on from step {kept.checkpoint().completed:,}" in str(
+        raised.value
+    )
     assert kept.status["state"] == "failed"
     assert 0 < kept.checkpoint().completed < 60
     goes_on, alone = train(run, out), train(run, tmp_path / "alone")
@@ -204,7 +206,7 @@ def test_where_memory_ends_the_checkpoint_stays_and_the_run_goes_on(
 
 def test_where_memory_ends_at_once_nothing_is_said_to_be_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Alone, "advance", lambda *_: torch.empty(2**60, dtype=torch.uint8))
-    with pytest.raises(RunError, match="at step 0; nothing is kept"):
+    with pytest.raises(RunError, match=r"at step 0 of .*: nothing is kept"):
         train(Run(steps=3, **SMALL), tmp_path / "run")
 
 
