@@ -7,6 +7,7 @@ that stay in the cache, so that they cost no copies.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 
@@ -15,7 +16,9 @@ from torch import Tensor
 
 LARGE = 2**14  # entries from which a tensor is measured in place
 CHUNK = 2**8  # entries of packed tensors that are multiplied at once
-PIECE = 2**16  # entries whose float32 inner products are then added in float64
+PIECE = 2**18  # entries whose float32 inner products are then added in float64
+HALF_PIECE = 2**16  # of half precision: squares of few digits are all rounded the same way
+HEAD = 2**12  # entries of a large tensor that tell how it shrinks
 _TINY = 1e-30  # of a squared norm: weights that are all zero shrink by nothing
 
 
@@ -30,8 +33,17 @@ class InnerProducts:
 
     def __init__(self, tensors: Sequence[Tensor], groups: Sequence[int], count: int) -> None:
         pairs = list(zip(tensors, groups, strict=True))
-        self._packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE])
-        self._large = _Large([pair for pair in pairs if pair[0].numel() >= LARGE])
+        large: dict[torch.dtype, list[tuple[Tensor, int]]] = {}
+        for pair in pairs:
+            if pair[0].numel() >= LARGE:
+                # Sums in half precision would be noise.
+                dtype = torch.promote_types(pair[0].dtype, torch.float32)
+                large.setdefault(dtype, []).append(pair)
+        packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE])
+        self._parts: list[_Packed | _Large] = [
+            packed,
+            *(_Large(alike, dtype) for dtype, alike in large.items()),
+        ]
 
     def before(self, gram: Tensor, *, updates: bool) -> None:
         """At x_t, when its gradients are there.
@@ -42,13 +54,13 @@ class InnerProducts:
             updates: whether Δ is measured: then `after` completes ``gram``. If not, what belongs
                 to Δ stays zero.
         """
-        self._packed.before(gram, updates)
-        self._large.before(gram, updates)
+        for part in self._parts:
+            part.before(gram, updates)
 
     def after(self, gram: Tensor) -> None:
         """At x_{t+1}: complete what `before` began."""
-        self._packed.after(gram)
-        self._large.after(gram)
+        for part in self._parts:
+            part.after(gram)
 
 
 class _Packed:
@@ -96,49 +108,113 @@ class _Packed:
 
 
 class _Large:
-    """Large tensors, where they lie."""
+    """Large tensors, where they lie; the last first, which an optimizer leaves in the cache.
 
-    def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
-        self._weights = [tensor for tensor, _ in pairs]
+    Args:
+        pairs: tensors and their groups.
+        dtype: that the sums of all of them are made in.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, int]], dtype: torch.dtype) -> None:
+        pairs = pairs[::-1]
+        self._weights = [_InPieces(tensor, dtype) for tensor, _ in pairs]
         self._before: list[list[Tensor]] = []  # x_t in pieces
-        self._squares: list[Tensor] = []  # ⟨x_t, x_t⟩ of each piece
-        groups = [group for tensor, group in pairs for _ in range(-(-tensor.numel() // PIECE))]
-        device = self._weights[0].device if self._weights else None
-        self._groups = torch.tensor(groups, dtype=torch.long, device=device)
+        counts = [len(weight.now()) for weight in self._weights]
+        owners = [index for index, count in enumerate(counts) for _ in range(count)]
+        empty = partial(torch.empty, dtype=dtype, device=pairs[0][0].device)
+        # Of each piece, its tensor, its group and what is summed, with a view a number: made once.
+        self._owners = torch.tensor(owners, device=pairs[0][0].device)
+        self._groups = torch.tensor(
+            [pairs[owner][1] for owner in owners], device=self._owners.device
+        )
+        self._products = empty(len(owners), 3)  # ⟨x, ∇f⟩, ⟨x, x⟩, ⟨∇f, ∇f⟩
+        self._places = [row.unbind() for row in self._products.unbind()]
+        self._changes = empty(len(owners), 2)  # ⟨x, a⟩, ⟨a, a⟩ of a = x_{t+1} − s·x
+        self._changed = [row.unbind() for row in self._changes.unbind()]
+        self._room = empty(PIECE)
 
     def before(self, gram: Tensor, updates: bool) -> None:
         if updates and not self._before:
-            self._before = [[torch.empty_like(x) for x in _pieces(w)] for w in self._weights]
-        found, kept = [], iter(chain.from_iterable(self._before))
+            self._before = [[torch.empty_like(x) for x in w.now()] for w in self._weights]
+        kept, places = iter(chain.from_iterable(self._before)), iter(self._places)
         for weight in self._weights:
-            gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
-            for x, g in zip(_pieces(weight), _pieces(gradient, weight), strict=True):
-                found += [torch.dot(x, x), cross := torch.dot(x, g), cross, torch.dot(g, g)]
+            for x, g in zip(weight.now(), weight.gradient(), strict=True):
+                cross, square, other = next(places)
+                torch.dot(x, g, out=cross)
+                torch.dot(x, x, out=square)
                 if updates:
                     next(kept).copy_(x)  # now, while it is in the cache
-        self._squares = found[::4]
-        if found:
-            products = torch.stack(found).to(gram.dtype).view(-1, 2, 2)
-            gram[:, :2, :2].index_add_(0, self._groups, products)
+                torch.dot(g, g, out=other)
+        cross, square, other = self._products.to(gram.dtype).T
+        products = torch.stack([square, cross, cross, other], dim=1)
+        gram[:, :2, :2].index_add_(0, self._groups, products.view(-1, 2, 2))
 
     def after(self, gram: Tensor) -> None:
-        # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
-        # rounding of float32 sums. So each piece is split into s·x_t and the rest, first.
-        found, squares = [], iter(self._squares)
-        for weight, before in zip(self._weights, self._before, strict=True):
-            rest = torch.empty_like(before[0])
-            for new, old in zip(_pieces(weight), before, strict=True):
-                square = next(squares)
-                shrink = torch.dot(old, new) / square.clamp(min=_TINY)
-                across = torch.addcmul(new, old, shrink, value=-1, out=rest[: len(old)])
-                found += [square, shrink, torch.dot(old, across), torch.dot(across, across)]
-        if found:
-            square, shrink, along, across = torch.stack(found).to(gram.dtype).view(-1, 4).T
-            change = shrink - 1
-            inner = change * square + along
-            length = change * (change * square + 2 * along) + across
-            products = torch.stack([torch.zeros_like(inner), inner, inner, length], dim=1)
-            gram[:, ::2, ::2].index_add_(0, self._groups, products.view(-1, 2, 2))
+        shrinks, places = self._shrinks(), iter(self._changed)
+        for weight, before, shrink in zip(self._weights, self._before, shrinks, strict=True):
+            for new, old in zip(weight.now(), before, strict=True):
+                along, across = next(places)
+                rest = self._room[: len(old)]
+                torch.addcmul(new, old, shrink, value=-1, out=rest)
+                torch.dot(old, rest, out=along)
+                torch.dot(rest, rest, out=across)
+        along, across = self._changes.to(gram.dtype).T
+        change, square = shrinks.to(gram.dtype)[self._owners] - 1, self._products[:, 1]
+        inner = change * square + along
+        length = change * (change * square + 2 * along) + across
+        products = torch.stack([torch.zeros_like(inner), inner, inner, length], dim=1)
+        gram[:, ::2, ::2].index_add_(0, self._groups, products.view(-1, 2, 2))
+
+    def _shrinks(self) -> Tensor:
+        """A number s for each tensor, so that x_{t+1} − s·x_t is small.
+
+        Weight decay makes an update nearly parallel to x, and what turns x would drown in the
+        rounding of float32 sums; so s·x_t is split off first. Any s serves that takes most of the
+        parallel part away: each tensor's first entries tell one.
+        """
+        heads = [
+            (before[0][:HEAD], weight.head())
+            for weight, before in zip(self._weights, self._before, strict=True)
+        ]
+        inner = [torch.dot(old, new) for old, new in heads]
+        squares = [torch.dot(old, old) for old, _ in heads]
+        inner_and_square = torch.stack(inner + squares).view(2, -1) + _TINY  # 1 for zeros
+        return inner_and_square[0] / inner_and_square[1]
+
+
+class _InPieces:
+    """A large tensor and its gradient, flat and piece by piece, in the order of the memory."""
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
+        self._weight, self._dtype = weight, dtype
+        self._size = PIECE if weight.dtype == dtype else HALF_PIECE
+        self._order = sorted(range(weight.ndim), key=weight.stride, reverse=True)
+        self._now: tuple[Tensor, ...] = ()
+
+    def now(self) -> tuple[Tensor, ...]:
+        """The weights: views made once, unless they have moved; copies if of half precision."""
+        if self._weight.dtype != self._dtype:
+            return self._split(self._weight)
+        if not self._now or self._now[0].data_ptr() != self._weight.data_ptr():
+            self._now = self._split(self._weight)
+        return self._now
+
+    def head(self) -> Tensor:
+        """The first `HEAD` weights, without converting the others."""
+        if self._weight.dtype == self._dtype:
+            return self.now()[0][:HEAD]
+        return self._flat(self._weight)[:HEAD].to(self._dtype)
+
+    def gradient(self) -> tuple[Tensor, ...]:
+        """Its gradient; zeros where there is none."""
+        gradient = self._weight.grad
+        return self._split(torch.zeros_like(self._weight) if gradient is None else gradient)
+
+    def _split(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(self._flat(tensor).to(self._dtype), self._size)
+
+    def _flat(self, tensor: Tensor) -> Tensor:
+        return tensor.detach().permute(self._order).reshape(-1)
 
 
 def _in_chunks(pairs: Sequence[tuple[Tensor, int]]) -> tuple[list[int], list[int], list[int]]:
@@ -154,12 +230,3 @@ def _in_chunks(pairs: Sequence[tuple[Tensor, int]]) -> tuple[list[int], list[int
         sizes += [*here, zeros]
         owners += [group] * ((sum(here) + zeros) // CHUNK)
     return sizes, filled, owners
-
-
-def _pieces(tensor: Tensor, like: Tensor | None = None) -> tuple[Tensor, ...]:
-    """``tensor``, flat and piece by piece, its entries in the order in which ``like``'s lie."""
-    like = tensor if like is None else like
-    order = sorted(range(like.ndim), key=like.stride, reverse=True)  # of memory: no copies
-    flat = tensor.detach().permute(order).reshape(-1)
-    # Sums in half precision would be noise.
-    return torch.split(flat.to(torch.promote_types(like.dtype, torch.float32)), PIECE)

@@ -31,8 +31,7 @@ def rows_of(
     """
     counted = [index for index, group in enumerate(groups) if group.invariant]
     every = range(len(groups))
-    members = [counted or list(every), *([index] for index in every)]
-    columns, hyper = _columns(reading, groups, members, family, updates)
+    columns, hyper = _columns(reading, groups, counted or list(every), family, updates)
     steps: dict[str, Any] = {"step": reading.step, **reading.logged}
     steps |= {name: column[:, 0] for name, column in columns.items()}
     if family.scaling == "gradient":
@@ -54,19 +53,21 @@ def rows_of(
 def _columns(
     reading: Reading,
     groups: Sequence[Watched],
-    members: Sequence[list[int]],
+    joint: Sequence[int],
     family: Family,
     updates: bool,
 ) -> tuple[dict[str, Array], Hyper]:
-    """The columns of S sets of groups, each (T, S) and all at once, and the sets' settings."""
-    with_update = _joined(reading.with_update, members)
+    """The columns, each (T, 1 + G): of the joint groups as one vector, then of every group; and
+    the settings."""
+    with_update = _joint_first(reading.with_update, joint)
     if not updates:
         with_update = np.full_like(with_update, np.nan)
-    found = measured_columns(_joined(reading.with_gradient, members), with_update)
-    hyper = _hyper(reading, [[groups[index] for index in each] for each in members])
+    found = measured_columns(_joint_first(reading.with_gradient, joint), with_update)
+    members = [[groups[index] for index in joint], *([group] for group in groups)]
+    hyper = _hyper(reading, members)
     # Weight decay that is added to a gradient and normalised with it shrinks nothing by ηλ.
     decay = hyper.weight_decay if family.decays else np.where(hyper.weight_decay == 0, 0.0, np.nan)
-    entries = np.array([sum(groups[index].entries for index in each) for each in members])
+    entries = np.array([sum(group.entries for group in each) for each in members])
     norm, rotation = family.equilibrium(hyper, found["effective_grad_norm"], entries)
     columns = {
         **found,
@@ -79,17 +80,17 @@ def _columns(
     return columns, hyper
 
 
-def _joined(grams: Array, members: Sequence[list[int]]) -> Array:
-    """Gram matrices (T, G, 2, 2) of groups as those of S sets of groups, (T, S, 2, 2)."""
-    return np.stack([grams[:, each].sum(axis=1) for each in members], axis=1)
+def _joint_first(grams: Array, joint: Sequence[int]) -> Array:
+    """Gram matrices of groups, (T, G, 2, 2), behind that of the joint ones: (T, 1 + G, 2, 2)."""
+    return np.concatenate([grams[:, joint].sum(axis=1, keepdims=True), grams], axis=1)
 
 
 def _hyper(reading: Reading, members: Sequence[Sequence[Watched]]) -> Hyper:
     """The settings that each set's tensors share, (T, S); NaN where they do not."""
-    found = []
-    for groups in members:
-        used = sorted({index for group in groups for index in group.settings})
-        settings = reading.settings[:, used]
-        shared = (settings == settings[:, :1]).all(axis=1)
-        found.append(np.where(shared, settings[:, 0], np.nan))
-    return Hyper(*np.stack(found, axis=1).transpose(2, 0, 1))
+    used = [tuple(sorted({i for group in each for i in group.settings})) for each in members]
+    shared = {}
+    for indices in set(used):  # few, however many groups there are
+        settings = reading.settings[:, indices]
+        alike = (settings == settings[:, :1]).all(axis=1)
+        shared[indices] = np.where(alike, settings[:, 0], np.nan)
+    return Hyper(*np.stack([shared[each] for each in used], axis=1).transpose(2, 0, 1))

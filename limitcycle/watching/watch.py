@@ -25,7 +25,7 @@ from limitcycle.watching.sinks import Sinks, say
 from limitcycle.watching.table import rows_of
 
 _SCALER = ("grad_scale", "found_inf")
-READ_AFTER = 2.0  # seconds between two readings of what lies on the device
+READ_AFTER = 10.0  # seconds between two readings of what lies on the device
 
 
 def watch(

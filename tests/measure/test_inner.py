@@ -97,3 +97,54 @@ def test_a_missing_gradient_is_zero_and_zero_weights_stay():
     inner.after(out)
     assert out[0].tolist() == [[4, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert not out[1].any()
+
+
+def steps_of(inner, weights, moves):
+    """The Gram matrix of each of ``moves``, one step after the other."""
+    for move in moves:
+        out = torch.zeros(1, 3, 3, dtype=torch.float64)
+        start = torch.cat([w.detach().double().flatten() for w in weights])
+        inner.before(out, updates=True)
+        move()
+        inner.after(out)
+        end = torch.cat([w.detach().double().flatten() for w in weights])
+        yield out[0, ::2, ::2], gram(start, end - start)
+
+
+def test_weights_that_were_given_new_memory_are_found_again():
+    """As `load_state_dict(assign=True)`, `module.to` or ``weight.data = …`` do it."""
+    weight = torch.nn.Parameter(torch.randn(64, 300))
+    weight.grad = torch.zeros_like(weight)
+    inner = InnerProducts([weight], [0], 1)
+
+    def replaced():
+        weight.data = torch.randn(300, 64).t()
+
+    for found, expected in steps_of(inner, [weight], [lambda: weight.data.mul_(0.9), replaced] * 2):
+        torch.testing.assert_close(found, expected, rtol=5e-6, atol=2e-3)
+
+
+def test_large_tensors_of_several_types_add_up():
+    weights = [torch.randn(LARGE, dtype=kind) for kind in (torch.float32, torch.float64)]
+    weights.insert(1, torch.randn(LARGE + 1).bfloat16())
+    inner = InnerProducts(weights, [0, 0, 0], 1)
+    moves = [lambda: [w.mul_(0.5) for w in weights]]
+    for found, expected in steps_of(inner, weights, moves):
+        torch.testing.assert_close(found, expected, rtol=5e-6, atol=2e-3)
+
+
+@pytest.mark.parametrize("head", [0.0, 1.0])
+def test_turns_are_seen_where_the_first_entries_tell_nothing(head):
+    """Zeros, or entries that alone do not shrink."""
+    random = torch.Generator().manual_seed(2)
+    weight = torch.randn(2 * PIECE, generator=random)
+    weight[: LARGE // 4] = head
+    across = torch.randn(2 * PIECE, generator=random)
+    across[: LARGE // 4] = 0
+
+    def move():
+        weight[LARGE // 4 :] *= 1 - 1e-3
+        weight.add_(across, alpha=1e-3)
+
+    for found, expected in steps_of(InnerProducts([weight], [0], 1), [weight], [move]):
+        torch.testing.assert_close(found, expected, rtol=5e-6, atol=2e-3)
