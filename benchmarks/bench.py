@@ -3,7 +3,7 @@
 Every part runs in a process of its own and is written to the file as soon as it is done, so that a
 bench that was stopped is gone on with by naming the parts that are missing.
 
-    make bench                       # everything: fifteen minutes on two idle cores
+    make bench                       # everything: ten minutes on two idle cores
     make bench ONLY="watch control"  # some parts; the others stay as they are in bench.json
     make bench-docs                  # bench.json into docs/, and its table into performance.md
 
@@ -38,7 +38,7 @@ PARTS = {
     "machine": Part("machine", {}),
     "search": Part("search_cost", {}),
     "control": Part("control_overhead", {}),
-    "watch": Part("watch_overhead", {"steps": 40}),
+    "watch": Part("watch_overhead", {}),
     "versus": Part("versus", {}),
 }
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -8,7 +8,7 @@ ResNet-18 of width 64 at batch 128, with the lab's allocator and memory format, 
 short; and a perceptron of eleven small tensors on one thread, at the smallest batch whose step
 takes a millisecond: there a few microseconds count.
 
-    python -m benchmarks.watch_overhead                # 200 steps each: eight minutes on two cores
+    python -m benchmarks.watch_overhead                # 200 steps of the ResNet: four minutes
     python -m benchmarks.watch_overhead --steps 20     # of the ResNet: a minute
     python -m benchmarks.watch_overhead --only small   # the perceptron: seconds
 """

@@ -1,8 +1,9 @@
 """Several runs: one after the other in one process, and side by side in worker processes.
 
-Either way is a whole program, its imports and the start of its workers included; both are timed
-in turn, round by round, and the median of the rounds' ratios is printed. One after the other, a run
-has the threads that it would have alone; side by side it has its share of the cores.
+One after the other they are trained in one process by `limitcycle.train`, each with the threads
+that it would have alone; side by side by one `limitcycle train`, each with its share of the cores.
+Either way imports and the start of workers count. Both are timed in turn, round by round, and the
+median of the rounds' ratios is printed.
 
 Run: ``python benchmarks/workers.py``, on an idle machine. For a larger net: ``--net convnet --data
 cifar10 --runs 4 --steps 40`` (LIMITCYCLE_DATA for CIFAR-10).
@@ -20,17 +21,17 @@ from pathlib import Path
 
 import torch
 
-from limitcycle.lab import Job, machine, sweep, thread_budget, train
+from limitcycle.lab import machine, thread_budget, train
 from limitcycle.record import Run
 
 WAYS = ("one after the other", "side by side")
 
 
 def main() -> None:
-    """Time both ways and print a table and JSON, or go one of them."""
+    """Time both ways and print a table and JSON, or go the first."""
     arguments = options()
-    if arguments.way:
-        go(arguments)
+    if arguments.alone:
+        alone(arguments)
         return
     where = f"{platform.machine()}, {machine.cores()} cores, torch {torch.__version__}"
     print(f"{where}; {arguments.runs} runs of {arguments.steps:,} steps, {arguments.net} on "
@@ -38,12 +39,13 @@ def main() -> None:
     rounds = []
     for number in range(1, arguments.rounds + 1):
         ways = WAYS if number % 2 else WAYS[::-1]
-        seconds = {way: clock(way) for way in ways}
-        alone, beside = (seconds[way] for way in WAYS)
-        rounds.append({"alone_s": alone, "beside_s": beside, "ratio": alone / beside})
-        print(f"{number:5} {alone:18.1f} s {beside:18.1f} s {alone / beside:6.2f}", flush=True)
+        seconds = {way: clock(way, arguments) for way in ways}
+        serial, beside = (seconds[way] for way in WAYS)
+        rounds.append({"alone_s": serial, "beside_s": beside, "ratio": serial / beside})
+        print(f"{number:5} {serial:18.1f} s {beside:18.1f} s {serial / beside:6.2f}", flush=True)
     ratio = statistics.median(each["ratio"] for each in rounds)
     print(f"median ratio {ratio:.2f} on {arguments.workers} workers")
+    del arguments.alone
     print(json.dumps({"where": where, **vars(arguments), "rounds": rounds, "ratio": ratio}))
 
 
@@ -56,28 +58,32 @@ def options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=machine.cores())
     parser.add_argument("--net", default="mlp")
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def clock(way: str) -> float:
+def clock(way: str, arguments: argparse.Namespace) -> float:
     """Seconds of a process that goes one way."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, __file__, *sys.argv[1:], "--way", way], check=True)
-    return time.perf_counter() - began
-
-
-def go(arguments: argparse.Namespace) -> None:
-    """Make all runs, one way."""
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [Job(run, Path(folder) / str(at)) for at, run in enumerate(runs(arguments))]
-        if arguments.way == WAYS[1]:
-            outcomes = sweep(jobs, workers=arguments.workers)
-            assert all(outcome.state == "done" for outcome in outcomes), outcomes
-            return
-        machine.own_process()
-        for job in jobs:
-            train(job.run, job.out, threads=thread_budget(job.run, at_once=1))
+        if way == WAYS[0]:
+            command = [__file__, *sys.argv[1:], "--alone", folder]
+        else:
+            run, *_ = every = runs(arguments)
+            command = ["-m", "limitcycle", "train", "--out", folder, "--together", "1"]
+            command += ["--workers", str(arguments.workers), "--lr", *(repr(r.lr) for r in every)]
+            for name in ("net", "data", "steps", "train_size", "test_size"):
+                if (value := getattr(run, name)) is not None:
+                    command += [f"--{name.replace('_', '-')}", str(value)]
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+
+def alone(arguments: argparse.Namespace) -> None:
+    """Make all runs, one after the other."""
+    machine.own_process()
+    for at, run in enumerate(runs(arguments)):
+        train(run, arguments.alone / str(at), threads=thread_budget(run, at_once=1))
 
 
 def runs(arguments: argparse.Namespace) -> list[Run]:

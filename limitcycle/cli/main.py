@@ -71,8 +71,21 @@ def parser() -> argparse.ArgumentParser:
 def _call(options: argparse.Namespace) -> int:
     module, function = _VERBS[options.verb]
     with _loading():
+        if _has_workers(options):  # which import torch while this process does
+            modules = ("limitcycle.paper.press",) if options.verb == "paper" else ()
+            import_module("limitcycle.forkserver").start(*modules)
         verb = getattr(import_module(f"limitcycle.cli.{module}"), function)
     return int(verb(options))
+
+
+def _has_workers(options: argparse.Namespace) -> bool:
+    """Whether the command will start worker processes on this machine."""
+    if options.verb == "train":
+        grid = any(isinstance(value, list) and len(value) > 1 for value in vars(options).values())
+        return grid and options.on == "local"
+    if options.verb == "paper":
+        return bool(options.all or options.figures) and options.on == "local"
+    return options.verb in ("demo", "map")
 
 
 @contextlib.contextmanager

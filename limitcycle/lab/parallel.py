@@ -6,7 +6,6 @@ Workers stop cleanly, with a checkpoint, when they are told to or when their par
 """
 
 import math
-import multiprocessing
 import os
 import queue
 import signal
@@ -16,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from limitcycle import forkserver
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.how import How
@@ -73,9 +72,7 @@ def sweep(
     Returns:
         An outcome a job, in their order. A job that fails does not stop the others.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    _start_server()
+    context = forkserver.start()
     messages, stop = context.Queue(), context.Event()
     # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
     lifeline, held = context.Pipe(duplex=False)
@@ -124,16 +121,6 @@ def _stop(stop: Any, futures: "Sequence[Future[list[Outcome]]]") -> None:
     stop.set()
     for future in futures:
         future.cancel()  # those not yet begun
-
-
-def _start_server() -> None:
-    """Start the fork server deaf to Ctrl-C, which reaches it, too, while it imports torch."""
-    resource_tracker.ensure_running()  # else started below, where it would lift the block again
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> bool:

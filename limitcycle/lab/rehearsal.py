@@ -1,6 +1,5 @@
 """Three real steps of a run at full width, so that nothing fails for a silly reason later."""
 
-import multiprocessing
 import platform
 import resource
 import tempfile
@@ -8,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
+from limitcycle import forkserver
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.training import train
@@ -45,8 +45,7 @@ def rehearse(runs: Sequence[Run], device: str = "cpu") -> Iterator[Rehearsal]:
         runs: their initial weights stand in for checkpoints that do not exist yet.
         device: where to compute.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = forkserver.start()
     with ProcessPoolExecutor(1, context, machine.own_process, max_tasks_per_child=1) as pool:
         yield from pool.map(_rehearse, runs, [device] * len(runs))
 

@@ -1,12 +1,12 @@
 """Many figures at once: each is drawn and judged in a process of its own."""
 
-import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from limitcycle import forkserver
 from limitcycle.errors import RunError
 from limitcycle.paper.book import make_entry
 from limitcycle.paper.pages import Entry
@@ -26,8 +26,7 @@ def make_entries(plans: Sequence[Plan], folder: Path, workers: int) -> Iterator[
     if count == 1:
         yield from (make_entry(plan, folder) for plan in plans)
         return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = forkserver.start(__name__)
     with ProcessPoolExecutor(count, context, _deaf_to_ctrl_c) as pool:
         # An experiment consists of functions, which do not travel; its number does.
         asked = [(plan.figure.number, plan.scale.name, plan.out, plan.seeds) for plan in plans]

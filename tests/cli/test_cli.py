@@ -237,6 +237,33 @@ def test_help_imports_nothing_heavy(arguments):
     assert "usage: limitcycle" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "workers"),
+    [
+        (["train", "--out", "x", "--lr", "0.1"], False),
+        (["train", "--out", "x", "--lr", "0.1", "1"], True),
+        (["train", "--out", "x", "--seed", "0", "1", "--on", "ray"], False),
+        (["demo"], True),
+        (["map"], True),
+        (["paper"], False),
+        (["paper", "2", "5"], True),
+        (["paper", "--all"], True),
+        (["report", "a", "b"], False),
+    ],
+)
+def test_workers_begin_to_import_torch_before_the_command_does(arguments, workers):
+    program = (
+        "import sys; from limitcycle import forkserver; from limitcycle.cli.main import main\n"
+        "def start(*_): print('started', 'torch' in sys.modules); sys.exit()\n"
+        "forkserver.start = start\n"
+        "from limitcycle.cli import main as cli\n"
+        "cli._VERBS = dict.fromkeys(cli._VERBS, ('settings', 'number'))\n"
+        f"main({arguments!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == ("started False" if workers else "")
+
+
 def test_the_package_imports_lazily():
     program = "import sys, limitcycle; print({'torch', 'pandas', 'plotly'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -44,6 +44,7 @@ def test_a_map_from_the_command_line(tmp_path, capsys):
 
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
     command = ["map", *SMALL, *PLANE, "--out", str(tmp_path), "--workers", "1"]
+    command += ["--steps", "700", "--units", "1000"]  # so that cells are left when it is drawn
     drawn, pressed = verb.save_map, []
 
     def draw_and_interrupt(*arguments):
