@@ -5,8 +5,9 @@ then both import at the same time.
 """
 
 import multiprocessing
+import shutil
 import signal
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import ForkServerContext
 
 _TRAINING = "limitcycle.lab.parallel"
@@ -29,3 +30,8 @@ def start(*modules: str) -> ForkServerContext:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
     return context
+
+
+def forget() -> None:
+    """Remove the server's socket, for a process that ends without ceremony; it ends likewise."""
+    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)

@@ -91,11 +91,18 @@ def _has_workers(options: argparse.Namespace) -> bool:
 @contextlib.contextmanager
 def _loading() -> Iterator[None]:
     """While modules load, Ctrl-C ends the process at once: an import may swallow the exception."""
-    former = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    former = signal.signal(signal.SIGINT, _leave)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def _leave(number: int, _frame: object) -> None:
+    if "limitcycle.forkserver" in sys.modules:
+        sys.modules["limitcycle.forkserver"].forget()
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def _complain(message: str, code: int) -> int:

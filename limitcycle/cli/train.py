@@ -4,6 +4,7 @@ import argparse
 import itertools
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,9 @@ def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
 
 
 def _say_problems(outcomes: list[Outcome], console: Console) -> None:
-    for problem in dict.fromkeys(outcome.problem for outcome in outcomes if outcome.problem):
-        say(console, problem)
+    problems = Counter(outcome.problem for outcome in outcomes if outcome.problem)
+    for problem, count in problems.items():
+        say(console, problem if count == 1 else f"{problem} ({count} runs)")
 
 
 def _run_here(

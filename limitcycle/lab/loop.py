@@ -60,7 +60,21 @@ class Loop:
 
     def go(self, stop: Callable[[], bool], progress: Callable[[Member, Progress], None]) -> None:
         """Train; what ended a member badly is afterwards its ``problem``."""
-        saved, starved = time.monotonic(), False
+        starved = False
+        try:
+            self._train(stop, progress)
+            _each(self._members, Member.finish)
+        except (RuntimeError, MemoryError) as problem:
+            if not machine.out_of_memory(problem):
+                raise
+            starved = True  # said below, where the frames that hold the memory are gone
+        if starved:
+            _each(self._members, Member.starve)
+
+    def _train(
+        self, stop: Callable[[], bool], progress: Callable[[Member, Progress], None]
+    ) -> None:
+        saved = time.monotonic()
         _each(self._members, Member.begin)
         try:
             self._evaluate([m for m in self._members if m.done == 0 and m.problem is None])
@@ -77,11 +91,6 @@ class Loop:
             # It may have come in the middle of a block: the last checkpoint is what is sound.
             _each(self._members, Member.interrupt)
             raise
-        except (RuntimeError, MemoryError) as problem:
-            if not machine.out_of_memory(problem):
-                raise
-            starved = True  # said below, where the frames that hold the memory are gone
-        _each(self._members, Member.starve if starved else Member.finish)
 
     def _next(self) -> list[Member]:
         """Those that have made the fewest updates; none where all is done."""

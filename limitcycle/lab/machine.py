@@ -11,6 +11,7 @@ import ctypes
 import functools
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ Precision = Literal["highest", "tf32", "bf16"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEEP_BYTES = 1 << 30
+# What allocators of torch, the system, CUDA, its libraries and oneDNN say in a RuntimeError.
+_NO_MEMORY = re.compile(
+    "(can't|cannot|unable to) allocate|(not enough|out of) memory|create a memory"
+    "|alloc_failed|allocation_failed",
+    re.IGNORECASE,
+)
 MOST_THREADS = 1_024
 
 
@@ -40,9 +47,7 @@ def out_of_memory(problem: BaseException) -> bool:
     """Whether ``problem`` says that there is no memory left: Python, NumPy or torch can say it."""
     if isinstance(problem, MemoryError | torch.OutOfMemoryError):
         return True
-    # What torch's CPU allocator, CUDA's driver and cuBLAS say, in a RuntimeError.
-    said = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-    return isinstance(problem, RuntimeError) and any(words in str(problem) for words in said)
+    return isinstance(problem, RuntimeError) and bool(_NO_MEMORY.search(str(problem)))
 
 
 def cores() -> int:

@@ -87,8 +87,8 @@ class Member:
             with contextlib.suppress(RunError, UserError):  # the disk may be what failed
                 final = isinstance(problem, NonFiniteError)
                 self.folder.set_status("failed", self.done, str(problem), final=final)
-        if self.problem is not None:  # nothing else may be kept alive by a view into it
-            self.state = {name: tensor.clone() for name, tensor in self.state.items()}
+        if self.problem is not None:
+            self.state = {}  # which may be a view that keeps the state of others alive
 
     def begin(self) -> None:
         """Say that the run is under way."""
@@ -144,15 +144,16 @@ class Member:
         """Say that there was no memory for the next step; nothing of this moment is written.
 
         Raises:
-            RunError: always.
+            RunError: always, except for a run that is done.
         """
+        if self.folder.status.get("state") == "done":
+            return
         kept = "nothing is kept"
         if self._saved:
             kept = f"the same command goes on from step {self._saved:,}"
         raise RunError(
-            f"out of memory on {self.state['weights'].device} at step {self.done:,} of "
-            f"{self.folder.path}: {kept}; fewer runs at once need less (workers, together), and so "
-            "does a smaller width, resolution or batch_size"
+            f"out of memory at step {self.done:,}: {kept}; fewer runs at once need less (workers, "
+            "together), and so does a smaller width, resolution or batch_size"
         )
 
     def _check_finite(self, rows: Rows) -> None:

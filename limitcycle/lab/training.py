@@ -127,17 +127,10 @@ def under_way(
         raise NonFiniteError(status["reason"])
     if status.get("state") == "done":
         return None
-    setup = _prepared(run, folder, how, data)
-    _introduce(folder, setup, notice)
-    return Member(run, setup, folder, how.record_every)
-
-
-def _prepared(run: Run, folder: RunFolder, how: How, data: Dataset | None) -> Setup:
     try:
-        return prepare(run, how.where, data, bf16=how.precision == "bf16")
-    except UserError:
-        folder.abandon()
-        raise
+        setup = _prepared(run, folder, how, data)
+        _introduce(folder, setup, notice)
+        return Member(run, setup, folder, how.record_every)
     except (RuntimeError, MemoryError) as problem:
         if not machine.out_of_memory(problem):
             raise
@@ -146,6 +139,14 @@ def _prepared(run: Run, folder: RunFolder, how: How, data: Dataset | None) -> Se
             f"the net or its data do not fit into the memory of {how.device}: choose a smaller "
             "width, resolution or train_size"
         ) from None
+
+
+def _prepared(run: Run, folder: RunFolder, how: How, data: Dataset | None) -> Setup:
+    try:
+        return prepare(run, how.where, data, bf16=how.precision == "bf16")
+    except UserError:
+        folder.abandon()
+        raise
 
 
 def origin(run: Run) -> dict[str, str]:

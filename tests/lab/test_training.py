@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from limitcycle.errors import RunError, UserError
-from limitcycle.lab import Job, rehearse, sweep, train
+from limitcycle.lab import Job, machine, member, rehearse, sweep, train
 from limitcycle.lab.training import Alone
 from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS, Run, load
 
@@ -191,10 +191,10 @@ def test_where_memory_ends_the_checkpoint_stays_and_the_run_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(Alone, where, hungry)
-        with pytest.raises(RunError, match="out of memory on cpu at step") as raised:
+        with pytest.raises(RunError, match="out of memory at step") as raised:
             train(run, out, checkpoint_seconds=0)
     kept = load(out)
-    assert f"of {out}: the same command goes on from step {kept.checkpoint().completed:,}" in str(
+    assert f"the same command goes on from step {kept.checkpoint().completed:,}" in str(
         raised.value
     )
     assert kept.status["state"] == "failed"
@@ -206,8 +206,46 @@ def test_where_memory_ends_the_checkpoint_stays_and_the_run_goes_on(
 
 def test_where_memory_ends_at_once_nothing_is_said_to_be_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Alone, "advance", lambda *_: torch.empty(2**60, dtype=torch.uint8))
-    with pytest.raises(RunError, match=r"at step 0 of .*: nothing is kept"):
+    with pytest.raises(RunError, match=r"at step 0: nothing is kept"):
         train(Run(steps=3, **SMALL), tmp_path / "run")
+
+
+def test_memory_that_ends_at_the_last_write_or_at_the_first_read_is_one_line(tmp_path, monkeypatch):
+    def hungry(*_args, **_settings):
+        torch.empty(2**60, dtype=torch.uint8)
+
+    run, out = Run(steps=6, **SMALL), tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(member, "to_arrays", hungry)
+        with pytest.raises(RunError, match="out of memory at step 6: nothing is kept"):
+            train(run, out)
+    assert load(out).status["state"] == "failed"
+    stopped = tmp_path / "stopped"
+    answers = itertools.chain([False], itertools.repeat(True))
+    train(Run(steps=10_000, **SMALL), stopped, should_stop=lambda: next(answers))
+    with monkeypatch.context() as patched:
+        patched.setattr(member, "from_arrays", hungry)
+        with pytest.raises(UserError, match="do not fit into the memory of cpu"):
+            train(Run(steps=10_000, **SMALL), stopped)
+    assert load(stopped).checkpoint().completed > 0
+    assert len(train(run, out).steps) == 6
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory: you",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "unable to mmap 8 bytes from file <x>: Cannot allocate memory (12)",
+        "could not create a memory object",
+    ],
+)
+def test_who_says_that_memory_ended_is_understood(said):
+    assert machine.out_of_memory(RuntimeError(said))
+    assert not machine.out_of_memory(ValueError(said))
 
 
 def test_other_errors_of_a_step_are_not_taken_for_memory(tmp_path, monkeypatch):

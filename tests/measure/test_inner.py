@@ -133,18 +133,48 @@ def test_large_tensors_of_several_types_add_up():
         torch.testing.assert_close(found, expected, rtol=5e-6, atol=2e-3)
 
 
-@pytest.mark.parametrize("head", [0.0, 1.0])
-def test_turns_are_seen_where_the_first_entries_tell_nothing(head):
-    """Zeros, or entries that alone do not shrink."""
+@pytest.mark.parametrize("head", [0.0, 1e-6, 1.0])
+@pytest.mark.parametrize("moves", ["head", "rest", "both"])
+def test_parts_that_move_by_themselves_hide_nothing(head, moves):
+    """As queries that start at zero in one matrix with keys and values."""
     random = torch.Generator().manual_seed(2)
     weight = torch.randn(2 * PIECE, generator=random)
-    weight[: LARGE // 4] = head
-    across = torch.randn(2 * PIECE, generator=random)
-    across[: LARGE // 4] = 0
+    first = slice(0, LARGE)
+    weight[first] *= head
+    update = torch.randn(2 * PIECE, generator=random)
+    update[first] *= moves != "rest"
+    update[LARGE:] *= moves != "head"
 
     def move():
-        weight[LARGE // 4 :] *= 1 - 1e-3
-        weight.add_(across, alpha=1e-3)
+        weight.mul_(1 - 1e-6).add_(update, alpha=1e-5)
 
-    for found, expected in steps_of(InnerProducts([weight], [0], 1), [weight], [move]):
-        torch.testing.assert_close(found, expected, rtol=5e-6, atol=2e-3)
+    inner = InnerProducts([weight], [0], 1)
+    for found, expected in steps_of(inner, [weight], [move] * 3):
+        torch.testing.assert_close(found[1, 1], expected[1, 1], rtol=1e-4, atol=0)
+        size = (expected[0, 0] * expected[1, 1]).sqrt()
+        assert abs(found[0, 1] - expected[0, 1]) < 1e-4 * size
+
+
+@pytest.mark.parametrize("size", [LARGE, PIECE, 3 * PIECE + 5])
+@pytest.mark.parametrize("digits", [1.0, 0.1, 1e-3])
+def test_weights_that_are_all_alike_are_summed_as_exactly_as_others(size, digits):
+    """Their squares are all rounded the same way."""
+    weight = torch.full((size,), digits)
+    weight.grad = -weight
+    out = torch.zeros(1, 3, 3, dtype=torch.float64)
+    InnerProducts([weight], [0], 1).before(out, updates=False)
+    x, g = weight.double(), weight.grad.double()
+    torch.testing.assert_close(out[0, :2, :2].diagonal(), gram(x, g).diagonal(), rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("updates", [True, False])
+def test_a_square_weight_that_is_turned_around_in_its_memory(updates):
+    weight = torch.nn.Parameter(torch.randn(160, 160))
+    weight.grad = torch.randn(160, 160)
+    inner = InnerProducts([weight], [0], 1)
+    for _ in range(3):
+        out = torch.zeros(1, 3, 3, dtype=torch.float64)
+        inner.before(out, updates=updates)
+        expected = gram(weight.detach().flatten(), weight.grad.flatten())
+        torch.testing.assert_close(out[0, :2, :2], expected, rtol=5e-6, atol=2e-3)
+        weight.data = weight.data.t()
