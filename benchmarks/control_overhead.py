@@ -4,7 +4,7 @@ ResNet-18, width 64, 32×32, batch 128, SGD with momentum in float32, random ima
 that changes every step. Clocks stand before and behind the control's own hooks. The lab's allocator
 and memory format make the step as short as it gets, and so the share as large.
 
-    python -m benchmarks.control_overhead             # two minutes on two cores
+    python -m benchmarks.control_overhead             # a minute on two cores
     python -m benchmarks.control_overhead --width 8   # a quick look
 """
 

@@ -9,7 +9,7 @@ a process of its own, in turn.
 The causes are a chain: each run has one thing more than the one before, and their ratios multiply
 to the whole.
 
-    python -m benchmarks.versus                    # six minutes on two cores
+    python -m benchmarks.versus                    # four minutes on two cores
     python -m benchmarks.versus --only whole       # without the chain
 """
 

@@ -6,7 +6,7 @@ float64 buffer, so that their number costs no calls; large ones are measured in 
 that stay in the cache, so that they cost no copies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
@@ -17,8 +17,9 @@ from torch import Tensor
 
 LARGE = 2**14  # entries from which a tensor is measured in place
 CHUNK = 2**8  # entries of packed tensors that are multiplied at once
-PIECE = 2**18  # entries of a large tensor that are measured at once, to stay in the cache
+PIECE = 2**19  # entries of a large tensor that are measured at once, to stay in the cache
 ROW = 2**10  # entries whose squares are added in float32: of more the rounding adds up
+COARSE = 100  # times as much parallel to x as across it, squared: 1e-5 of a turn is rounded away
 _TINY = 1e-30  # of a squared norm, so that zeros can be divided by
 
 
@@ -110,14 +111,13 @@ class _Packed:
 class _Piece(NamedTuple):
     """Where the products of a piece go: views that are made once. Those of Δ after the step.
 
-    ``cross``, ``along``: ⟨x, ∇f⟩ and ⟨x, a⟩ of a = x_{t+1} − s·x; ``shrink``: s; ``inverse``:
-    1/⟨x, x⟩; ``x``, ``gradient``, ``across``: norms of the rows of x, ∇f and a.
+    ``cross``, ``along``: ⟨x, ∇f⟩ and ⟨x, a⟩ of a = x_{t+1} − s·x; ``shrink``: s; ``x``,
+    ``gradient``, ``across``: norms of the rows of x, ∇f and a.
     """
 
     cross: Tensor
     along: Tensor
     shrink: Tensor
-    inverse: Tensor
     x: Tensor
     gradient: Tensor
     across: Tensor
@@ -134,6 +134,7 @@ class _Large:
     def __init__(self, pairs: Sequence[tuple[Tensor, int]], dtype: torch.dtype) -> None:
         self._weights = [_InPieces(tensor, dtype) for tensor, _ in pairs[::-1]]
         self._before: list[list[Tensor]] = []  # x_t in pieces
+        self._on_cpu, self._knows_shrink = pairs[0][0].device.type == "cpu", False
         sizes = [size for weight in self._weights for size in weight.sizes]
         rows = [max(1, size // ROW) for size in sizes]
         groups = [g for w, (_, g) in zip(self._weights, pairs[::-1], strict=True) for _ in w.sizes]
@@ -141,11 +142,8 @@ class _Large:
         self._groups = torch.tensor(groups, device=device)  # of each piece
         self._owners = torch.repeat_interleave(torch.tensor(rows, device=device))  # of each row
         empty = partial(torch.empty, dtype=dtype, device=device)
-        self._scalars, self._norms, self._room = (
-            empty(4, len(sizes)),
-            empty(3, sum(rows)),
-            empty(PIECE),
-        )
+        self._scalars, self._norms = empty(3, len(sizes)), empty(3, sum(rows))
+        self._room = empty(PIECE)
         views = [*(each.unbind() for each in self._scalars), *(n.split(rows) for n in self._norms)]
         pieces = iter([_Piece(*each) for each in zip(*views, strict=True)])
         self._pieces = [list(islice(pieces, len(weight.sizes))) for weight in self._weights]
@@ -165,26 +163,45 @@ class _Large:
         cross = self._scalars[0].to(gram.dtype)
         products = torch.stack([square, cross, cross, other], dim=1)
         gram[:, :2, :2].index_add_(0, self._groups, products.view(-1, 2, 2))
-        torch.reciprocal(square.clamp(min=_TINY).to(self._room.dtype), out=self._scalars[3])
+        self._square = square + _TINY
 
     def after(self, gram: Tensor) -> None:
         # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
-        # rounding of float32. So each piece is split into s·x_t and the rest, first.
-        everything = zip(self._weights, self._before, self._pieces, strict=True)
-        for weight, before, pieces in everything:
-            for new, old, piece in zip(weight.now(), before, pieces, strict=True):
-                torch.dot(old, new, out=piece.shrink).mul_(piece.inverse)
-                rest = self._room[: len(old)]
-                torch.addcmul(new, old, piece.shrink, value=-1, out=rest)
-                torch.dot(old, rest, out=piece.along)
-                _norms(rest, piece.across)
-        square, across = self._squares(self._norms[::2], gram.dtype)
-        along, shrink = self._scalars[1:3].to(gram.dtype)
+        # rounding of float32. So x_{t+1} is split into s·x_t and a rest, first. The s of the step
+        # before does nearly always, and costs nothing; only a CPU knows at once whether it did.
+        if not self._knows_shrink:
+            self._find_shrink()
+        square, along, across, shrink = self._split(gram.dtype)
+        if self._on_cpu and _is_coarse(square, along, across):
+            self._scalars[2] = shrink + along / square
+            square, along, across, shrink = self._split(gram.dtype)
         change = shrink - 1
         inner = change * square + along
-        length = change * (change * square + 2 * along) + across
+        length = (change * (change * square + 2 * along) + across).clamp(min=0)
         products = torch.stack([torch.zeros_like(inner), inner, inner, length], dim=1)
         gram[:, ::2, ::2].index_add_(0, self._groups, products.view(-1, 2, 2))
+        self._knows_shrink = self._on_cpu
+        # A run that has blown up may be brought back.
+        self._scalars[2] = torch.nan_to_num(shrink + along / square, 1.0, 1.0, 1.0)
+
+    def _find_shrink(self) -> None:
+        for new, old, piece in self._after():
+            torch.dot(old, new, out=piece.shrink)
+        self._scalars[2] = (self._scalars[2] + _TINY) / self._square  # 1 for zeros
+
+    def _split(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """⟨x, x⟩, ⟨x, a⟩, ⟨a, a⟩ and s of each piece."""
+        for new, old, piece in self._after():
+            rest = torch.addcmul(new, old, piece.shrink, value=-1, out=self._room[: len(old)])
+            torch.dot(old, rest, out=piece.along)
+            _norms(rest, piece.across)
+        along, shrink = self._scalars[1:].to(dtype, copy=True)
+        return self._square, along, self._squares(self._norms[2:], dtype)[0], shrink
+
+    def _after(self) -> Iterator[tuple[Tensor, Tensor, _Piece]]:
+        """x_{t+1}, x_t and the place of each piece."""
+        for weight, before, pieces in zip(self._weights, self._before, self._pieces, strict=True):
+            yield from zip(weight.now(), before, pieces, strict=True)
 
     def _squares(self, norms: Tensor, dtype: torch.dtype) -> Tensor:
         """Squared norms of the pieces from those of their rows; (k, pieces) from (k, rows)."""
@@ -218,6 +235,12 @@ class _InPieces:
     def _split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         flat = tensor.detach().permute(self._order).reshape(-1)
         return torch.split(flat.to(self._dtype), self.sizes)
+
+
+def _is_coarse(square: Tensor, along: Tensor, across: Tensor) -> bool:
+    """Whether so much of a rest is parallel to x that its rounding blurs what turns x."""
+    parallel = along**2 / square
+    return bool((parallel > COARSE * (across - parallel)).numpy().any())
 
 
 def _norms(piece: Tensor, out: Tensor) -> None:

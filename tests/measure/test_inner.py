@@ -1,5 +1,7 @@
 """Gram matrices of packed and of large tensors against plain float64 sums."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -178,3 +180,37 @@ def test_a_square_weight_that_is_turned_around_in_its_memory(updates):
         expected = gram(weight.detach().flatten(), weight.grad.flatten())
         torch.testing.assert_close(out[0, :2, :2], expected, rtol=5e-6, atol=2e-3)
         weight.data = weight.data.t()
+
+
+@pytest.mark.parametrize("turn", [1e-4, 1e-2])
+def test_weight_decay_that_comes_and_goes(turn):
+    """Large tensors are split by what the step before shrank them by."""
+    random = torch.Generator().manual_seed(3)
+    weight = torch.randn(PIECE, generator=random)
+
+    def move(decay):
+        weight.mul_(1 - decay).add_(torch.randn(PIECE, generator=random), alpha=turn)
+
+    inner = InnerProducts([weight], [0], 1)
+    moves = [partial(move, decay) for decay in (1e-2, 0, 0, 1e-2, 1e-2, 1e-3, 0)]
+    for found, expected in steps_of(inner, [weight], moves):
+        turned = [m[1, 1] - m[0, 1] ** 2 / expected[0, 0] for m in (found, expected)]
+        torch.testing.assert_close(turned[0].sqrt(), turned[1].sqrt(), rtol=1e-4, atol=0)
+
+
+def test_what_is_not_finite_spoils_its_own_step_only():
+    weight = torch.ones(LARGE)
+    start = weight.clone()
+    inner = InnerProducts([weight], [0], 1)
+    moves = [
+        lambda: weight.mul_(0.9),
+        lambda: weight.fill_(torch.inf),
+        lambda: weight.copy_(start),
+        lambda: weight.mul_(0.9),
+        lambda: None,
+    ]
+    found = [measured for measured, _ in steps_of(inner, [weight], moves)]
+    torch.testing.assert_close(
+        found[3][1, 1], torch.tensor(0.01 * LARGE).double(), rtol=1e-5, atol=0
+    )
+    assert 0 <= found[4][1, 1] < 1e-6 * found[3][1, 1]
