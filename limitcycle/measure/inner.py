@@ -144,6 +144,7 @@ class _Large:
         empty = partial(torch.empty, dtype=dtype, device=device)
         self._scalars, self._norms = empty(3, len(sizes)), empty(3, sum(rows))
         self._room = empty(PIECE)
+        self._square = empty(0)  # ⟨x_t, x_t⟩ of each piece, never zero
         views = [*(each.unbind() for each in self._scalars), *(n.split(rows) for n in self._norms)]
         pieces = iter([_Piece(*each) for each in zip(*views, strict=True)])
         self._pieces = [list(islice(pieces, len(weight.sizes))) for weight in self._weights]
