@@ -6,7 +6,7 @@ Either way imports and the start of workers count. Both are timed in turn, round
 median of the rounds' ratios is printed.
 
 Run: ``python benchmarks/workers.py``, on an idle machine. For a larger net: ``--net convnet --data
-cifar10 --runs 4 --steps 40`` (LIMITCYCLE_DATA for CIFAR-10).
+cifar10 --runs 4 --steps 100`` (LIMITCYCLE_DATA for CIFAR-10).
 """
 
 import argparse

@@ -32,6 +32,6 @@ def start(*modules: str) -> ForkServerContext:
     return context
 
 
-def forget() -> None:
-    """Remove the server's socket, for a process that ends without ceremony; it ends likewise."""
+def remove_socket() -> None:
+    """Remove the server's socket, for a process that ends at once: nothing else would."""
     shutil.rmtree(util.get_temp_dir(), ignore_errors=True)

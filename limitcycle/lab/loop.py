@@ -60,16 +60,16 @@ class Loop:
 
     def go(self, stop: Callable[[], bool], progress: Callable[[Member, Progress], None]) -> None:
         """Train; what ended a member badly is afterwards its ``problem``."""
-        starved = False
+        no_memory = False
         try:
             self._train(stop, progress)
             _each(self._members, Member.finish)
         except (RuntimeError, MemoryError) as problem:
             if not machine.out_of_memory(problem):
                 raise
-            starved = True  # said below, where the frames that hold the memory are gone
-        if starved:
-            _each(self._members, Member.starve)
+            no_memory = True  # said below, where the frames that hold the memory are gone
+        if no_memory:
+            _each(self._members, Member.fail_for_memory)
 
     def _train(
         self, stop: Callable[[], bool], progress: Callable[[Member, Progress], None]

@@ -140,7 +140,7 @@ class Member:
         """Say that the run was interrupted; nothing of this moment is sound to write."""
         self.folder.set_status("stopped", self.done, "interrupted")
 
-    def starve(self) -> None:
+    def fail_for_memory(self) -> None:
         """Say that there was no memory for the next step; nothing of this moment is written.
 
         Raises:

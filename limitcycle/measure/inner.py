@@ -134,7 +134,7 @@ class _Large:
     def __init__(self, pairs: Sequence[tuple[Tensor, int]], dtype: torch.dtype) -> None:
         self._weights = [_InPieces(tensor, dtype) for tensor, _ in pairs[::-1]]
         self._before: list[list[Tensor]] = []  # x_t in pieces
-        self._on_cpu, self._knows_shrink = pairs[0][0].device.type == "cpu", False
+        self._on_cpu = pairs[0][0].device.type == "cpu"
         sizes = [size for weight in self._weights for size in weight.sizes]
         rows = [max(1, size // ROW) for size in sizes]
         groups = [g for w, (_, g) in zip(self._weights, pairs[::-1], strict=True) for _ in w.sizes]
@@ -143,6 +143,7 @@ class _Large:
         self._owners = torch.repeat_interleave(torch.tensor(rows, device=device))  # of each row
         empty = partial(torch.empty, dtype=dtype, device=device)
         self._scalars, self._norms = empty(3, len(sizes)), empty(3, sum(rows))
+        self._scalars[2] = 1
         self._room = empty(PIECE)
         self._square = empty(0)  # ⟨x_t, x_t⟩ of each piece, never zero
         views = [*(each.unbind() for each in self._scalars), *(n.split(rows) for n in self._norms)]
@@ -170,7 +171,7 @@ class _Large:
         # Weight decay makes the update nearly parallel to x, and what turns x would drown in the
         # rounding of float32. So x_{t+1} is split into s·x_t and a rest, first. The s of the step
         # before does nearly always, and costs nothing; only a CPU knows at once whether it did.
-        if not self._knows_shrink:
+        if not self._on_cpu:
             self._find_shrink()
         square, along, across, shrink = self._split(gram.dtype)
         if self._on_cpu and _is_coarse(square, along, across):
@@ -181,7 +182,6 @@ class _Large:
         length = (change * (change * square + 2 * along) + across).clamp(min=0)
         products = torch.stack([torch.zeros_like(inner), inner, inner, length], dim=1)
         gram[:, ::2, ::2].index_add_(0, self._groups, products.view(-1, 2, 2))
-        self._knows_shrink = self._on_cpu
         # A run that has blown up may be brought back.
         self._scalars[2] = torch.nan_to_num(shrink + along / square, 1.0, 1.0, 1.0)
 
@@ -245,7 +245,7 @@ def _is_coarse(square: Tensor, along: Tensor, across: Tensor) -> bool:
 
 
 def _norms(piece: Tensor, out: Tensor) -> None:
-    """Norms of the rows of a piece: as fast as one inner product, and a hundred times as exact."""
+    """Norms of the rows of a piece: as fast as one inner product, and far more exact."""
     torch.linalg.vector_norm(piece.view(len(out), -1), dim=1, out=out)
 
 

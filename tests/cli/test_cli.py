@@ -8,13 +8,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from limitcycle import forkserver
 from limitcycle.cli.main import main
+from limitcycle.cli.train import report_outcomes
 from limitcycle.lab import Outcome
 from limitcycle.record import load
 
@@ -280,6 +284,18 @@ def test_workers_begin_to_import_torch_before_the_command_does(arguments, worker
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == ("started False" if workers else "")
+
+
+def test_what_workers_are_to_import_exists():
+    """The server passes over a module that it does not find, and workers would import it all."""
+    for name in (forkserver._TRAINING, "limitcycle.paper.press"):
+        assert find_spec(name) is not None
+
+
+def test_a_problem_that_many_runs_share_is_said_once(capsys):
+    outcomes = [Outcome("failed", text, 1) for text in ("no memory", "no disk", "no memory")]
+    assert report_outcomes(outcomes, Console(stderr=True)) == 1
+    assert capsys.readouterr().err.splitlines() == ["no memory (2 runs)", "no disk"]
 
 
 def test_the_package_imports_lazily():

@@ -115,6 +115,7 @@ def steps_of(inner, weights, moves):
 
 def test_weights_that_were_given_new_memory_are_found_again():
     """As `load_state_dict(assign=True)`, `module.to` or ``weight.data = …`` do it."""
+    torch.manual_seed(4)
     weight = torch.nn.Parameter(torch.randn(64, 300))
     weight.grad = torch.zeros_like(weight)
     inner = InnerProducts([weight], [0], 1)
@@ -127,6 +128,7 @@ def test_weights_that_were_given_new_memory_are_found_again():
 
 
 def test_large_tensors_of_several_types_add_up():
+    torch.manual_seed(5)
     weights = [torch.randn(LARGE, dtype=kind) for kind in (torch.float32, torch.float64)]
     weights.insert(1, torch.randn(LARGE + 1).bfloat16())
     inner = InnerProducts(weights, [0, 0, 0], 1)
@@ -171,6 +173,7 @@ def test_weights_that_are_all_alike_are_summed_as_exactly_as_others(size, digits
 
 @pytest.mark.parametrize("updates", [True, False])
 def test_a_square_weight_that_is_turned_around_in_its_memory(updates):
+    torch.manual_seed(6)
     weight = torch.nn.Parameter(torch.randn(160, 160))
     weight.grad = torch.randn(160, 160)
     inner = InnerProducts([weight], [0], 1)
@@ -183,8 +186,9 @@ def test_a_square_weight_that_is_turned_around_in_its_memory(updates):
 
 
 @pytest.mark.parametrize("turn", [1e-4, 1e-2])
-def test_weight_decay_that_comes_and_goes(turn):
-    """Large tensors are split by what the step before shrank them by."""
+@pytest.mark.parametrize("knows_at_once", [True, False])
+def test_weight_decay_that_comes_and_goes(turn, knows_at_once, monkeypatch):
+    """Large tensors are split by what the step before shrank them by, where a CPU can check it."""
     random = torch.Generator().manual_seed(3)
     weight = torch.randn(PIECE, generator=random)
 
@@ -192,6 +196,7 @@ def test_weight_decay_that_comes_and_goes(turn):
         weight.mul_(1 - decay).add_(torch.randn(PIECE, generator=random), alpha=turn)
 
     inner = InnerProducts([weight], [0], 1)
+    monkeypatch.setattr(inner._parts[1], "_on_cpu", knows_at_once)
     moves = [partial(move, decay) for decay in (1e-2, 0, 0, 1e-2, 1e-2, 1e-3, 0)]
     for found, expected in steps_of(inner, [weight], moves):
         turned = [m[1, 1] - m[0, 1] ** 2 / expected[0, 0] for m in (found, expected)]
