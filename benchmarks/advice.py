@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from limitcycle.dynamics import Advice, advise, diagnose, words
 from limitcycle.errors import RunError
 from limitcycle.lab import Job, demo_jobs, sweep
+from limitcycle.reading import Advice, advise, diagnose, words
 from limitcycle.record import LoadedRun, Run, load
 from limitcycle.report.track import running_mean
 

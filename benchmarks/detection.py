@@ -3,7 +3,7 @@
 The judge is another quantity: the cosine distance between neighbouring iterates, whose large values
 the paper calls δ-jumps (Definition 1). It knows neither the loss nor the recorded norm.
 
-The constants of `limitcycle.dynamics.constants` were frozen before the seeds below were first used.
+The constants of `limitcycle.reading.constants` were frozen before the seeds below were first used.
 An earlier freeze, judged on seeds 101 and 102, called one stuck run of two periodic; `MIN_SHARE`
 was changed for that, and new seeds were taken.
 
@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from limitcycle.dynamics import Verdict, diagnose
 from limitcycle.lab import train
+from limitcycle.reading import Verdict, diagnose
 from limitcycle.record import Run
 
 SETTINGS = (

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from limitcycle.dynamics import diagnose
 from limitcycle.lab import Job, sweep
+from limitcycle.reading import diagnose
 from limitcycle.record import LoadedRun, Run, load
 
 APART = 1e-3  # relative difference of the norms from which two trajectories have parted

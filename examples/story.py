@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import limitcycle as lc
-from limitcycle.dynamics import decayed, words
+from limitcycle.reading import decayed, words
 
 LR, MOMENTUM, BATCH = 0.1, 0.9, 128
 MEANT, TYPED = 5e-4, 5e-3  # weight decay

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import Verdict, diagnose
+from limitcycle.reading import Verdict, diagnose
 
 WAYS = {
     "as-it-was": "as it was",

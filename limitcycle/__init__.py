@@ -11,10 +11,10 @@ from limitcycle._version import __version__
 
 if TYPE_CHECKING:
     from limitcycle.control import decay_with_lr, hold_effective_lr, hold_norm, without_radial
-    from limitcycle.dynamics import Verdict, diagnose
     from limitcycle.errors import RunError, UserError
     from limitcycle.integrations import LightningWatch, TransformersWatch
     from limitcycle.lab import train
+    from limitcycle.reading import Verdict, diagnose
     from limitcycle.record import LoadedRun, Run, load, load_all
     from limitcycle.symmetry import Symmetries, leak_growth, symmetries
     from limitcycle.watching import Watch, watch
@@ -27,10 +27,10 @@ _HOME = {
     "Symmetries": "limitcycle.symmetry",
     "TransformersWatch": "limitcycle.integrations",
     "UserError": "limitcycle.errors",
-    "Verdict": "limitcycle.dynamics",
+    "Verdict": "limitcycle.reading",
     "Watch": "limitcycle.watching",
     "decay_with_lr": "limitcycle.control",
-    "diagnose": "limitcycle.dynamics",
+    "diagnose": "limitcycle.reading",
     "hold_effective_lr": "limitcycle.control",
     "hold_norm": "limitcycle.control",
     "leak_growth": "limitcycle.symmetry",

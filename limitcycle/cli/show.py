@@ -10,9 +10,9 @@ from rich.console import Console
 
 from limitcycle.cli.bars import say
 from limitcycle.cli.tables import Table, read_events_below, read_files
-from limitcycle.dynamics import Verdict, diagnose_run, words
-from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
+from limitcycle.reading import Verdict, diagnose_run, words
+from limitcycle.reading import diagnose as diagnose_frame
 from limitcycle.record import load_all
 
 

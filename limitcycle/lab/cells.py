@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from limitcycle.dynamics import diagnose_run
 from limitcycle.errors import UserError
 from limitcycle.lab.parallel import Outcome
 from limitcycle.lab.plane import Cell, Plane
+from limitcycle.reading import diagnose_run
 from limitcycle.record import LoadedRun, load
 
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What somebody else's logger wrote, as the table that `limitcycle.dynamics.diagnose` takes.
+"""What somebody else's logger wrote, as the table that `limitcycle.reading.diagnose` takes.
 
 A logger keeps curves: each quantity at the steps at which it was logged. A table has rows that hold
 loss and norm together. The rows are the steps of whichever was logged less often; the other gives

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from limitcycle.dynamics import words
+from limitcycle.reading import words
 from limitcycle.report.figure import DASHES, RUN_COLOURS
 from limitcycle.report.reproduce import command
 from limitcycle.report.summary import Summary, summary_of

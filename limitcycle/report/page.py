@@ -15,8 +15,8 @@ from string import Template
 from typing import Any
 
 from limitcycle._version import __version__
-from limitcycle.dynamics import words
 from limitcycle.errors import UserError
+from limitcycle.reading import words
 from limitcycle.report.details import details, summary_row
 from limitcycle.report.figure import TIME_LABELS, TimeAxis
 from limitcycle.report.panels import check_axis, four_panels

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limitcycle.dynamics import words
+from limitcycle.reading import words
 from limitcycle.report.track import Recorded, Track, tracks
 
 

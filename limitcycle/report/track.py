@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import Verdict, decayed, diagnose
 from limitcycle.errors import UserError
+from limitcycle.reading import Verdict, decayed, diagnose
 from limitcycle.report.figure import Array, Clock
 from limitcycle.report.thin import Rows, extremes_between, thin
 from limitcycle.theory import growth_threshold
@@ -67,7 +67,7 @@ class Track:
             each of shape (m,), against ``test_clock``; empty unless it was made every epoch.
         lr, weight_decay, momentum: constants of the run; NaN where they change or, but for
             momentum, which is then 0, are unknown.
-        verdict: of `limitcycle.dynamics.diagnose`.
+        verdict: of `limitcycle.reading.diagnose`.
         note: whose norm and rates these are, where not those of all scale-invariant weights.
     """
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import Advice, Verdict, advise, decayed, diagnose, words
-from limitcycle.dynamics.rounding import Rounding, decay_rounding
 from limitcycle.errors import UserError
+from limitcycle.reading import Advice, Verdict, advise, decayed, diagnose, words
+from limitcycle.reading.rounding import Rounding, decay_rounding
 from limitcycle.watching.families import Family
 
 

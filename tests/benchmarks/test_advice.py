@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limitcycle.dynamics import Advice
+from limitcycle.reading import Advice
 from limitcycle.record import Run
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "advice.py"

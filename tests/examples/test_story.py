@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import advise, diagnose, words
+from limitcycle.reading import advise, diagnose, words
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "story.md"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from limitcycle.dynamics import diagnose
 from limitcycle.lab import demo_jobs, sweep, train
+from limitcycle.reading import diagnose
 from limitcycle.record import Run, load
 
 LABELS = {

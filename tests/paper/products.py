@@ -5,8 +5,8 @@ import pandas as pd
 
 from limitcycle.paper.questions.products import labels
 from limitcycle.paper.scale import QUICK
-from tests.dynamics.series import Oscillator, quiet
 from tests.paper.records import evidence, made
+from tests.reading.series import Oscillator, quiet
 
 SAME = (1.0, 1.0, 1.0)
 # By ratio, the largest learning rate first: how far the norm falls first (log), and how long.

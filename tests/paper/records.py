@@ -1,6 +1,6 @@
 """Records made by hand for the claims' checks: what holds them, and what refutes them.
 
-`made` turns a synthetic table (see `tests.dynamics.series`) into what a loaded run looks like.
+`made` turns a synthetic table (see `tests.reading.series`) into what a loaded run looks like.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import pandas as pd
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.scale import QUICK, Scale
 from limitcycle.record import Run
-from tests.dynamics.series import Oscillator, quiet
+from tests.reading.series import Oscillator, quiet
 
 
 @dataclass

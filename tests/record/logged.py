@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from tests.dynamics.series import CLEAN
+from tests.reading.series import CLEAN
 
 ROWS, _ = dataclasses.replace(CLEAN, periods=3, period=300).run()
 ROWS["loss"] = ROWS["loss"].astype(np.float64)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import diagnose
 from limitcycle.errors import UserError
+from limitcycle.reading import diagnose
 from limitcycle.record.logs import as_table
 from limitcycle.record.tensorboard import event_folders, read_events
 from tests.record.logged import ROWS, write_events

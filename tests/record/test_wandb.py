@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import diagnose
 from limitcycle.errors import UserError
+from limitcycle.reading import diagnose
 from limitcycle.record.logs import as_table
 from limitcycle.record.wandb import is_chart, is_history, read_charts, read_histories
 from tests.record.logged import ROWS, write_chart, write_history

@@ -242,7 +242,7 @@ def test_another_suffix_is_refused(plane, tmp_path, name, mapped):
 
 
 def test_every_label_has_a_colour():
-    from limitcycle.dynamics import LABELS
+    from limitcycle.reading import LABELS
 
     assert set(LABELS) < set(COLOURS)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limitcycle.cli.main import main
-from limitcycle.dynamics import diagnose_run
+from limitcycle.reading import diagnose_run
 
 
 @pytest.fixture

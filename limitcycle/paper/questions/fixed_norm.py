@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from limitcycle.dynamics.constants import MIN_CONTRAST, STUCK_SHARE
-from limitcycle.dynamics.turns import turning_points
 from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import late_loss, listed, share, unbroken
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.constants import MIN_CONTRAST, STUCK_SHARE
+from limitcycle.reading.turns import turning_points
 from limitcycle.record import Run
 from limitcycle.report.figure import Array, Clock, Figure, TimeAxis
 from limitcycle.report.panels import panels_of
@@ -91,7 +91,7 @@ def updates(snapshot: str | Path) -> int:
 def loss_rises(track: Track) -> int:
     """How often the loss, a mean over an epoch, rose sixfold: destabilisations without the norm.
 
-    The same contrast as `limitcycle.dynamics` asks of a jump; a rise that has not come back counts.
+    The same contrast as `limitcycle.reading` asks of a jump; a rise that has not come back counts.
     """
     loss = track.means["loss"]
     log = np.log(np.maximum(loss[np.isfinite(loss)], 1e-30))

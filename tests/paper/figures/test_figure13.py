@@ -8,9 +8,9 @@ from limitcycle.paper.figures.figure13 import FIGURE, draw
 from limitcycle.paper.questions.products import warm_up
 from limitcycle.paper.questions.rescaling import EPS_ALONE, rescaled
 from limitcycle.paper.scale import QUICK
-from tests.dynamics.series import quiet
 from tests.paper.products import ratios
 from tests.paper.records import at_once, calm, diverged, evidence, made
+from tests.reading.series import quiet
 
 CLAIMS = {claim.name: claim for claim in FIGURE.claims}
 

@@ -3,12 +3,12 @@
 NumPy and frames alone. `diagnose` returns data; every sentence is made in `words`.
 """
 
-from limitcycle.dynamics.advice import Advice, advise
-from limitcycle.dynamics.decayed import decayed
-from limitcycle.dynamics.judge import diagnose
-from limitcycle.dynamics.lock import EpochLock
-from limitcycle.dynamics.recorded import diagnose_run
-from limitcycle.dynamics.verdict import LABELS, Verdict
+from limitcycle.reading.advice import Advice, advise
+from limitcycle.reading.decayed import decayed
+from limitcycle.reading.judge import diagnose
+from limitcycle.reading.lock import EpochLock
+from limitcycle.reading.recorded import diagnose_run
+from limitcycle.reading.verdict import LABELS, Verdict
 
 __all__ = [
     "LABELS",

@@ -1,8 +1,8 @@
 """The verdict on a recorded run: what its description and its folder add to its step table."""
 
-from limitcycle.dynamics.decayed import decayed
-from limitcycle.dynamics.judge import diagnose
-from limitcycle.dynamics.verdict import Verdict
+from limitcycle.reading.decayed import decayed
+from limitcycle.reading.judge import diagnose
+from limitcycle.reading.verdict import Verdict
 from limitcycle.record import LoadedRun, Run
 
 

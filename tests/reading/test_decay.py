@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from limitcycle.dynamics import diagnose
-from limitcycle.dynamics.decay import log_decay
-from tests.dynamics.series import CLEAN, quiet
+from limitcycle.reading import diagnose
+from limitcycle.reading.decay import log_decay
+from tests.reading.series import CLEAN, quiet
 
 
 def coasting(lr, weight_decay, momentum, steps):

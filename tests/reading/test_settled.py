@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from limitcycle.dynamics import diagnose
-from limitcycle.dynamics.constants import MAX_DRIFT
-from tests.dynamics.series import quiet
+from limitcycle.reading import diagnose
+from limitcycle.reading.constants import MAX_DRIFT
+from tests.reading.series import quiet
 
 
 def stuck(norm):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import diagnose
 from limitcycle.errors import UserError
-from tests.dynamics.series import CLEAN, quiet
+from limitcycle.reading import diagnose
+from tests.reading.series import CLEAN, quiet
 
 
 def test_a_mapping_of_columns_is_a_table():

@@ -12,9 +12,9 @@ from math import exp, lgamma, log, log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from limitcycle.dynamics import constants as c
-from limitcycle.dynamics.events import Event
-from limitcycle.dynamics.series import Series
+from limitcycle.reading import constants as c
+from limitcycle.reading.events import Event
+from limitcycle.reading.series import Series
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from limitcycle.dynamics import diagnose
-from limitcycle.dynamics.words import paragraph
-from tests.dynamics.series import FAST
+from limitcycle.reading import diagnose
+from limitcycle.reading.words import paragraph
+from tests.reading.series import FAST
 
 BATCHES = 12
 

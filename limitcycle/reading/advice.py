@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics.rounding import Rounding
-from limitcycle.dynamics.verdict import Verdict
+from limitcycle.reading.rounding import Rounding
+from limitcycle.reading.verdict import Verdict
 
 Kind = Literal[
     "diverged",

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from limitcycle.dynamics import constants as c
-from limitcycle.dynamics.series import Series
-from limitcycle.dynamics.turns import noise, turning_points
+from limitcycle.reading import constants as c
+from limitcycle.reading.series import Series
+from limitcycle.reading.turns import noise, turning_points
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -24,7 +24,7 @@ class Event(NamedTuple):
     """One destabilisation, as rows of the series.
 
     ``turn`` is the norm's minimum, ``top`` its maximum after the climb; for the others see
-    `limitcycle.dynamics.diagnose`. ``recovery`` is -1 while the loss has not come back.
+    `limitcycle.reading.diagnose`. ``recovery`` is -1 while the loss has not come back.
     """
 
     start: int

@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from limitcycle.dynamics import constants as c
-from limitcycle.dynamics.columns import Array
-from limitcycle.dynamics.decay import log_decay
-from limitcycle.dynamics.events import Found
-from limitcycle.dynamics.series import Series
+from limitcycle.reading import constants as c
+from limitcycle.reading.columns import Array
+from limitcycle.reading.decay import log_decay
+from limitcycle.reading.events import Found
+from limitcycle.reading.series import Series
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limitcycle.dynamics import words
-from limitcycle.dynamics.rounding import carried, decay_rounding, rounds_away
 from limitcycle.errors import UserError
+from limitcycle.reading import words
+from limitcycle.reading.rounding import carried, decay_rounding, rounds_away
 
 BITS = {"bfloat16": 8, "float16": 11}
 PRODUCTS = st.floats(-14, -6).map(lambda exponent: 2.0**exponent)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import LABELS, diagnose
 from limitcycle.errors import UserError
-from tests.dynamics.series import CLEAN, FAST, NOISY, OSCILLATORS, SLOW, figure_2, quiet
+from limitcycle.reading import LABELS, diagnose
+from tests.reading.series import CLEAN, FAST, NOISY, OSCILLATORS, SLOW, figure_2, quiet
 
 COLUMNS = ["start", "peak", "recovery"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import advise, diagnose, words
-from limitcycle.dynamics.rounding import decay_rounding
-from tests.dynamics.series import FAST
+from limitcycle.reading import advise, diagnose, words
+from limitcycle.reading.rounding import decay_rounding
+from tests.reading.series import FAST
 
 
 def settled(loss=1e-3, norm=1.0, rows=2_000, **columns):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import constants as c
-from limitcycle.dynamics.decay import log_decay
-from limitcycle.dynamics.events import Event
-from limitcycle.dynamics.series import Series
+from limitcycle.reading import constants as c
+from limitcycle.reading.decay import log_decay
+from limitcycle.reading.events import Event
+from limitcycle.reading.series import Series
 
 
 def phase_table(series: Series, events: Sequence[Event]) -> pd.DataFrame:
@@ -58,7 +58,7 @@ def steps_to_jump(series: Series, events: Sequence[Event]) -> tuple[float, str]:
     """Steps until weight decay alone has brought the norm to where the last jump began.
 
     By Eq. (3) without gradient ρ shrinks by the factor 1 − ηλ a step, so this takes
-    log(ρ/ρ_jump) / (−log(1 − ηλ)) steps; with momentum see `limitcycle.dynamics.decay`. Returns NaN
+    log(ρ/ρ_jump) / (−log(1 − ηλ)) steps; with momentum see `limitcycle.reading.decay`. Returns NaN
     and a reason where that cannot be said.
     """
     if not events:

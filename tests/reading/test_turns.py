@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from limitcycle.dynamics.turns import noise, turning_points
+from limitcycle.reading.turns import noise, turning_points
 
 
 def plain_zigzag(values, swing):

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from limitcycle.dynamics import diagnose
-from limitcycle.dynamics.words import paragraph, phrase
-from tests.dynamics.series import CLEAN, quiet
+from limitcycle.reading import diagnose
+from limitcycle.reading.words import paragraph, phrase
+from tests.reading.series import CLEAN, quiet
 
 
 def diverged():

@@ -5,9 +5,9 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from limitcycle.dynamics import words
-from limitcycle.dynamics.lock import EpochLock
-from limitcycle.dynamics.rest import Rest
+from limitcycle.reading import words
+from limitcycle.reading.lock import EpochLock
+from limitcycle.reading.rest import Rest
 
 Label = Literal["periodic", "equilibrium", "stuck", "converging", "diverged", "unknown"]
 LABELS: tuple[Label, ...] = get_args(Label)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from limitcycle.dynamics import constants as c
-from limitcycle.dynamics.columns import Array
-from limitcycle.dynamics.events import Event, Found, find_events
-from limitcycle.dynamics.lock import find_lock
-from limitcycle.dynamics.rest import Rest, judge_rest
-from limitcycle.dynamics.series import Hyper, Series, read_series
-from limitcycle.dynamics.stages import consistent_event, phase_table, steps_to_jump
-from limitcycle.dynamics.verdict import Label, Verdict
 from limitcycle.errors import UserError
+from limitcycle.reading import constants as c
+from limitcycle.reading.columns import Array
+from limitcycle.reading.events import Event, Found, find_events
+from limitcycle.reading.lock import find_lock
+from limitcycle.reading.rest import Rest, judge_rest
+from limitcycle.reading.series import Hyper, Series, read_series
+from limitcycle.reading.stages import consistent_event, phase_table, steps_to_jump
+from limitcycle.reading.verdict import Label, Verdict
 
 
 def diagnose(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limitcycle.dynamics.constants import MAX_DRIFT, PERIOD_SPREAD, SAME_LEVEL
-from limitcycle.dynamics.decay import log_decay
+from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD, SAME_LEVEL
+from limitcycle.reading.decay import log_decay
 
 if TYPE_CHECKING:
-    from limitcycle.dynamics.advice import Advice
-    from limitcycle.dynamics.rounding import Rounding
-    from limitcycle.dynamics.verdict import Verdict
+    from limitcycle.reading.advice import Advice
+    from limitcycle.reading.rounding import Rounding
+    from limitcycle.reading.verdict import Verdict
 
 
 def phrase(verdict: "Verdict") -> str:
@@ -65,7 +65,7 @@ def rounding(lost: "Rounding", *, alone: bool = True) -> str:
     """What rounding leaves of weight decay, and what to do; empty where nothing is lost.
 
     Args:
-        lost: what `limitcycle.dynamics.rounding.decay_rounding` returns.
+        lost: what `limitcycle.reading.rounding.decay_rounding` returns.
         alone: decay has a rounding of its own (AdamW unless fused); else it is rounded together
             with the gradient step, which may carry it.
     """

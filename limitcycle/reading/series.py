@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from limitcycle.dynamics.columns import Array, as_frame, needed_columns
 from limitcycle.errors import UserError
+from limitcycle.reading.columns import Array, as_frame, needed_columns
 
 Hyper = ArrayLike | None
 WHOLE = 2.0**53  # beyond it not every whole number is a float

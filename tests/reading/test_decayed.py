@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.dynamics import decayed, diagnose
-from tests.dynamics.series import FAST
+from limitcycle.reading import decayed, diagnose
+from tests.reading.series import FAST
 
 LR, DECAY = 0.1, 0.01
 STILL = 20.0  # norm of the group that is not decayed
