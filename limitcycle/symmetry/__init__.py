@@ -8,7 +8,8 @@
 - `answer` is what the user holds.
 """
 
-from limitcycle.symmetry.answer import Group, Symmetries
+from limitcycle.symmetry.answer import Symmetries
+from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.leak import LeakGrowth, leak_growth
 from limitcycle.symmetry.search import symmetries
 from limitcycle.symmetry.untouched import trainable, unwrapped

@@ -4,54 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from limitcycle.errors import UserError
+from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.table import table
 from limitcycle.symmetry.untouched import trainable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-Exponents = dict[str, float]
-Kind = Literal["scale-invariant", "rescaling", "mixed", "dead"]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tensors connected by scaling symmetries: w_i → α^{k_i} w_i leaves the function unchanged.
-
-    Attributes:
-        names: the tensors, in the model's order.
-        generators: a basis of the null vectors k, each as name → exponent without zeros; smallest
-            integers, sparse.
-        exponents: the generator where there is one; else the smallest all-positive vector if the
-            group has one; else None.
-        kind: ``scale-invariant``: some vector has every exponent positive; ``rescaling``: no vector
-            but zero is free of negative exponents; ``mixed``: neither; ``dead``: the output does
-            not depend on the tensor.
-        leak: |Σkᵢ⟨wᵢ, gᵢ⟩| / (√Σ‖kᵢwᵢ‖² · √Σ‖gᵢ‖²) at the model's own eps, dtype and weights, for
-            ``exponents`` (the worst generator where there are none); for a dead tensor ‖g‖ relative
-            to the whole gradient. NaN where the model's own gradient is zero or not finite.
-        residual: how far from a symmetry the probes found the worst generator, in wide arithmetic:
-            about 1e-14 is exact, 1e-9 to 1e-3 *approximate* (an eps out of reach).
-        why: in words, what makes it a symmetry, where the structure of modules tells; else "".
-    """
-
-    names: tuple[str, ...]
-    generators: tuple[Exponents, ...]
-    exponents: Exponents | None
-    kind: Kind
-    leak: float
-    residual: float
-    why: str = ""
-
-    @property
-    def approximate(self) -> bool:
-        """Whether the symmetry holds only nearly."""
-        return self.residual > 1e-9
 
 
 @dataclass(frozen=True)
@@ -136,7 +99,7 @@ class Symmetries:
             raise UserError(f"these are no stored symmetries ({problem!r} is wrong)") from None
 
     def __str__(self) -> str:
-        return table(self)
+        return table(self.groups, self.not_invariant, self.frozen)
 
     @cached_property
     def _owner(self) -> dict[str, Group]:

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry.answer import Exponents, Group, Kind, Symmetries
+from limitcycle.symmetry.answer import Symmetries
+from limitcycle.symmetry.group import Exponents, Group, Kind
 from limitcycle.symmetry.integers import Vector, holds_nonnegative, smallest_positive
 from limitcycle.symmetry.nullspace import DOUBLE, SINGLE, Component, EulerProducts, Limits
 from limitcycle.symmetry.probe import ROUNDING, Loss, Probe, Row

@@ -3,26 +3,24 @@
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from limitcycle.symmetry.answer import Group, Symmetries
+from limitcycle.symmetry.group import Group
 
 Row = tuple[str, str, str, str, str]
 
 SLICE = re.compile(r"(.*)\[(\d+)\]")
 
 
-def table(answer: "Symmetries") -> str:
+def table(groups: Sequence[Group], not_invariant: Iterable[str], frozen: Iterable[str]) -> str:
     """One line a tensor, its exponents in order of the generators; below, one line a reason."""
     rows: list[Row] = [("group", "parameter", "exponent", "kind", "leak")]
     reasons = []
-    for number, groups in enumerate(_alike(answer.groups), start=1):
-        rows += _rows(str(number), groups)
-        if groups[0].why:
-            reasons.append(f"{number}: {groups[0].why}")
-    rows += [("", name, "", "not invariant", "") for name in spans(answer.not_invariant)]
-    rows += [("", name, "", "frozen", "") for name in answer.frozen]
+    for number, alike in enumerate(_alike(groups), start=1):
+        rows += _rows(str(number), alike)
+        if alike[0].why:
+            reasons.append(f"{number}: {alike[0].why}")
+    rows += [("", name, "", "not invariant", "") for name in spans(not_invariant)]
+    rows += [("", name, "", "frozen", "") for name in frozen]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -44,10 +42,10 @@ def spans(names: Iterable[str]) -> list[str]:
     return [tensor if a < 0 else f"{tensor}[{a}:{b}]" for tensor, a, b in written]
 
 
-def _alike(groups: Sequence["Group"]) -> list[list["Group"]]:
+def _alike(groups: Sequence[Group]) -> list[list[Group]]:
     """Groups of one slice each of the same tensor and kind taken together."""
 
-    def key(group: "Group") -> object:
+    def key(group: Group) -> object:
         match = SLICE.fullmatch(group.names[0])
         alone = match and len(group.names) == 1
         return (match[1], group.kind, group.approximate) if match and alone else id(group)
@@ -55,7 +53,7 @@ def _alike(groups: Sequence["Group"]) -> list[list["Group"]]:
     return [list(same) for _, same in itertools.groupby(groups, key)]
 
 
-def _rows(number: str, groups: list["Group"]) -> list[Row]:
+def _rows(number: str, groups: list[Group]) -> list[Row]:
     """One line a tensor, or a span of slices with the same exponents."""
     group = groups[0]
     kind = f"{group.kind} (nearly)" if group.approximate else group.kind

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from limitcycle.symmetry.answer import Exponents, Kind
+from limitcycle.symmetry.group import Exponents, Kind
 from limitcycle.symmetry.probe import Probe, tensors_of
 from limitcycle.symmetry.table import spans
 
