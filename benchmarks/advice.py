@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from limitcycle.errors import RunError
 from limitcycle.lab import Job, demo_jobs, sweep
-from limitcycle.reading import Advice, advise, diagnose, words
+from limitcycle.reading import Advice, diagnose
+from limitcycle.reading.history import running_mean
 from limitcycle.record import LoadedRun, Run, load
-from limitcycle.report.track import running_mean
 
 RUNS = ("full-batch lr 1", "lr 0.3", "lr 1", "lr 100")
 LOOK_EVERY = 500
@@ -109,7 +109,7 @@ def first_advice(steps: pd.DataFrame, every: int = LOOK_EVERY) -> tuple[int, Adv
     """Updates made when the advice is first about jumps or about being stuck, and what it is."""
     for step in range(every, len(steps), every):
         seen = steps[steps["step"] < step]
-        advice = advise(diagnose(seen), seen)
+        advice = diagnose(seen).advice
         if advice.kind in WAYS:
             return step, advice
     raise RunError("the advice was never about jumps or about being stuck")
@@ -190,7 +190,7 @@ def judge(base: LoadedRun, step: int, advice: Advice, job: Job) -> Outcome:
         seed=base.description.seed,
         way=job.out.name,
         told_at=step,
-        told=words.advice(advice),
+        told=advice.text,
         label=verdict.label,
         steps_said=None if np.isnan(advice.steps) else round(advice.steps, 1),
         steps_in_fact=float(coming[0] - step) if len(coming) else None,

@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from limitcycle.lab import train
-from limitcycle.reading import Verdict, diagnose
+from limitcycle.reading import Diagnosis, diagnose
 from limitcycle.record import Run
 
 SETTINGS = (
@@ -81,7 +81,7 @@ def bursts(growth: NDArray[np.float64], decay: float) -> list[tuple[int, int]]:
 
 
 def score(
-    steps: pd.DataFrame, verdict: Verdict, lr: float, weight_decay: float, momentum: float = 0.0
+    steps: pd.DataFrame, verdict: Diagnosis, lr: float, weight_decay: float, momentum: float = 0.0
 ) -> Score:
     """Match the verdict's jumps one to one with the bursts that they overlap."""
     growth = steps["cosine_distance"].to_numpy(np.float64) * (1 + momentum) / (1 - momentum)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common import Row, Timed, clock, compared, in_turn, options, paired, shown
-from limitcycle.cli.show import diagnose_run
+from limitcycle.reading import diagnose
 from limitcycle.record import Run, RunFolder, load
 from limitcycle.report import write_report
 
@@ -64,7 +64,7 @@ def report(path: Path) -> Path:
 def judged(*paths: Path) -> Callable[[Path], object]:
     """Diagnosis of runs that are open already."""
     opened = {path: load(path) for path in paths}
-    return lambda path: diagnose_run(opened[path])
+    return lambda path: diagnose(opened[path])
 
 
 def helped(verb: list[str], rounds: int) -> Row:

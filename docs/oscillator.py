@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from limitcycle.report.figure import Axis, Clock, Figure, Key, Line, Mark, Panel, Points
+from limitcycle.reading.clock import Clock
+from limitcycle.report.figure import Axis, Figure, Key, Line, Mark, Panel, Points
 from limitcycle.report.paint import paint
 from limitcycle.theory import growth_threshold, norm_grows, rayleigh, rayleigh_oscillator
 

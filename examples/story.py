@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import limitcycle as lc
-from limitcycle.reading import decayed, words
+from limitcycle.reading.decayed import decayed
 
 LR, MOMENTUM, BATCH = 0.1, 0.9, 128
 MEANT, TYPED = 5e-4, 5e-3  # weight decay
@@ -199,7 +199,7 @@ class Mistyped:
 
     def _look(self, step: int, job: Job) -> None:
         said = job.watch.diagnosis()
-        told = {"kind": said.advice.kind, "advice": words.advice(said.advice), "said": str(said)}
+        told = {"kind": said.advice.kind, "advice": said.advice.text, "said": str(said)}
         self.looks.append({"step": step, "label": said.label, **told, "steps": said.advice.steps})
         warned = (said.label, said.advice.kind) == ("periodic", "approaching")
         if not self.moment and (warned or step >= self._half):

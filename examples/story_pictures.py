@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from story_told import WAYS, Told
 
-from limitcycle.report.figure import Axis, Clock, Figure, Line, Mark, Panel, Points
+from limitcycle.reading.clock import Clock
+from limitcycle.report.figure import Axis, Figure, Line, Mark, Panel, Points
 from limitcycle.report.paint import paint
 
 BLUE, RED, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from limitcycle.reading import Verdict, diagnose
+from limitcycle.reading import Diagnosis, diagnose
 
 WAYS = {
     "as-it-was": "as it was",
@@ -54,7 +54,7 @@ class Told:
         mine, shared = self.records[way], self.records["as-it-was"]
         return pd.concat([shared[shared["step"] < mine["step"].iloc[0]], mine], ignore_index=True)
 
-    def verdict(self, way: str = "as-it-was") -> Verdict:
+    def verdict(self, way: str = "as-it-was") -> Diagnosis:
         """What the product says of a way, from the first step on."""
         return diagnose(self.whole(way))
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from limitcycle.errors import RunError, UserError
     from limitcycle.integrations import LightningWatch, TransformersWatch
     from limitcycle.lab import train
-    from limitcycle.reading import Verdict, diagnose
+    from limitcycle.reading import Diagnosis, diagnose
     from limitcycle.record import LoadedRun, Run, load, load_all
     from limitcycle.symmetry import Symmetries, leak_growth, symmetries
     from limitcycle.watching import Watch, watch
 
 _HOME = {
+    "Diagnosis": "limitcycle.reading",
     "LightningWatch": "limitcycle.integrations",
     "LoadedRun": "limitcycle.record",
     "Run": "limitcycle.record",
@@ -27,7 +28,6 @@ _HOME = {
     "Symmetries": "limitcycle.symmetry",
     "TransformersWatch": "limitcycle.integrations",
     "UserError": "limitcycle.errors",
-    "Verdict": "limitcycle.reading",
     "Watch": "limitcycle.watching",
     "decay_with_lr": "limitcycle.control",
     "diagnose": "limitcycle.reading",
@@ -43,6 +43,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Diagnosis",
     "LightningWatch",
     "LoadedRun",
     "Run",
@@ -50,7 +51,6 @@ __all__ = [
     "Symmetries",
     "TransformersWatch",
     "UserError",
-    "Verdict",
     "Watch",
     "__version__",
     "decay_with_lr",

@@ -10,15 +10,11 @@ from rich.text import Text
 
 from limitcycle.lab import Plane
 from limitcycle.lab.cells import NOT_IN_BUDGET
+from limitcycle.reading.labels import LABELS, look
 
 # Region → its letter and style, in the order in which they are listed.
-MARKS = {
-    "periodic": ("P", "bold blue"),
-    "equilibrium": ("E", "green"),
-    "stuck": ("S", "red"),
-    "converging": ("C", "cyan"),
-    "diverged": ("D", "magenta"),
-    "unknown": ("?", "dim"),
+MARKS: dict[str, tuple[str, str]] = {
+    **{label: look(label)[1:] for label in LABELS},
     NOT_IN_BUDGET: ("·", "dim"),
     "refused": ("×", "dim"),
     "failed": ("!", "bold red"),

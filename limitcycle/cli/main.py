@@ -232,7 +232,7 @@ def _add_diagnose(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--lr", type=float, help="learning rate, where the table has none")
     verb.add_argument("--weight-decay", type=float, help="weight decay, likewise")
     verb.add_argument("--momentum", type=float, help="heavy-ball momentum, likewise")
-    verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    verb.add_argument("--json", action="store_true", help="print the diagnosis as JSON")
 
 
 def _add_probe(verb: argparse.ArgumentParser) -> None:

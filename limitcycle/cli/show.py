@@ -4,15 +4,14 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from limitcycle.cli.bars import say
 from limitcycle.cli.tables import Table, read_events_below, read_files
 from limitcycle.errors import UserError
-from limitcycle.reading import Verdict, diagnose_run, words
-from limitcycle.reading import diagnose as diagnose_frame
+from limitcycle.reading import Diagnosis
+from limitcycle.reading import diagnose as diagnosed
 from limitcycle.record import load_all
 
 
@@ -46,15 +45,13 @@ def diagnose(options: argparse.Namespace) -> int:
         named = _judged(*read_files(paths, _roles(options)), options)
     console = Console()
     if options.json:
-        console.print_json(json.dumps({name: _plain(v) for name, v in named.items()}))
+        console.print_json(json.dumps({name: found.to_dict() for name, found in named.items()}))
         return 0
-    for name, verdict in named.items():
-        heading = f"{name}: {verdict.label}"
+    for name, found in named.items():
+        heading = f"{name}: {found.label}"
         console.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
         wrapped = console.is_terminal  # elsewhere a line is a line, for grep
-        console.print(
-            words.paragraph(verdict), markup=False, highlight=False, soft_wrap=not wrapped
-        )
+        console.print(str(found), markup=False, highlight=False, soft_wrap=not wrapped)
     return 0
 
 
@@ -65,7 +62,7 @@ def _given(path: str) -> Path:
     return Path(path)
 
 
-def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Verdict]:
+def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Diagnosis]:
     """The recorded runs and the TensorBoard runs in ``folder`` and below."""
     recorded = load_all(folder) if any(folder.rglob("run.json")) else []
     try:
@@ -78,14 +75,14 @@ def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Verdi
         raise UserError(
             f"there is no run in {folder} or below: no run.json, no event file of TensorBoard"
         )
-    named = {run.name: diagnose_run(run) for run in recorded}
+    named = {run.name: diagnosed(run) for run in recorded}
     return {**named, **_judged(tables, refused, options)}
 
 
 def _judged(
     tables: Sequence[Table], refused: Sequence[str], options: argparse.Namespace
-) -> dict[str, Verdict]:
-    """The verdicts on tables; what there is to say about these goes to stderr."""
+) -> dict[str, Diagnosis]:
+    """The diagnoses of tables; what there is to say about these goes to stderr."""
     aside = Console(stderr=True)
     for table in tables:
         for note in table.notes:
@@ -93,19 +90,8 @@ def _judged(
     for reason in refused:
         say(aside, f"not judged: {reason}")
     given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
-    return {table.name: diagnose_frame(table.frame, **given) for table in tables}
+    return {table.name: diagnosed(table.frame, **given) for table in tables}
 
 
 def _roles(options: argparse.Namespace) -> dict[str, str | None]:
     return {role: getattr(options, role) for role in ("step", "loss", "norm")}
-
-
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as JSON values; numbers that are not finite become null."""
-    return {
-        "label": verdict.label,
-        "period": verdict.period if verdict.period == verdict.period else None,
-        "reason": verdict.reason,
-        "events": verdict.events.to_dict("records"),
-        "phases": verdict.phases.to_dict("records"),
-    }

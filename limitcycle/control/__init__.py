@@ -8,7 +8,7 @@ and ∇f(α^k∘w) = α^{−k}∘∇f(w), Eq. (2). Four controls, all of them op
 - `decay`: weight decay follows the learning rate, so the resting norm stays put (AdamC).
 
 They stand on `orbits` (the groups as an optimizer's tensors, and the way along α ↦ α^k∘w),
-`families` (how each optimizer's state changes on it) and `handle`. `sphere` is the lab's own.
+`degrees` (how each optimizer's state changes on it) and `handle`. `sphere` is the lab's own.
 """
 
 from limitcycle.control.decay import DecayWithLR, decay_with_lr, following_decay

@@ -3,7 +3,7 @@
 Two different things happen around a step. *Before* it, where this step's sphere is another than the
 last one's, weights, gradient and optimizer state move along the orbit together: by Eq. (2) that is
 a change of units, in which nothing happens but that the effective learning rate is another one
-(`families` knows the powers). *After* it the weights alone are scaled back to the sphere; the state
+(`degrees` knows the powers). *After* it the weights alone are scaled back to the sphere; the state
 stays as it is, because all that it holds was measured on that sphere. docs/control.md derives both.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from limitcycle.control.families import carried_state, known_family
+from limitcycle.control.degrees import carried_state, known_degrees
 from limitcycle.control.handle import Handle, inner
 from limitcycle.control.orbits import Orbits, Per, column, find_orbits
 from limitcycle.errors import UserError
@@ -133,7 +133,7 @@ class _HoldEffectiveLR(Hold):
     _name: ClassVar[str] = "hold_effective_lr"
 
     def __init__(self, optimizer: Optimizer, orbits: Orbits, level: Level) -> None:
-        self._power = 1 - known_family(optimizer, self._name).update
+        self._power = 1 - known_degrees(optimizer, self._name).update
         self._optimizer, self._orbits = optimizer, orbits
         self._rates()  # refuses before anything is hooked
         super().__init__(optimizer, orbits, level)
@@ -180,7 +180,7 @@ def hold_norm(
 
     Args:
         optimizer: any of torch.optim but LBFGS; wrappers of Accelerate and Lightning are looked
-            through. One that is not known (`families`) only with ``norm="current"``, or a value
+            through. One that is not known (`degrees`) only with ``norm="current"``, or a value
             set before its first step.
         symmetries: as found by `limitcycle.symmetries` for the model; its scale-invariant groups.
         norm: ``"current"`` (that before the next step), a number, or a function of the step (calls
@@ -196,7 +196,7 @@ def hold_norm(
     optimizer = inner(optimizer)
     orbits = find_orbits(optimizer, symmetries, per)
     if callable(norm):
-        known_family(optimizer, "a schedule of norms")
+        known_degrees(optimizer, "a schedule of norms")
     if norm != "current":
         carried_state(optimizer, orbits.tensors)
     return _HoldNorm(optimizer, orbits, norm)

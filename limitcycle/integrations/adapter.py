@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.watching import Diagnosis, Watch, watch
+from limitcycle.reading import Diagnosis, RunData, diagnose
+from limitcycle.watching import Watch, watch
 
 
 class Adapter:
@@ -55,9 +56,17 @@ class Adapter:
         Raises:
             UserError: no training has begun.
         """
+        return diagnose(self)
+
+    def run_data(self) -> RunData:
+        """What `limitcycle.diagnose` asks for.
+
+        Raises:
+            UserError: no training has begun.
+        """
         if self.watch is None:
             raise UserError("there is nothing to diagnose: the training has not begun")
-        return self.watch.diagnosis()
+        return self.watch.run_data()
 
     def close(self, state: str = "stopped", reason: str = "") -> None:
         """Let go of model, optimizer and folder, where a training ended without saying so."""

@@ -9,7 +9,7 @@ import numpy as np
 from limitcycle.errors import UserError
 from limitcycle.lab.parallel import Outcome
 from limitcycle.lab.plane import Cell, Plane
-from limitcycle.reading import diagnose_run
+from limitcycle.reading import diagnose
 from limitcycle.record import LoadedRun, load
 
 Row = dict[str, Any]
@@ -83,16 +83,16 @@ def _finished(folder: Path) -> LoadedRun | None:
 
 
 def _judged(loaded: LoadedRun, *, is_cut: bool) -> Row:
-    verdict, run = diagnose_run(loaded), loaded.description
+    found, run = diagnose(loaded), loaded.description
     errors = loaded.epochs["test_error"].to_numpy(float)
     measured = errors[np.isfinite(errors)]
     return {
         "state": "done",
-        "verdict": verdict.label,
-        "region": NOT_IN_BUDGET if is_cut and verdict.label in _UNDECIDED else verdict.label,
-        "destabilisations": len(verdict.events),
-        "period": verdict.period,
-        "period_units": verdict.period * run.lr * run.weight_decay,
+        "verdict": found.label,
+        "region": NOT_IN_BUDGET if is_cut and found.label in _UNDECIDED else found.label,
+        "destabilisations": len(found.events),
+        "period": found.period,
+        "period_units": found.period * run.lr * run.weight_decay,
         "best_test_error": float(measured.min()) if len(measured) else math.nan,
-        "reason": verdict.reason,
+        "reason": found.reason,
     }

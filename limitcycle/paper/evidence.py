@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from limitcycle.errors import UserError
 from limitcycle.paper.scale import Scale
-from limitcycle.report.track import Recorded, Track, track_of
+from limitcycle.reading.data import Recorded
+from limitcycle.reading.history import Track, track_of
 
 
 class MissingError(UserError):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.history import Track
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
-from limitcycle.report.track import Track
 
 Runs = dict[str, Run]
 

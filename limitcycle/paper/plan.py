@@ -15,8 +15,8 @@ from limitcycle.paper.claim import said
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.history import Track, track_of
 from limitcycle.record import LoadedRun, Run, load
-from limitcycle.report.track import Track, track_of
 
 
 class Later(NamedTuple):

@@ -1,4 +1,4 @@
-"""From a verdict to one advice that follows from its numbers, as data; its sentence is in `words`.
+"""From findings to one advice that follows from their numbers, as data; its text is in `words`.
 
 What can be advised rests on four facts. Weight decay alone shrinks the norm by 1 − ηλ a step, so
 the way to a level seen before can be reckoned (Eq. 3). At rest the effective learning rate is
@@ -9,17 +9,18 @@ at has to be one at which training was calm (``benchmarks/advice.py``).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from limitcycle.reading.rounding import Rounding
-from limitcycle.reading.verdict import Verdict
+from limitcycle.errors import UserError
+from limitcycle.reading.findings import Findings
+from limitcycle.reading.rounding import Rounding, decay_rounding
 
-Kind = Literal[
+AdviceKind = Literal[
     "diverged",
     "too-early",
     "no-decay",
@@ -48,72 +49,102 @@ class Advice:
         product: ηλ, the last one known; NaN if none is.
         momentum: heavy-ball momentum, 0 where none is known.
         lost: what rounding leaves of weight decay, the worst type; None where it loses nothing.
+        text: the advice in a sentence or two.
+        code: a line to copy; empty where none is advised.
     """
 
-    kind: Kind
+    kind: AdviceKind
     growth: float = math.nan
     since: int = 0
     steps: float = math.nan
     product: float = math.nan
     momentum: float = 0.0
     lost: Rounding | None = field(default=None)
+    text: str = ""
+    code: str = ""
 
 
-def advise(verdict: Verdict, steps: pd.DataFrame, lost: Sequence[Rounding] = ()) -> Advice:
-    """The advice that fits ``verdict``.
+def advise(found: Findings, steps: pd.DataFrame, lost: Sequence[Rounding] = ()) -> Advice:
+    """The advice that fits ``found``, without its words.
 
     Args:
-        verdict: of `limitcycle.diagnose` on ``steps``.
-        steps: the step table; ``effective_lr``, ``lr``, ``weight_decay`` and ``momentum`` are used
-            where they are there.
+        found: by `limitcycle.reading.judge` in ``steps``.
+        steps: the table in order, of `limitcycle.reading.series`; ``effective_lr``, ``lr``,
+            ``weight_decay`` and ``momentum`` are used where they are there.
         lost: what rounding leaves of weight decay, for each type of the weights.
     """
-    growth, since = _growth(verdict, steps)
+    growth, since = _growth(found, steps)
     lr, weight_decay = _last(steps, "lr"), _last(steps, "weight_decay")
     momentum = _last(steps, "momentum")
     worst = max(lost, key=lambda each: each.share, default=None)
     return Advice(
-        kind=_kind(verdict, growth, weight_decay, worst),
+        kind=_kind(found, growth, weight_decay, worst),
         growth=growth,
         since=since,
-        steps=verdict.steps_to_jump,
+        steps=found.forecast.median,
         product=lr * weight_decay,
         momentum=0.0 if math.isnan(momentum) else momentum,
         lost=worst if worst is not None and worst.share else None,
     )
 
 
-def _kind(verdict: Verdict, growth: float, weight_decay: float, lost: Rounding | None) -> Kind:
-    if verdict.label == "diverged":
+def _kind(found: Findings, growth: float, weight_decay: float, lost: Rounding | None) -> AdviceKind:
+    if found.label == "diverged":
         return "diverged"
-    if verdict.label == "unknown" or verdict.rest is None:
+    if found.label == "unknown" or found.rest is None:
         return "too-early"
     if weight_decay == 0:
         return "no-decay"
     if lost is not None and lost.share > 0.5:
         return "rounds-away"
-    if verdict.unfinished is not None:
+    if found.unfinished is not None:
         return "under-way"
-    if verdict.steps_to_jump >= 0 and growth > GROWN:
+    if found.forecast.median >= 0 and growth > GROWN:
         return "approaching"
-    if verdict.label == "converging":
-        return "falling" if verdict.rest.drift < 0 else "rising"
-    return verdict.label
+    if found.label == "converging":
+        return "falling" if found.rest.drift < 0 else "rising"
+    return found.label
 
 
-def _growth(verdict: Verdict, steps: pd.DataFrame) -> tuple[float, int]:
+def _growth(found: Findings, steps: pd.DataFrame) -> tuple[float, int]:
     """By how much the effective learning rate grew since its last low point, and when that was."""
     if "effective_lr" not in steps or steps.empty:
         return math.nan, 0
     values, at = steps["effective_lr"].to_numpy(float), steps["step"].to_numpy()
-    first = int(verdict.events["recovery"].iloc[-1]) if len(verdict.events) else at[0]
-    inside = np.flatnonzero((at >= first) & np.isfinite(values))
+    first = found.events["recovery"].iloc[-1] if len(found.events) else at[0]
+    inside = np.flatnonzero((at >= first) & np.isfinite(values) & (values > 0))
     if not inside.size:
         return math.nan, 0
     lowest = inside[int(np.argmin(values[inside]))]
-    return float(values[inside[-1]] / values[lowest]), int(at[lowest])
+    with np.errstate(over="ignore"):
+        return float(values[inside[-1]] / values[lowest]), int(at[lowest])
 
 
 def _last(steps: pd.DataFrame, name: str) -> float:
-    found = steps[name].dropna() if name in steps else steps.iloc[:0, 0]
-    return float(found.iloc[-1]) if len(found) else math.nan
+    known = steps[name].dropna() if name in steps else steps.iloc[:0, 0]
+    return float(known.iloc[-1]) if len(known) else math.nan
+
+
+def rounded_away(steps: pd.DataFrame, dtypes: Mapping[str, int]) -> list[Rounding]:
+    """What rounding leaves of the latest weight decay, for the types that most weights have.
+
+    Args:
+        steps: the table in order.
+        dtypes: number of weights by type.
+    """
+    total, product = sum(dtypes.values()), _last_product(steps)
+    found = []
+    for dtype, count in dtypes.items():
+        if 2 * count >= total and 0 < product < 1:
+            try:
+                found.append(decay_rounding(dtype, product))
+            except UserError:  # a type that nothing is known of
+                continue
+    return found
+
+
+def _last_product(steps: pd.DataFrame) -> float:
+    if "lr" not in steps or "weight_decay" not in steps:
+        return math.nan
+    known = (steps["lr"] * steps["weight_decay"]).dropna()
+    return float(known.iloc[-1]) if len(known) else math.nan

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
@@ -22,11 +23,13 @@ OPTIONAL = ("lr", "weight_decay", "momentum", "effective_lr", "epoch")
 
 
 def as_frame(table: Any) -> pd.DataFrame:
-    """``table`` as a frame: a mapping from names to sequences of equal length will do.
+    """``table`` as a frame: of polars or Arrow, or a mapping from names to equally long sequences.
 
     Raises:
         UserError: it is something else, or has no column.
     """
+    if not isinstance(table, pd.DataFrame | Mapping):
+        table = _translated(table)
     if isinstance(table, Mapping):
         try:
             table = pd.DataFrame(dict(table))
@@ -34,9 +37,26 @@ def as_frame(table: Any) -> pd.DataFrame:
             raise UserError(f"the mapping is no table ({str(problem).splitlines()[0]})") from None
     if not isinstance(table, pd.DataFrame):
         kind = type(table).__name__
-        raise UserError(f"a table is a pandas.DataFrame or a mapping of columns, not {kind}")
+        raise UserError(
+            "a table is a frame of pandas, polars or Arrow, or a mapping of columns, not " + kind
+        )
     if not len(table.columns) and table.index.name is None:
         raise UserError("the table is empty: it needs the columns 'step', 'loss' and 'norm'")
+    return table
+
+
+def _translated(table: Any) -> Any:
+    """A frame of another library by the protocols that these share; what has none as it is."""
+    try:
+        if hasattr(table, "__arrow_c_stream__"):
+            return pa.table(table).to_pandas()
+        if hasattr(table, "to_pandas"):
+            return table.to_pandas()
+        if hasattr(table, "__dataframe__"):
+            return pd.api.interchange.from_dataframe(table)
+    except (TypeError, ValueError, RuntimeError, ImportError, pa.ArrowException) as problem:
+        reason = next(iter(str(problem).splitlines()), type(problem).__name__)
+        raise UserError(f"the table cannot be read ({reason})") from None
     return table
 
 

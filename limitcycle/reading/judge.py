@@ -1,4 +1,4 @@
-"""`diagnose`: from a table of a training run to what it does, as data."""
+"""From a table of a training run, and what is known besides, to what it does: as data."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,25 +11,18 @@ import pandas as pd
 from limitcycle.errors import UserError
 from limitcycle.reading import constants as c
 from limitcycle.reading.columns import Array
+from limitcycle.reading.data import RunData
 from limitcycle.reading.events import Event, Found, find_events
+from limitcycle.reading.findings import Findings
+from limitcycle.reading.forecast import forecast
+from limitcycle.reading.labels import Label
 from limitcycle.reading.lock import find_lock
 from limitcycle.reading.rest import Rest, judge_rest
-from limitcycle.reading.series import Hyper, Series, read_series
-from limitcycle.reading.stages import consistent_event, phase_table, steps_to_jump
-from limitcycle.reading.verdict import Label, Verdict
+from limitcycle.reading.series import Series
+from limitcycle.reading.stages import consistent_event, phase_table
 
 
-def diagnose(
-    frame: pd.DataFrame | Mapping[str, Any],
-    lr: Hyper = None,
-    weight_decay: Hyper = None,
-    *,
-    momentum: Hyper = None,
-    stuck_above: float | None = None,
-    status: str | Mapping[str, Any] | None = None,
-    train_size: int | None = None,
-    batch_size: int | None = None,
-) -> Verdict:
+def judge(series: Series, data: RunData) -> Findings:
     """Destabilisations, periods and phases of a run, and what it does over all.
 
     *start* is the last step before the loss leaves its low level, *peak* the largest loss between
@@ -38,33 +31,21 @@ def diagnose(
     falling to rising; the first descent and a bad batch that leaves the norm alone are none.
 
     Args:
-        frame: columns ``step``, ``norm`` and ``loss`` (or ``train_loss``), in any order of rows,
-            or a mapping of such columns; of rows with equal step the last wins, NaN means missing.
-            ``epoch``, ``lr``, ``weight_decay``, ``momentum`` and ``effective_lr`` are used where
-            they are there.
-        lr, weight_decay: one number, or one a row; None takes the column of that name, if any.
-        momentum: likewise; heavy-ball momentum in PyTorch's convention, with which the norm decays
-            about 1/(1 − μ) times as fast. Without argument and column: none.
-        stuck_above: a settled run with a larger loss is stuck; None means a tenth of the median
-            of the first 1 % of rows (at least 3).
-        status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
-        train_size, batch_size: to name the size of a batch that jumps follow.
+        series: the usable rows.
+        data: what is known besides; its settings are those of ``series`` already.
 
     Raises:
-        UserError: (a ValueError) ``frame`` is no table, a column is missing or holds no numbers,
-            or an argument is outside its range.
+        UserError: ``stuck_above`` is no loss.
     """
-    _check_level(stuck_above)
-    series = read_series(frame, lr, weight_decay, momentum)
+    _check_level(data.stuck_above)
     found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
     events = found.events
-    rest = judge_rest(series, found, stuck_above)
-    failure = _failure(series, status)
+    rest = judge_rest(series, found, data.stuck_above)
+    failure = _failure(series, data.status)
     consistent = consistent_event(series, events)
     first = 0 if consistent is None else events[consistent].start
-    lock, lock_reason = find_lock(series, events, train_size, batch_size)
-    steps, forecast_reason = steps_to_jump(series, events)
-    return Verdict(
+    lock, lock_reason = find_lock(series, events, data.train_size, data.batch_size)
+    return Findings(
         label=_label(failure, rest, len(events)),
         events=_event_table(series, events),
         period=_period(series, events),
@@ -76,8 +57,7 @@ def diagnose(
         turns=found.turns,
         wandering=found.wandering,
         effective_lr=_range(series.effective_lr, first),
-        steps_to_jump=steps,
-        forecast_reason=forecast_reason,
+        forecast=forecast(series, events),
         rest=rest,
         failure=failure,
         rows=series.given,

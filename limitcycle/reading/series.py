@@ -1,6 +1,5 @@
 """From anybody's table to clean arrays: sorted by step, one row a step, missing values dropped."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from limitcycle.errors import UserError
 from limitcycle.reading.columns import Array, as_frame, needed_columns
 
-Hyper = ArrayLike | None
+Setting = ArrayLike | None
 WHOLE = 2.0**53  # beyond it not every whole number is a float
 
 
@@ -48,13 +47,10 @@ class Series:
         return len(self.step)
 
 
-def read_series(
-    frame: pd.DataFrame | Mapping[str, Any],
-    lr: Hyper,
-    weight_decay: Hyper,
-    momentum: Hyper = None,
-) -> Series:
-    """The usable rows of ``frame``: finite norm > 0, finite loss ≥ 0.
+def read_table(
+    frame: Any, lr: Setting, weight_decay: Setting, momentum: Setting = None
+) -> pd.DataFrame:
+    """``frame`` in order: the columns that are used, as numbers; one row a step, oldest first.
 
     Args:
         frame: columns ``step``, ``norm`` and ``loss`` (or ``train_loss``: an epoch table); any
@@ -66,13 +62,22 @@ def read_series(
         UserError: ``frame`` is no table, a column is missing or holds no numbers, a number is
             outside its range, or an array has another length.
     """
-    table = needed_columns(as_frame(frame))
+    table: pd.DataFrame = needed_columns(as_frame(frame))
     rows = len(table)
     for name, given in (("lr", lr), ("weight_decay", weight_decay), ("momentum", momentum)):
         if given is not None:
-            table[name] = _hyper(name, given, len(table))
+            table[name] = _setting(name, given, len(table))
     table = table[np.isfinite(table["step"])]
     table = table.drop_duplicates("step", keep="last").sort_values("step", kind="stable")
+    effective = _effective_lr(table)
+    if effective is not None:
+        table["effective_lr"] = effective
+    table.attrs["given"] = rows
+    return table
+
+
+def series_of(table: pd.DataFrame) -> Series:
+    """The usable rows of a table in order (see `read_table`): finite norm > 0, finite loss ≥ 0."""
     arrays = {str(name): table[name].to_numpy(np.float64) for name in table.columns}
     loss, norm = arrays["loss"], arrays["norm"]
     finite = np.isfinite(loss) & np.isfinite(norm)
@@ -88,14 +93,14 @@ def read_series(
         lr=kept.get("lr"),
         weight_decay=kept.get("weight_decay"),
         momentum=np.nan_to_num(kept.get("momentum", np.zeros(int(usable.sum())))),
-        effective_lr=_effective_lr(kept),
+        effective_lr=kept.get("effective_lr"),
         epoch=kept.get("epoch"),
-        given=rows,
+        given=table.attrs["given"],
         broken_from=None if broken is None else int(steps[broken]),
     )
 
 
-def _hyper(name: str, given: ArrayLike, rows: int) -> Array:
+def _setting(name: str, given: ArrayLike, rows: int) -> Array:
     try:
         values = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
@@ -121,13 +126,14 @@ def _check_range(name: str, values: Array) -> None:
         )
 
 
-def _effective_lr(columns: Mapping[str, Array]) -> Array | None:
-    if "effective_lr" in columns:
-        return columns["effective_lr"]
-    if "lr" not in columns:
+def _effective_lr(table: pd.DataFrame) -> Array | None:
+    if "effective_lr" in table:
+        return table["effective_lr"].to_numpy(np.float64)
+    if "lr" not in table:
         return None
-    with np.errstate(over="ignore"):  # of a norm of 1e-200 it is infinite, and not reported
-        return np.asarray(columns["lr"] / columns["norm"] / columns["norm"])
+    lr, norm = table["lr"].to_numpy(np.float64), table["norm"].to_numpy(np.float64)
+    with np.errstate(all="ignore"):  # of a norm of 1e-200 it is infinite, and not reported
+        return np.asarray(lr / norm / norm)
 
 
 def _whole(steps: Array) -> NDArray[Any]:

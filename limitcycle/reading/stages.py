@@ -1,13 +1,11 @@
-"""What lies between the events: phases A, B, C, the end of warm-up, the time to the next jump."""
+"""What lies between the events: phases A, B, C, and the end of warm-up."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from limitcycle.reading import constants as c
-from limitcycle.reading.decay import log_decay
 from limitcycle.reading.events import Event
 from limitcycle.reading.series import Series
 
@@ -52,24 +50,3 @@ def consistent_event(series: Series, events: Sequence[Event]) -> int | None:
     level = series.log_norm[[event.turn for event in events]]
     close = level <= np.median(level[len(level) // 2 :]) + c.CONSISTENT_SPREAD
     return int(np.argmax(close))
-
-
-def steps_to_jump(series: Series, events: Sequence[Event]) -> tuple[float, str]:
-    """Steps until weight decay alone has brought the norm to where the last jump began.
-
-    By Eq. (3) without gradient ρ shrinks by the factor 1 − ηλ a step, so this takes
-    log(ρ/ρ_jump) / (−log(1 − ηλ)) steps; with momentum see `limitcycle.reading.decay`. Returns NaN
-    and a reason where that cannot be said.
-    """
-    if not events:
-        return math.nan, "no jump to judge by"
-    if series.lr is None or series.weight_decay is None:
-        return math.nan, "learning rate or weight decay are not known"
-    product = float(series.lr[-1] * series.weight_decay[-1])
-    decay = log_decay(product, float(series.momentum[-1]))
-    if not decay < 0:
-        return math.nan, "weight decay does not shrink the norm"
-    if series.log_norm[events[-1].top :].argmax() == len(series) - 1 - events[-1].top:
-        return math.nan, "the norm is still rising after the last jump"
-    fall = series.log_norm[-1] - series.log_norm[events[-1].turn]
-    return max(float(fall / -decay), 0.0), ""

@@ -1,67 +1,75 @@
-"""Every sentence about a verdict: what command line, report and watching say is said here.
+"""Every sentence about a run: what command line, report and watching say is said here.
 
-`phrase` fits into a table cell, `reason` is the clause behind the label, `paragraph` tells it all;
-`rounding` says what low precision leaves of weight decay, `advice` what to do.
+`headline` fits into a table cell, `reason` is the clause behind the label, `paragraph` tells all
+that was found; `rounding` says what low precision leaves of weight decay, `advice` what to do, and
+`whole` puts it together.
 """
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import assert_never
 
 import numpy as np
 
+from limitcycle.reading.advice import Advice, AdviceKind
 from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD, SAME_LEVEL
 from limitcycle.reading.decay import log_decay
-
-if TYPE_CHECKING:
-    from limitcycle.reading.advice import Advice
-    from limitcycle.reading.rounding import Rounding
-    from limitcycle.reading.verdict import Verdict
+from limitcycle.reading.findings import Findings
+from limitcycle.reading.rounding import Rounding
 
 
-def phrase(verdict: "Verdict") -> str:
+def headline(found: Findings) -> str:
     """A few words for a table cell."""
-    if verdict.label == "periodic":
-        return f"periodic: {len(verdict.events)} jumps, one every {_interval(verdict)[0]}"
-    if verdict.label in ("diverged", "unknown") or verdict.rest is None:
-        return f"{verdict.label}: {reason(verdict)}"
-    tail = ", one jump" if len(verdict.events) else ""
-    if verdict.label == "converging":
-        return f"converging: norm still {_direction(verdict.rest.drift)[0]}{tail}"
-    if verdict.label == "stuck":
-        return f"stuck at loss {verdict.rest.loss:.2g}{tail}"
-    return f"equilibrium: norm settled at loss {verdict.rest.loss:.2g}{tail}"
+    if found.rest is None:
+        return f"{found.label}: {reason(found)}"
+    tail = ", one jump" if len(found.events) else ""
+    match found.label:
+        case "periodic":
+            return f"periodic: {len(found.events)} jumps, one every {_interval(found)[0]}"
+        case "equilibrium":
+            return f"equilibrium: norm settled at loss {found.rest.loss:.2g}{tail}"
+        case "stuck":
+            return f"stuck at loss {found.rest.loss:.2g}{tail}"
+        case "converging":
+            return f"converging: norm still {_direction(found.rest.drift)[0]}{tail}"
+        case "diverged" | "unknown":
+            return f"{found.label}: {reason(found)}"
+        case _:
+            assert_never(found.label)
 
 
-def reason(verdict: "Verdict") -> str:
+def reason(found: Findings) -> str:
     """The clause behind the label, with its numbers."""
-    if verdict.failure:
-        return verdict.failure
-    if verdict.rest is None:
-        return f"{verdict.usable_rows} usable rows of {verdict.rows} are too few to tell"
-    if verdict.label == "periodic":
-        count = len(verdict.events)
-        return (
-            f"the norm turned from falling to rising in {count} destabilisations, "
-            "one every {} ({})".format(*_interval(verdict))
-        )
-    return "; ".join([_settling(verdict), *_exceptions(verdict)])
+    match found.label:
+        case "diverged":
+            return found.failure
+        case "unknown":
+            return f"{found.usable_rows} usable rows of {found.rows} are too few to tell"
+        case "periodic":
+            return (
+                f"the norm turned from falling to rising in {len(found.events)} destabilisations, "
+                "one every {} ({})".format(*_interval(found))
+            )
+        case "equilibrium" | "stuck" | "converging":
+            return "; ".join([_settling(found), *_exceptions(found)])
+        case _:
+            assert_never(found.label)
 
 
-def paragraph(verdict: "Verdict") -> str:
-    """The whole verdict in a few sentences."""
-    sentences = [f"{verdict.label.capitalize()}: {reason(verdict)}."]
-    sentences += _yardstick(verdict)
-    if len(verdict.events):
-        sentences += [*_periods(verdict), *_lock(verdict), *_forecast(verdict)]
-    if not math.isnan(verdict.effective_lr[0]):
-        low, high = verdict.effective_lr
-        when = " since warm-up" if verdict.consistent_from is not None else ""
+def paragraph(found: Findings) -> str:
+    """All that was found in a few sentences."""
+    sentences = [f"{found.label.capitalize()}: {reason(found)}."]
+    sentences += _yardstick(found)
+    if len(found.events):
+        sentences += [*_periods(found), *_lock(found), *_forecast(found)]
+    if not math.isnan(found.effective_lr[0]):
+        low, high = found.effective_lr
+        when = " since warm-up" if found.consistent_from is not None else ""
         sentences.append(f"Effective learning rate{when}: {low:.2g} to {high:.2g}.")
     return " ".join(sentences)
 
 
-def rounding(lost: "Rounding", *, alone: bool = True) -> str:
+def rounding(lost: Rounding, *, alone: bool = True) -> str:
     """What rounding leaves of weight decay, and what to do; empty where nothing is lost.
 
     Args:
@@ -92,14 +100,21 @@ def rounding(lost: "Rounding", *, alone: bool = True) -> str:
     return f"{text} Hold the weights in float32 and compute in {lost.dtype} (autocast)."
 
 
-def advice(given: "Advice") -> str:
+def advice(given: Advice) -> str:
     """One advice in a sentence or two."""
     return _ADVICE[given.kind](given)
 
 
+def code(given: Advice) -> str:
+    """The line to copy; empty where nothing is to be typed."""
+    return _HOLDING if given.kind in _HELD else ""
+
+
+_HOLDING = "limitcycle.hold_norm(optimizer, symmetries)"
+_HELD: tuple[AdviceKind, ...] = ("under-way", "approaching", "periodic", "stuck", "falling")
 _HOLD = "hold the norm (limitcycle.hold_norm)"
 WORTH_DIVIDING = 1.1  # times by which an effective learning rate has grown
-_ADVICE: "dict[str, Callable[[Advice], str]]" = {
+_ADVICE: dict[AdviceKind, Callable[[Advice], str]] = {
     "diverged": lambda given: (
         "Go back to a checkpoint from before, with a lower learning rate or clipped gradients."
     ),
@@ -149,6 +164,25 @@ _ADVICE: "dict[str, Callable[[Advice], str]]" = {
 }
 
 
+def whole(
+    found: Findings,
+    rotation: float,
+    equilibrium_rotation: float,
+    text: str,
+    notes: Sequence[str],
+) -> str:
+    """All that there is to say: what was found, how far the weights turn, the advice, notes.
+
+    Args:
+        found: in the table.
+        rotation, equilibrium_rotation: of a watched run, radians a step; NaN where not known.
+        text: of the advice.
+        notes: what could not be said, and why.
+    """
+    sentences = [paragraph(found), *turning(rotation, equilibrium_rotation), text]
+    return " ".join(filter(None, [*sentences, *(f"Note: {note}." for note in notes)]))
+
+
 def turning(rotation: float, equilibrium: float) -> list[str]:
     """How far the weights turn a step, against where theory lets the norm rest (radians)."""
     if math.isnan(rotation):
@@ -160,7 +194,7 @@ def turning(rotation: float, equilibrium: float) -> list[str]:
     return [f"{text}, {relation} the {equilibrium:.2g} rad at which the norm would rest."]
 
 
-def _hold(given: "Advice") -> str:
+def _hold(given: Advice) -> str:
     """How to hold the norm: at the lowest effective learning rate since the last jump."""
     if not given.growth > WORTH_DIVIDING:
         return _HOLD
@@ -175,7 +209,7 @@ def _of(product: float) -> str:
     return "" if math.isnan(product) else f" ({product:.2g})"
 
 
-def _tempo(given: "Advice") -> str:
+def _tempo(given: Advice) -> str:
     """How fast decay alone makes the effective learning rate grow."""
     decay = log_decay(given.product, given.momentum)
     if not decay < 0:
@@ -189,8 +223,8 @@ def _more_of_it(factor: float) -> str:
     return f"{math.floor(factor):,} times as much would change nothing"
 
 
-def _settling(verdict: "Verdict") -> str:
-    rest = verdict.rest
+def _settling(found: Findings) -> str:
+    rest = found.rest
     assert rest is not None
     verb = _direction(rest.drift)[1]
     text = f"no period; over the last half the norm {verb} by {abs(rest.drift):.1%}"
@@ -201,16 +235,16 @@ def _settling(verdict: "Verdict") -> str:
         )
     if rest.free_decay:
         return f"{text}, weight decay alone would make it fall by {-rest.free_drift:.1%}"
-    if verdict.label == "converging":
+    if found.label == "converging":
         return text
-    relation = "more" if verdict.label == "stuck" else "not more"
+    relation = "more" if rest.loss > rest.limit else "not more"
     return f"{text} and the median loss is {rest.loss:.3g}, {relation} than {rest.limit:.3g}"
 
 
-def _yardstick(verdict: "Verdict") -> list[str]:
+def _yardstick(found: Findings) -> list[str]:
     """A doubt: was the descent, whose beginning says what loss is high, seen at all?"""
-    rest = verdict.rest
-    if verdict.label != "stuck" or rest is None or not rest.loss * SAME_LEVEL > rest.first_loss:
+    rest = found.rest
+    if found.label != "stuck" or rest is None or not rest.loss * SAME_LEVEL > rest.first_loss:
         return []
     return [
         f"The first rows have about this loss, too ({rest.first_loss:.3g}): if the table begins "
@@ -218,22 +252,22 @@ def _yardstick(verdict: "Verdict") -> list[str]:
     ]
 
 
-def _exceptions(verdict: "Verdict") -> list[str]:
+def _exceptions(found: Findings) -> list[str]:
     """What was seen besides and does not make a period."""
     seen = []
-    if verdict.wandering:
-        seen.append(f"most of the norm's {verdict.turns:,} turns upwards came without a jump")
-    if len(verdict.events):
-        start = int(verdict.events["start"].iloc[0])
+    if found.wandering:
+        seen.append(f"most of the norm's {found.turns:,} turns upwards came without a jump")
+    if len(found.events):
+        start = int(found.events["start"].iloc[0])
         seen.append(f"one destabilisation, at step {start:,}, does not make a period")
-    if verdict.unfinished is not None:
-        step = f"{verdict.unfinished:,}"
+    if found.unfinished is not None:
+        step = f"{found.unfinished:,}"
         seen.append(f"the loss left its low level at step {step} and has not come back")
     return seen
 
 
-def _periods(verdict: "Verdict") -> list[str]:
-    events = verdict.events
+def _periods(found: Findings) -> list[str]:
+    events = found.events
     rise = (events["norm_top"] / events["norm_turn"]).median()
     recovery = (events["recovery"] - events["peak"]).median()
     sentences = [
@@ -241,19 +275,19 @@ def _periods(verdict: "Verdict") -> list[str]:
         f"{events['loss_peak'].median():.2g} and the norm {rise:.2f}-fold; the loss is half way "
         f"back, on a logarithmic scale, after {_steps(recovery)} (medians)."
     ]
-    if verdict.consistent_from is not None:
-        warm_up = int((events["start"] < verdict.consistent_from).sum())
+    if found.consistent_from is not None:
+        warm_up = int((events["start"] < found.consistent_from).sum())
         sentences.append(
-            f"The consistent stage begins at step {verdict.consistent_from:,}, "
+            f"The consistent stage begins at step {found.consistent_from:,}, "
             f"after {warm_up or 'no'} jump{'' if warm_up == 1 else 's'} of the warm-up."
         )
-    if verdict.unfinished is not None and verdict.label == "periodic":
-        sentences.append(f"A jump that began at step {verdict.unfinished:,} is under way.")
+    if found.unfinished is not None and found.label == "periodic":
+        sentences.append(f"A jump that began at step {found.unfinished:,} is under way.")
     return sentences
 
 
-def _lock(verdict: "Verdict") -> list[str]:
-    lock = verdict.lock
+def _lock(found: Findings) -> list[str]:
+    lock = found.lock
     if lock is None:
         return []
     size = "" if lock.batch_size is None else f", of size {lock.batch_size}"
@@ -264,24 +298,24 @@ def _lock(verdict: "Verdict") -> list[str]:
     ]
 
 
-def _forecast(verdict: "Verdict") -> list[str]:
-    if math.isnan(verdict.steps_to_jump):
-        return [f"No forecast: {verdict.forecast_reason}."]
-    if verdict.steps_to_jump < 1:
+def _forecast(found: Findings) -> list[str]:
+    if math.isnan(found.forecast.median):
+        return [f"No forecast: {found.forecast.reason}."]
+    if found.forecast.median < 1:
         return ["The norm is below where the last jump began: the next one is due."]
     return [
         "At the rate of weight decay the norm is back where the last jump began in "
-        f"{_steps(verdict.steps_to_jump)}."
+        f"{_steps(found.forecast.median)}."
     ]
 
 
-def _interval(verdict: "Verdict") -> tuple[str, str]:
+def _interval(found: Findings) -> tuple[str, str]:
     """How far apart jumps come, and what is meant by it: the median, or quartiles far apart."""
-    between = np.diff(verdict.events["start"].to_numpy(float))
+    between = np.diff(found.events["start"].to_numpy(float))
     low, high = np.quantile(between, [0.25, 0.75], method="nearest")
     if high <= PERIOD_SPREAD * low:
-        return _steps(verdict.period), "median"
-    return f"{low:,.0f} to {_steps(high)}", f"quartiles; median {verdict.period:,.0f}"
+        return _steps(found.period), "median"
+    return f"{low:,.0f} to {_steps(high)}", f"quartiles; median {found.period:,.0f}"
 
 
 def _direction(drift: float) -> tuple[str, str]:

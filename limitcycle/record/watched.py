@@ -28,6 +28,10 @@ class WatchedFolder(LockedFolder):
         """The step table as it stands."""
         return read_parts(self.path / "steps")
 
+    def read_groups(self) -> pd.DataFrame:
+        """The group table as it stands."""
+        return read_parts(self.path / "groups")
+
     def go_back(self, step: int) -> None:
         """Drop the rows from ``step`` on: they are made again."""
         for name in _TABLES:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from limitcycle.reading import words
+from limitcycle.reading.history import Track
 from limitcycle.report.figure import DASHES, RUN_COLOURS
 from limitcycle.report.reproduce import command
 from limitcycle.report.summary import Summary, summary_of
-from limitcycle.report.track import Track
 
 DASH_ARRAYS = {"solid": "none", "dash": "7 3", "dot": "2 3", "dashdot": "7 3 2 3"}
 
@@ -56,8 +55,8 @@ def details(track: Track) -> str:
     return "\n".join(
         [
             f"<details><summary><b>{escape(track.label)}</b>: "
-            f"{escape(words.phrase(track.verdict))}</summary>",
-            f"<p>{escape(words.paragraph(track.verdict))}</p>",
+            f"{escape(track.diagnosis.headline)}</summary>",
+            f"<p>{escape(str(track.diagnosis))}</p>",
             _reproduce(track),
             "<h3>Settings</h3>" + _list(settings) if settings else "",
             "<h3>Circumstances</h3>"

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-TimeAxis = Literal["steps", "epochs", "periods"]
+from limitcycle.reading.clock import Array, Clock, TimeAxis
+
 Align = Literal["center", "left", "right"]
 
 TIME_LABELS: dict[TimeAxis, str] = {
@@ -25,25 +24,6 @@ TIME_LABELS: dict[TimeAxis, str] = {
 RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 DASHES = ("solid", "dash", "dot", "dashdot")
 PHASE_COLOURS = {"A": "#E69F00", "B": "#56B4E9", "C": "#CC79A7"}
-
-
-@dataclass(frozen=True)
-class Clock:
-    """When the points of a mark happen.
-
-    Attributes:
-        steps: updates made, shape (n,).
-        epochs: passes over the training set, shape (n,); None where the epoch's length is unknown.
-        periods: ∫ηλ dt, i.e. time in units of 1/(ηλ), shape (n,); None without weight decay.
-    """
-
-    steps: Array
-    epochs: Array | None = None
-    periods: Array | None = None
-
-    def on(self, axis: TimeAxis) -> Array | None:
-        """The same instants on the chosen axis, shape (n,); None where it is not defined."""
-        return {"steps": self.steps, "epochs": self.epochs, "periods": self.periods}[axis]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from limitcycle.report.figure import Array, Axis, Figure, Line, Panel, Points, drawable
+from limitcycle.reading.clock import Array
+from limitcycle.report.figure import Axis, Figure, Line, Panel, Points, drawable
 
 MARGIN = 0.04  # of the range, on either side
 

@@ -14,8 +14,9 @@ import pandas as pd
 
 from limitcycle.lab.cells import NOT_IN_BUDGET
 from limitcycle.lab.plane import Plane
+from limitcycle.reading.clock import Array
+from limitcycle.reading.labels import LABELS, look
 from limitcycle.report.figure import (
-    Array,
     Axis,
     Cells,
     Figure,
@@ -38,13 +39,8 @@ _NAME_INCHES = 0.19  # half of the name of a line, and some room
 _INSIDE = (1.82, 1.75)  # inches, about, of a panel's squares
 _PALE = 0.38
 
-COLOURS = {
-    "periodic": "#6BAED6",
-    "equilibrium": "#74C09A",
-    "stuck": "#E8956B",
-    "converging": "#CFE3F1",
-    "diverged": "#8C7AA9",
-    "unknown": "#D9C9A3",
+COLOURS: dict[str, str] = {
+    **{label: look(label).colour for label in LABELS},
     NOT_IN_BUDGET: "#EBEBEB",
     "failed": "#FFFFFF",
     "refused": "#FFFFFF",

@@ -16,12 +16,15 @@ from typing import Any
 
 from limitcycle._version import __version__
 from limitcycle.errors import UserError
-from limitcycle.reading import words
+from limitcycle.reading.clock import TimeAxis
+from limitcycle.reading.data import Recorded
+from limitcycle.reading.history import Track
+from limitcycle.reading.period import typical_period
 from limitcycle.report.details import details, summary_row
-from limitcycle.report.figure import TIME_LABELS, TimeAxis
+from limitcycle.report.figure import TIME_LABELS
+from limitcycle.report.legend import tracks
 from limitcycle.report.panels import check_axis, four_panels
-from limitcycle.report.period import most_telling, one_period, typical_period
-from limitcycle.report.track import Recorded, Track, tracks
+from limitcycle.report.period import most_telling, one_period
 from limitcycle.report.web import Clocks, encode_steps, paint_web
 from limitcycle.report.writing import write_file
 
@@ -81,7 +84,7 @@ def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:
 
 
 def _run(track: Track, clocks: Clocks) -> dict[str, Any]:
-    phases = track.verdict.phases
+    phases = track.diagnosis.phases
     return {
         "label": track.label,
         "phases": "".join(phases["phase"]),
@@ -95,7 +98,7 @@ def _period(track: Track, clocks: Clocks) -> dict[str, Any]:
     figure, period = one_period(track), typical_period(track)
     if figure is None or period is None:
         why = "has no complete period, so there is nothing to enlarge"
-        return {"text": f"{track.label} {why}: {words.phrase(track.verdict)}.", "panels": []}
+        return {"text": f"{track.label} {why}: {track.diagnosis.headline}.", "panels": []}
     length, share = period.end - period.phase_a, [end - start for _, start, end in period.phases]
     parts = ", ".join(
         f"{steps:,.0f} in phase {letter}" for letter, steps in zip("ABC", share, strict=True)
@@ -122,7 +125,7 @@ def _title(drawn: Sequence[Track]) -> str:
 
 
 def _lead(drawn: Sequence[Track]) -> str:
-    periodic = sum(track.verdict.label == "periodic" for track in drawn)
+    periodic = sum(track.diagnosis.label == "periodic" for track in drawn)
     if periodic == 0:
         return "No periodic behaviour was found here. What was looked for is explained below."
     who = "This run is"

@@ -27,12 +27,11 @@ from matplotlib.ticker import (
 )
 
 from limitcycle.errors import UserError
+from limitcycle.reading.clock import Array, Clock, TimeAxis
 from limitcycle.report.figure import (
     TIME_LABELS,
-    Array,
     Axis,
     Cells,
-    Clock,
     Figure,
     Key,
     Line,
@@ -41,7 +40,6 @@ from limitcycle.report.figure import (
     Points,
     Span,
     Text,
-    TimeAxis,
     drawable,
 )
 from limitcycle.report.fit import NOTE, fit

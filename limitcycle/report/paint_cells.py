@@ -10,7 +10,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgb
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from limitcycle.report.figure import Array, Cells, Mark, Scale, Text
+from limitcycle.reading.clock import Array
+from limitcycle.report.figure import Cells, Mark, Scale, Text
 from limitcycle.report.scales import bar_ticks, shares, stops_of
 
 

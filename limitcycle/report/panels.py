@@ -8,24 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from limitcycle.errors import UserError
+from limitcycle.reading.clock import Array, Rows, TimeAxis
+from limitcycle.reading.history import PASSED, Track
 from limitcycle.report.figure import (
     DASHES,
     RUN_COLOURS,
     TIME_LABELS,
-    Array,
     Axis,
-    Clock,
     Figure,
     Key,
     Line,
     Mark,
     Panel,
     Points,
-    TimeAxis,
     drawable,
 )
-from limitcycle.report.thin import Rows, thin
-from limitcycle.report.track import PASSED, Track
+from limitcycle.report.thin import rows_to_draw, thin
 
 LOSS = Axis("loss, nats", log=True)
 EFFECTIVE_LR = Axis("effective learning rate η/ρ²", log=True)
@@ -64,7 +62,7 @@ def panels_of(
     for track in tracks:
         check_axis(track, axis)
     budget = min(ROWS_OF_ALL_RUNS // len(tracks), MOST_ROWS_OF_A_RUN)
-    rows = [track.rows_to_draw(budget) for track in tracks]
+    rows = [rows_to_draw(track, budget) for track in tracks]
     drawn = list(zip(range(len(tracks)), tracks, rows, strict=True))
     keys = tuple(Key(track.label, *_style(run)) for run, track in enumerate(tracks))
     return Figure(tuple(_panel(name, drawn) for name in names), axis, keys, title)
@@ -109,13 +107,13 @@ def _curve(run: int, track: Track, rows: Rows, name: str) -> list[Mark]:
     That is the additional pass over the training set, or the mean over an epoch.
     """
     (colour, dash), raw = _style(run), track.columns[name]
-    at, mean = take(track.clock, rows), track.means.get(name, raw)
+    at, mean = track.clock.take(rows), track.means.get(name, raw)
     # Dashes help where the line is smooth; on a noisy one they are noise.
     dash = dash if name == "norm" else "solid"
     line = Line(at, mean[rows], colour, track.label, run, dash, walk=True)
     if name in PASSED and track.passed:
         passes = _passes(track)
-        when = take(track.test_clock, passes)
+        when = track.test_clock.take(passes)
         line = Line(when, track.passed[name][passes], colour, track.label, run, walk=True)
     elif mean is raw:
         return [line]
@@ -130,9 +128,9 @@ def _passes(track: Track) -> Rows:
 
 def _loss(run: int, track: Track, rows: Rows) -> list[Mark]:
     """The loss, with a triangle over every destabilisation that was found."""
-    peaks = track.rows_of(track.verdict.events["peak"].to_numpy())
+    peaks = track.rows_of(track.diagnosis.events["peak"].to_numpy())
     colour, _ = _style(run)
-    at, height = take(track.clock, peaks), track.columns["loss"][peaks] * 1.6
+    at, height = track.clock.take(peaks), track.columns["loss"][peaks] * 1.6
     found = Points(at, height, colour, f"{track.label}: destabilisation", run, "triangle", 4.0)
     return [*_curve(run, track, rows, "loss"), found]
 
@@ -146,7 +144,7 @@ def _test_error(tracks: Sequence[Track]) -> Panel:
             missing.append(track.label)
             continue
         rows = measured[thin([track.test_error[measured]], MOST_TESTS_OF_A_RUN)]
-        at, percent = take(track.test_clock, rows), 100 * track.test_error[rows]
+        at, percent = track.test_clock.take(rows), 100 * track.test_error[rows]
         marks.append(Line(at, percent, _style(run)[0], track.label, run, width=0.9, opacity=0.85))
     note = f"not measured for {', '.join(missing)}" if missing else ""
     if len(missing) == len(tracks):
@@ -207,9 +205,3 @@ def _threshold(run: int, track: Track, x: Array) -> list[Mark]:
     line = track.threshold / ends
     label = f"{track.label}: above this line the norm grows"
     return [Line(ends, line, _style(run)[0], label, run, "dash", width=0.9, opacity=0.8)]
-
-
-def take(clock: Clock, rows: Rows) -> Clock:
-    """Some of the instants of a clock."""
-    parts = (clock.epochs, clock.periods)
-    return Clock(clock.steps[rows], *(None if part is None else part[rows] for part in parts))

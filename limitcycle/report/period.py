@@ -1,26 +1,25 @@
 """A closer look at one period of one run, its phases A, B and C shaded (the paper's Figure 3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from limitcycle.reading.clock import Array, Rows, TimeAxis
+from limitcycle.reading.history import Track
+from limitcycle.reading.period import Period, typical_period
 from limitcycle.report.figure import (
     PHASE_COLOURS,
     RUN_COLOURS,
     Align,
-    Array,
     Axis,
     Figure,
     Line,
     Mark,
     Panel,
     Span,
-    TimeAxis,
 )
-from limitcycle.report.panels import EFFECTIVE_GRADIENT, EFFECTIVE_LR, LOSS, NORM, check_axis, take
-from limitcycle.report.thin import Rows
-from limitcycle.report.track import Track
+from limitcycle.report.panels import EFFECTIVE_GRADIENT, EFFECTIVE_LR, LOSS, NORM, check_axis
+from limitcycle.report.thin import rows_to_draw
 
 ROWS_OF_A_PERIOD = 1_500
 MARGIN = 0.04
@@ -29,53 +28,9 @@ THIN = 0.08
 INK = RUN_COLOURS[0]
 
 
-@dataclass(frozen=True)
-class Period:
-    """One turn of the oscillator: the steps at which its phases begin and the last one ends."""
-
-    phase_a: float
-    phase_b: float
-    phase_c: float
-    end: float
-
-    @property
-    def phases(self) -> tuple[tuple[str, float, float], ...]:
-        """Letter, first step and last step of each phase."""
-        return (
-            ("A", self.phase_a, self.phase_b),
-            ("B", self.phase_b, self.phase_c),
-            ("C", self.phase_c, self.end),
-        )
-
-
-def typical_period(track: Track) -> Period | None:
-    """The period of median length among the later half, where training is past its warm-up.
-
-    None where no two events follow each other with a phase B between them.
-    """
-    found = periods(track)
-    late = found[len(found) // 2 :]
-    if not late:
-        return None
-    return sorted(late, key=lambda period: period.end - period.phase_a)[(len(late) - 1) // 2]
-
-
-def periods(track: Track) -> list[Period]:
-    """The complete ones, from peak to peak; what comes before the first peak is no period."""
-    starts, peaks = (track.verdict.events[name].to_numpy(float) for name in ("start", "peak"))
-    phases = track.verdict.phases
-    quiet = phases.loc[phases["phase"] == "B", "start"].to_numpy(float)
-    tops = [quiet[(quiet >= a) & (quiet < c)] for a, c in zip(peaks[:-1], starts[1:], strict=True)]
-    return [
-        Period(peak, top[0], start, end)
-        for peak, top, start, end in zip(peaks[:-1], tops, starts[1:], peaks[1:], strict=True)
-        if len(top)
-    ]
-
-
 def most_telling(tracks: Sequence[Track]) -> int:
     """The run to look at closely: of those with at least three events the one with the fewest."""
-    events = [len(track.verdict.events) for track in tracks]
+    events = [len(track.diagnosis.events) for track in tracks]
     return min(
         range(len(tracks)),
         key=lambda at: (events[at] < 3, events[at] if events[at] >= 3 else -events[at]),
@@ -117,7 +72,7 @@ def one_period(track: Track, axis: TimeAxis = "steps") -> Figure | None:
 def _rows(track: Track, start: float, end: float) -> Rows:
     """Rows to draw from step ``start`` to step ``end``."""
     first, last = np.searchsorted(track.clock.steps, [start, end])
-    return track.rows_to_draw(ROWS_OF_A_PERIOD, slice(int(first), int(last) + 1))
+    return rows_to_draw(track, ROWS_OF_A_PERIOD, slice(int(first), int(last) + 1))
 
 
 def _shading(track: Track, period: Period) -> list[Mark]:
@@ -126,7 +81,7 @@ def _shading(track: Track, period: Period) -> list[Mark]:
     least = THIN * (period.end - period.phase_a)
     return [
         Span(
-            take(track.clock, track.rows_of([start, end])),
+            track.clock.take(track.rows_of([start, end])),
             PHASE_COLOURS[letter],
             letter,
             "center" if end - start > least else outside.get(letter, "center"),
@@ -137,7 +92,7 @@ def _shading(track: Track, period: Period) -> list[Mark]:
 
 def _curve(track: Track, rows: Rows, name: str) -> list[Mark]:
     raw = track.columns[name]
-    at, mean = take(track.clock, rows), track.means.get(name, raw)
+    at, mean = track.clock.take(rows), track.means.get(name, raw)
     line = Line(at, mean[rows], INK, track.label, walk=True)
     return [line] if mean is raw else [Line(at, raw[rows], INK, width=0.5, opacity=0.35), line]
 
@@ -158,9 +113,9 @@ def _jump(track: Track, period: Period) -> Panel:
     room = max(period.end - period.phase_c, 8.0)
     rows = _rows(track, period.phase_c - 0.5 * room, period.end + room)
     start = track.rows_of([period.phase_c])
-    at = take(track.clock, rows)
+    at = track.clock.take(rows)
     phase_c = Span(
-        take(track.clock, track.rows_of([period.phase_c, period.end])), PHASE_COLOURS["C"], "C"
+        track.clock.take(track.rows_of([period.phase_c, period.end])), PHASE_COLOURS["C"], "C"
     )
     lines = [
         Line(at, _relative(track.columns["loss"], rows, start), INK, "loss"),

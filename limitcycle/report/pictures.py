@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limitcycle.errors import UserError
-from limitcycle.report.figure import Figure, TimeAxis
+from limitcycle.reading.clock import TimeAxis
+from limitcycle.reading.data import Recorded
+from limitcycle.report.figure import Figure
+from limitcycle.report.legend import tracks
 from limitcycle.report.panels import four_panels
 from limitcycle.report.period import most_telling, one_period
-from limitcycle.report.track import Recorded, tracks
 
 HALF_PAGE = 3.3
 

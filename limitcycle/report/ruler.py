@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from limitcycle.lab.plane import Plane
-from limitcycle.report.figure import Array
+from limitcycle.reading.clock import Array
 
 _FEW = 6  # values are all written down; of more only round ones are
 _POINTS = 200  # of a line across the plane

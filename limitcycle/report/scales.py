@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from limitcycle.report.figure import Array, Scale
+from limitcycle.reading.clock import Array
+from limitcycle.report.figure import Scale
 
 
 def shares(scale: Scale, values: Array) -> Array:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limitcycle.reading import words
-from limitcycle.report.track import Recorded, Track, tracks
+from limitcycle.reading.data import Recorded
+from limitcycle.reading.history import Track
+from limitcycle.report.legend import tracks
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ def summary_of(track: Track) -> Summary:
         name=track.source.name,
         label=track.label,
         lr=track.lr,
-        destabilisations=len(track.verdict.events),
-        period=float(track.verdict.period),
-        effective_lr=track.verdict.effective_lr,
+        destabilisations=len(track.diagnosis.events),
+        period=float(track.diagnosis.period),
+        effective_lr=track.diagnosis.effective_lr,
         final_error=float(measured[-1]) if len(measured) else np.nan,
-        verdict=words.phrase(track.verdict),
+        verdict=track.diagnosis.headline,
     )

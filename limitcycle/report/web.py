@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from limitcycle.report.figure import Array, Axis, Clock, Figure, Line, Panel, Points, Span, drawable
+from limitcycle.reading.clock import Array, Clock
+from limitcycle.report.figure import Axis, Figure, Line, Panel, Points, Span, drawable
 
 SYMBOLS = {"circle": "circle", "triangle": "triangle-down", "cross": "x"}
 FLOAT32_LARGEST = float(np.finfo(np.float32).max)

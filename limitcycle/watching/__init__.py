@@ -1,19 +1,16 @@
 """Attach to somebody else's training run: measure it, say what it does, change nothing.
 
 - `watch` is what the user holds, `hooks` where it is attached, `refused` what cannot be;
-- `first_call` and `groups` say what belongs together, `families` what the optimizer does;
+- `first_call` and `groups` say what belongs together;
 - `block` keeps what steps leave on the device, `table` makes rows of it, `sinks` write these,
-  `loggers` for those who use one;
-- `diagnosis` says what it means.
+  `loggers` for those who use one.
 """
 
-from limitcycle.watching.diagnosis import Diagnosis
 from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
 from limitcycle.watching.sinks import Logger, Parquet, Sink
 from limitcycle.watching.watch import Watch, watch
 
 __all__ = [
-    "Diagnosis",
     "Logger",
     "MLflow",
     "Parquet",

@@ -88,3 +88,13 @@ def notes_of(groups: Sequence[Watched], optimizer: Optimizer) -> list[str]:
                     f"{setting} of {name} is left out: its tensors have several ({listed})"
                 )
     return notes
+
+
+def dtypes_of(groups: Sequence[Watched]) -> dict[str, int]:
+    """How many watched weights have which type."""
+    found: dict[str, int] = {}
+    for group in groups:
+        for tensor in group.tensors:
+            name = str(tensor.dtype).removeprefix("torch.")
+            found[name] = found.get(name, 0) + tensor.numel()
+    return found

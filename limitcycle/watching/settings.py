@@ -2,14 +2,17 @@
 
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle._version import __version__
+from limitcycle.reading.optimizers import UpdateRule, momentum_of
 from limitcycle.symmetry import unwrapped
+from limitcycle.watching.groups import Watched, dtypes_of, notes_of
 
 
 def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, Any]:
@@ -33,6 +36,18 @@ def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, An
     }
 
 
+def facts(rule: UpdateRule, groups: Sequence[Watched], optimizer: Optimizer) -> dict[str, Any]:
+    """What a reading of the tables needs and they do not hold, as JSON values.
+
+    How the optimizer's update scales, how many weights have which type, what cannot be measured.
+    """
+    return {
+        "update_rule": rule.to_dict(),
+        "dtypes": dtypes_of(groups),
+        "notes": notes_of(groups, optimizer),
+    }
+
+
 def _plain(group: dict[str, Any]) -> dict[str, Any]:
     """The settings that are plain values, of an optimizer's parameter group."""
     kept: dict[str, Any] = {}
@@ -44,3 +59,16 @@ def _plain(group: dict[str, Any]) -> dict[str, Any]:
                 [float(each) for each in value] if isinstance(value, tuple) else float(value)
             )
     return kept
+
+
+def settings_of(group: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Learning rate, weight decay and momentum (or β₁) of an optimizer's parameter group.
+
+    A setting may be a tensor on the device; it is copied, not read.
+    """
+    lr, weight_decay = group["lr"], group.get("weight_decay", 0.0)
+    return _kept(lr), _kept(weight_decay), _kept(momentum_of(group))
+
+
+def _kept(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value

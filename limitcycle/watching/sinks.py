@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.reading import Diagnosis
+from limitcycle.reading.kept import DIAGNOSIS_FILE
 from limitcycle.record import WatchedFolder
 from limitcycle.symmetry import Symmetries
-from limitcycle.watching.diagnosis import Diagnosis
 from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
 
 SECONDS = 30.0  # between two parts of a table: few files, and little lost in a crash
@@ -77,11 +78,11 @@ class Parquet:
         self._folder.set_status("running", self._folder.next_step)
         return self._folder.next_step
 
-    def go_back(self, step: int) -> pd.DataFrame:
-        """Drop the rows from ``step`` on; the step table before it."""
+    def go_back(self, step: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Drop the rows from ``step`` on; both tables before it."""
         assert self._folder is not None
         self._folder.go_back(step)
-        return self._folder.read_steps()
+        return self._folder.read_steps(), self._folder.read_groups()
 
     def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Keep rows, and write them when there are enough or time has passed."""
@@ -99,12 +100,19 @@ class Parquet:
             )
         self._waiting, self._written = [], time.monotonic()
 
+    def keep(self, diagnosis: Diagnosis) -> None:
+        """Write the reading of the rows that are written, so that it can be read tomorrow."""
+        if self._folder is not None:
+            self._folder.write_json(DIAGNOSIS_FILE, diagnosis.to_dict())
+
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None = None) -> None:
         """Write what is left and let go of the folder."""
         if self._folder is None:
             return
         with self._folder:
             self.flush()
+            if diagnosis is not None:
+                self.keep(diagnosis)
             self._folder.set_status(state, step, reason)  # type: ignore[arg-type]
         self._folder = None
 
@@ -137,6 +145,12 @@ class Sinks:
         folder = self.folder
         if folder is not None:
             self._try(folder, folder.flush)
+
+    def keep(self, diagnosis: Callable[[], Diagnosis]) -> None:
+        """Have the reading kept beside the run folder's rows, if there is one."""
+        folder = self.folder
+        if folder is not None:
+            self._try(folder, lambda: folder.keep(diagnosis()))
 
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Close those that can be closed."""

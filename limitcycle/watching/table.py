@@ -1,22 +1,35 @@
 """From a block of Gram matrices to the rows that people read: joint, and group by group."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from limitcycle.measure import measured_columns
+from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.watching.block import Reading
-from limitcycle.watching.families import Family, Hyper
 from limitcycle.watching.groups import Watched
 
 Array = NDArray[np.float64]
 
 
+class Settings(NamedTuple):
+    """Settings of S sets of groups, row by row; each array (T, S), NaN where tensors disagree.
+
+    Attributes:
+        lr, weight_decay: η and λ.
+        momentum: μ of SGD, β₁ of the Adam family; 0 where there is none.
+    """
+
+    lr: Array
+    weight_decay: Array
+    momentum: Array
+
+
 def rows_of(
-    reading: Reading, groups: Sequence[Watched], family: Family, *, updates: bool
+    reading: Reading, groups: Sequence[Watched], rule: UpdateRule, *, updates: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The step table's rows and the group table's, of one block.
 
@@ -26,16 +39,16 @@ def rows_of(
     Args:
         reading: the block, T steps.
         groups: what its Gram matrices are of.
-        family: of the optimizer.
+        rule: of the optimizer.
         updates: whether updates were measured; where not, what follows from them is NaN.
     """
     counted = [index for index, group in enumerate(groups) if group.invariant]
     every = range(len(groups))
-    columns, hyper = _columns(reading, groups, counted or list(every), family, updates)
+    columns, settings = _columns(reading, groups, counted or list(every), rule, updates)
     steps: dict[str, Any] = {"step": reading.step, **reading.logged}
     steps |= {name: column[:, 0] for name, column in columns.items()}
-    if family.scaling == "gradient":
-        steps["momentum"] = hyper.momentum[:, 0]
+    if rule.scaling == "gradient":
+        steps["momentum"] = settings.momentum[:, 0]
     frame = pd.DataFrame(steps)
     if "loss" not in frame:
         frame.insert(1, "loss", np.nan)
@@ -54,9 +67,9 @@ def _columns(
     reading: Reading,
     groups: Sequence[Watched],
     joint: Sequence[int],
-    family: Family,
+    rule: UpdateRule,
     updates: bool,
-) -> tuple[dict[str, Array], Hyper]:
+) -> tuple[dict[str, Array], Settings]:
     """The columns, each (T, 1 + G): of the joint groups as one vector, then of every group; and
     the settings."""
     with_update = _joint_first(reading.with_update, joint)
@@ -64,20 +77,22 @@ def _columns(
         with_update = np.full_like(with_update, np.nan)
     found = measured_columns(_joint_first(reading.with_gradient, joint), with_update)
     members = [[groups[index] for index in joint], *([group] for group in groups)]
-    hyper = _hyper(reading, members)
+    settings = _settings(reading, members)
     # Weight decay that is added to a gradient and normalised with it shrinks nothing by ηλ.
-    decay = hyper.weight_decay if family.decays else np.where(hyper.weight_decay == 0, 0.0, np.nan)
+    decay = (
+        settings.weight_decay if rule.decays else np.where(settings.weight_decay == 0, 0.0, np.nan)
+    )
     entries = np.array([sum(group.entries for group in each) for each in members])
-    norm, rotation = family.equilibrium(hyper, found["effective_grad_norm"], entries)
+    norm, rotation = rule.rest(*settings, found["effective_grad_norm"], entries)
     columns = {
         **found,
-        "lr": hyper.lr,
+        "lr": settings.lr,
         "weight_decay": decay,
-        "effective_lr": family.effective_lr(hyper.lr, found["norm"]),
+        "effective_lr": rule.effective_lr(settings.lr, found["norm"]),
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }
-    return columns, hyper
+    return columns, settings
 
 
 def _joint_first(grams: Array, joint: Sequence[int]) -> Array:
@@ -85,7 +100,7 @@ def _joint_first(grams: Array, joint: Sequence[int]) -> Array:
     return np.concatenate([grams[:, joint].sum(axis=1, keepdims=True), grams], axis=1)
 
 
-def _hyper(reading: Reading, members: Sequence[Sequence[Watched]]) -> Hyper:
+def _settings(reading: Reading, members: Sequence[Sequence[Watched]]) -> Settings:
     """The settings that each set's tensors share, (T, S); NaN where they do not."""
     used = [tuple(sorted({i for group in each for i in group.settings})) for each in members]
     shared = {}
@@ -93,4 +108,4 @@ def _hyper(reading: Reading, members: Sequence[Sequence[Watched]]) -> Hyper:
         settings = reading.settings[:, indices]
         alike = (settings == settings[:, :1]).all(axis=1)
         shared[indices] = np.where(alike, settings[:, 0], np.nan)
-    return Hyper(*np.stack([shared[each] for each in used], axis=1).transpose(2, 0, 1))
+    return Settings(*np.stack([shared[each] for each in used], axis=1).transpose(2, 0, 1))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -12,15 +13,15 @@ from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
 from limitcycle.measure import InnerProducts, inner_optimizer
+from limitcycle.reading import Diagnosis, RunData, diagnose
+from limitcycle.reading.optimizers import update_rule
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.block import Block, Row
-from limitcycle.watching.diagnosis import Diagnosis, diagnosis_of
-from limitcycle.watching.families import family_of, settings_of
 from limitcycle.watching.first_call import FirstCall
-from limitcycle.watching.groups import Watched, notes_of, watched_groups
+from limitcycle.watching.groups import Watched, dtypes_of, notes_of, watched_groups
 from limitcycle.watching.hooks import attach
 from limitcycle.watching.refused import check, check_gradients
-from limitcycle.watching.settings import run_info
+from limitcycle.watching.settings import facts, run_info, settings_of
 from limitcycle.watching.sinks import Sinks, say
 from limitcycle.watching.table import rows_of
 
@@ -96,7 +97,9 @@ class Watch:
     ) -> None:
         self._model, self._optimizer = model, optimizer
         self._every, self._updates, self._quiet = every, update, quiet
-        self._family = family_of(optimizer)
+        self._rule = update_rule(
+            [kind.__name__ for kind in type(optimizer).__mro__], optimizer.param_groups
+        )
         self._sinks = Sinks(sink)
         self._symmetries = None if symmetries is None else symmetries.bound(model)
         self._frames: list[pd.DataFrame] = []
@@ -110,6 +113,7 @@ class Watch:
         self._row: Row | None = None
         self._place: torch.Tensor | None = None
         self._measured: _Measured | None = None
+        self._status: dict[str, Any] = {"state": "running"}
         self._closed = not _is_first_process()
         self._first_call = None
         self._detach: Callable[[], None] = _nothing
@@ -152,7 +156,7 @@ class Watch:
 
     @property
     def groups(self) -> pd.DataFrame:
-        """The group table of this part of the job: one row a step and group."""
+        """The group table so far: one row a step and group."""
         self._read()
         frames = self._group_frames
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -180,7 +184,22 @@ class Watch:
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
-        return diagnosis_of(self.steps, self.groups, self._family, self._dtypes(), self._notes())
+        return diagnose(self)
+
+    def run_data(self) -> RunData:
+        """The tables so far and what is known besides; what `limitcycle.diagnose` asks for."""
+        steps = self.steps
+        if steps.empty:
+            steps = pd.DataFrame({name: np.empty(0) for name in ("step", "loss", "norm")})
+        return RunData(
+            steps=steps,
+            groups=self.groups,
+            status=self._status,
+            described=True,
+            rule=self._rule,
+            dtypes=dtypes_of(self._measured.groups) if self._measured else {},
+            notes=tuple(notes_of(self._measured.groups, self._optimizer)) if self._measured else (),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed job needs: the number of steps, and the symmetries.
@@ -190,6 +209,7 @@ class Watch:
         if not self._closed:
             self._read()
             self._sinks.flush()
+            self._sinks.keep(self.diagnosis)
         found = self._symmetries
         return {"step": self.step, "symmetries": None if found is None else found.to_dict()}
 
@@ -218,6 +238,7 @@ class Watch:
         if self._first_call is not None:
             self._first_call.forget()
         self._read()
+        self._status = {"state": state, "reason": reason}
         found = None
         try:
             found = self.diagnosis() if self._frames else None
@@ -279,7 +300,7 @@ class Watch:
             assert self._first_call is not None
             self._symmetries = self._first_call.symmetries()
         groups = watched_groups(self._symmetries, parameters, self._optimizer)
-        self._open_sinks(self._symmetries)
+        self._open_sinks(self._symmetries, groups)
         if not any(group.invariant for group in groups):
             say("nothing here is scale-invariant: norm and rates are those of all weights")
         self._told_first = bool(self._told)
@@ -287,16 +308,19 @@ class Watch:
         self._measured = _Measured(groups)
         return self._measured
 
-    def _open_sinks(self, symmetries: Symmetries) -> None:
+    def _open_sinks(self, symmetries: Symmetries, groups: list[Watched]) -> None:
         """The folder first: it knows at which step the job goes on."""
-        folder, info = self._sinks.folder, run_info(self._model, self._optimizer, self._every)
+        folder = self._sinks.folder
+        info = run_info(self._model, self._optimizer, self._every)
+        info["watched"] |= facts(self._rule, groups, self._optimizer)
         if folder is not None:
             step = folder.open(info, symmetries.to_dict())
             if self._go_on_at is None and step > 0:
                 say(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
             self._go_on_at = step if self._go_on_at is None else self._go_on_at
-            earlier = folder.go_back(self._go_on_at)
-            self._frames = [earlier] if len(earlier) else []
+            steps, groups_before = folder.go_back(self._go_on_at)
+            self._frames = [steps] if len(steps) else []
+            self._group_frames = [groups_before] if len(groups_before) else []
         self._step, self._go_on_at = self._go_on_at or 0, None
         self._sinks.begin(info, symmetries, self._step)
 
@@ -308,24 +332,12 @@ class Watch:
             return
         measured.read_at = time.monotonic()
         steps, groups = rows_of(
-            measured.block.read(), measured.groups, self._family, updates=self._updates
+            measured.block.read(), measured.groups, self._rule, updates=self._updates
         )
         if len(steps):
             self._frames.append(steps)
             self._group_frames.append(groups)
             self._sinks(steps, groups)
-
-    def _dtypes(self) -> dict[str, int]:
-        """How many watched weights have which type."""
-        found: dict[str, int] = {}
-        for group in self._measured.groups if self._measured else []:
-            for tensor in group.tensors:
-                name = str(tensor.dtype).removeprefix("torch.")
-                found[name] = found.get(name, 0) + tensor.numel()
-        return found
-
-    def _notes(self) -> list[str]:
-        return [] if self._measured is None else notes_of(self._measured.groups, self._optimizer)
 
 
 class _Measured:

@@ -141,7 +141,7 @@ def test_records_are_timed_and_their_oscillator_is_one():
 
 def test_the_made_up_record_is_periodic(tmp_path):
     records.write_record(tmp_path / "run", 20_000)
-    verdict = records.diagnose_run(records.load(tmp_path / "run"))
+    verdict = records.diagnose(records.load(tmp_path / "run"))
     assert verdict.label == "periodic"
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.reading import advise, diagnose, words
-from limitcycle.reading.rounding import decay_rounding
+from limitcycle.reading import RunData, diagnose
 from tests.reading.series import FAST
 
 
@@ -16,8 +15,8 @@ def settled(loss=1e-3, norm=1.0, rows=2_000, **columns):
     return pd.DataFrame({"step": step, "loss": losses, "norm": norm, **columns})
 
 
-def advice_on(frame, lost=()):
-    return advise(diagnose(frame), frame, lost)
+def advice_on(frame, **known):
+    return diagnose(RunData(frame, **known)).advice
 
 
 def test_a_run_that_nears_its_last_jump_gets_the_way_to_it():
@@ -25,12 +24,12 @@ def test_a_run_that_nears_its_last_jump_gets_the_way_to_it():
     frame = frame.assign(lr=0.1, weight_decay=0.01)
     frame["effective_lr"] = frame["lr"] / frame["norm"] ** 2
     verdict = diagnose(frame)
-    found = advise(verdict, frame)
+    found = verdict.advice
     assert found.kind == "approaching"
-    assert found.steps == verdict.steps_to_jump
+    assert found.steps == verdict.forecast.median
     lowest = frame.set_index("step")["effective_lr"].loc[found.since]
     assert found.growth == pytest.approx(frame["effective_lr"].iloc[-1] / lowest)
-    said = words.advice(found)
+    said = found.text
     assert f"{found.growth:.2g}-fold since step {found.since:,}" in said
     assert "halve weight decay or hold the norm" in said
 
@@ -38,15 +37,17 @@ def test_a_run_that_nears_its_last_jump_gets_the_way_to_it():
 def test_without_weight_decay_the_norm_cannot_fall():
     found = advice_on(settled(lr=0.1, weight_decay=0.0))
     assert found.kind == "no-decay"
-    assert "the norm cannot fall here: weight decay is 0" in words.advice(found).lower()
+    assert "the norm cannot fall here: weight decay is 0" in found.text.lower()
 
 
 def test_decay_that_rounds_away_is_said_before_all_else():
-    lost = [decay_rounding("bfloat16", 1e-4), decay_rounding("float32", 1e-4)]
-    found = advice_on(settled(lr=0.1, weight_decay=1e-3), lost)
-    assert (found.kind, found.lost) == ("rounds-away", lost[0])
-    assert "rounds away in bfloat16" in words.advice(found)
-    assert advice_on(settled(lr=0.1, weight_decay=1e-3), lost[1:]).kind == "equilibrium"
+    frame = settled(lr=0.1, weight_decay=1e-3)
+    found = advice_on(frame, dtypes={"bfloat16": 10, "float32": 9})
+    assert found.kind == "rounds-away"
+    assert (found.lost.dtype, found.lost.share) == ("bfloat16", 1.0)
+    assert "rounds away in bfloat16" in found.text
+    assert advice_on(frame, dtypes={"bfloat16": 9, "float32": 10}).kind == "equilibrium"
+    assert advice_on(frame, dtypes={"float8": 10}).kind == "equilibrium"  # nothing is known of it
 
 
 @pytest.mark.parametrize(
@@ -64,9 +65,9 @@ def test_decay_that_rounds_away_is_said_before_all_else():
 def test_every_kind_of_run_gets_its_own(frame, kind, word):
     found = advice_on(frame)
     assert found.kind == kind
-    assert word in words.advice(found)
+    assert word in found.text
 
 
 def test_the_fastest_growth_is_that_of_free_decay():
     frame = settled(norm=np.linspace(3, 1, 2_000), lr=1.0, weight_decay=1e-3)
-    assert "e-fold in 500 steps" in words.advice(advice_on(frame))
+    assert "e-fold in 500 steps" in advice_on(frame).text

@@ -47,8 +47,8 @@ def test_the_forecast_knows_momentum():
     plain = diagnose(cut, lr=1.0, weight_decay=fall)
     moving = diagnose(cut, lr=1.0, weight_decay=fall / 10, momentum=0.9)
     by_column = diagnose(cut.assign(lr=1.0, weight_decay=fall / 10, momentum=0.9))
-    assert moving.steps_to_jump == pytest.approx(plain.steps_to_jump, rel=0.02)
-    assert by_column.steps_to_jump == moving.steps_to_jump
+    assert moving.forecast.median == pytest.approx(plain.forecast.median, rel=0.02)
+    assert by_column.forecast.median == moving.forecast.median
 
 
 def test_free_decay_is_told_from_balance_with_momentum():
@@ -70,4 +70,4 @@ def test_momentum_out_of_its_range_is_refused(momentum):
 def test_an_unusable_momentum_column_gives_no_forecast():
     frame, _ = CLEAN.run()
     verdict = diagnose(frame.assign(momentum=1.5), lr=0.1, weight_decay=0.01)
-    assert math.isnan(verdict.steps_to_jump)
+    assert math.isnan(verdict.forecast.median)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from limitcycle.reading import decayed, diagnose
+from limitcycle.reading import diagnose
+from limitcycle.reading.decayed import decayed
 from tests.reading.series import FAST
 
 LR, DECAY = 0.1, 0.01
@@ -41,9 +42,9 @@ def test_the_decayed_groups_are_judged_as_if_they_were_alone(power):
     np.testing.assert_allclose(found["effective_grad_norm"], np.sqrt(2) * alone["norm"])
     assert (found["extra"] == 7).all()
     expected = diagnose(alone, lr=LR, weight_decay=DECAY)
-    assert diagnose(found).steps_to_jump == pytest.approx(expected.steps_to_jump)
+    assert diagnose(found).forecast.median == pytest.approx(expected.forecast.median)
     pd.testing.assert_frame_equal(diagnose(found).events, expected.events)
-    assert np.isnan(diagnose(steps).steps_to_jump)
+    assert np.isnan(diagnose(steps).forecast.median)
 
 
 @pytest.mark.parametrize("decays", [(DECAY, 0.02, 0.0, np.nan), (0.0, 0.0, 0.0, DECAY)])

@@ -181,7 +181,7 @@ def test_order_of_rows_and_double_steps_do_not_matter():
     again = diagnose(shuffled, lr=rates[shuffled.index], weight_decay=0.01)
     pd.testing.assert_frame_equal(doubled.events, verdict.events)
     pd.testing.assert_frame_equal(again.events, verdict.events)
-    assert again.steps_to_jump == verdict.steps_to_jump
+    assert again.forecast.median == verdict.forecast.median
 
 
 def test_missing_values_are_skipped():
@@ -273,11 +273,11 @@ def test_columns_serve_where_arguments_are_left_out():
     frame, _ = CLEAN.run()
     by_argument = diagnose(frame, lr=0.5, weight_decay=0.002)
     by_column = diagnose(frame.assign(lr=0.5, weight_decay=0.002))
-    assert by_argument.steps_to_jump == by_column.steps_to_jump
+    assert by_argument.forecast.median == by_column.forecast.median
     assert by_argument.effective_lr == by_column.effective_lr
     unknown = diagnose(frame)
-    assert np.isnan(unknown.steps_to_jump)
-    assert "learning rate" in unknown.forecast_reason
+    assert np.isnan(unknown.forecast.median)
+    assert "learning rate" in unknown.forecast.reason
 
 
 def test_the_forecast_is_exact_where_weight_decay_acts_alone():
@@ -286,7 +286,7 @@ def test_the_forecast_is_exact_where_weight_decay_acts_alone():
     product = oscillator.rise / oscillator.period  # what log ρ falls in a step
     cut = int(starts[-1]) - 600
     verdict = diagnose(frame[:cut], lr=1.0, weight_decay=product)
-    assert verdict.steps_to_jump == pytest.approx(600, abs=15)
+    assert verdict.forecast.median == pytest.approx(600, abs=15)
 
 
 def test_warm_up_ends_where_jumps_come_at_the_norm_of_the_later_ones():

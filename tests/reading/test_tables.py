@@ -8,6 +8,7 @@ import pytest
 
 from limitcycle.errors import UserError
 from limitcycle.reading import diagnose
+from limitcycle.reading.words import reason
 from tests.reading.series import CLEAN, quiet
 
 
@@ -23,7 +24,8 @@ def test_a_mapping_of_columns_is_a_table():
     [
         (None, "not NoneType"),
         ([1, 2], "not list"),
-        ("steps.csv", "not str"),
+        ("steps.csv", "is no folder"),
+        (__file__, "is a file: read it into a table"),
         ({"step": [1, 2], "loss": [1.0], "norm": [1.0]}, "mapping is no table"),
         ({"step": 1, "loss": 1.0, "norm": 1.0}, "mapping is no table"),
         ({}, "table is empty"),
@@ -83,4 +85,4 @@ def test_unequal_periods_are_told_by_their_quartiles():
     events["start"] = np.cumsum([0, *[300, 900] * 4])
     object.__setattr__(verdict, "events", events)
     object.__setattr__(verdict, "period", 600.0)
-    assert "one every 300 to 900 steps (quartiles; median 600)" in verdict.reason
+    assert "one every 300 to 900 steps (quartiles; median 600)" in reason(verdict)

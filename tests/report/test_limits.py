@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from limitcycle.report.figure import Axis, Clock, Figure, Line, Panel
+from limitcycle.reading.clock import Clock
+from limitcycle.report.figure import Axis, Figure, Line, Panel
 from limitcycle.report.limits import aligned
 
 

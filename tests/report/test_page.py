@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from limitcycle.errors import RunError, UserError
+from limitcycle.reading.clock import Clock
 from limitcycle.record import Run
 from limitcycle.report import summarise, write_report
-from limitcycle.report.figure import Clock
 from limitcycle.report.page import script_safe
 from limitcycle.report.reproduce import command
 from limitcycle.report.web import Clocks, encode

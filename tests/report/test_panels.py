@@ -5,11 +5,14 @@ import pandas as pd
 import pytest
 
 from limitcycle.errors import UserError
+from limitcycle.reading.clock import Clock
+from limitcycle.reading.history import running_mean
+from limitcycle.reading.period import typical_period
 from limitcycle.record import Run
-from limitcycle.report.figure import Clock, Line, Points, Span, drawable
-from limitcycle.report.panels import four_panels, panels_of, take
-from limitcycle.report.period import most_telling, one_period, typical_period
-from limitcycle.report.track import labels, running_mean, tracks
+from limitcycle.report.figure import Line, Points, Span, drawable
+from limitcycle.report.legend import labels, tracks
+from limitcycle.report.panels import four_panels, panels_of
+from limitcycle.report.period import most_telling, one_period
 
 
 def named(figure):
@@ -34,7 +37,7 @@ def test_the_norm_is_drawn_as_it_was_recorded(sawtooth):
 
 def test_every_event_found_is_in_the_picture(sawtooth):
     (track,) = tracks([sawtooth(rows=60_000, period=300)])
-    events = track.verdict.events
+    events = track.diagnosis.events
     assert len(events) > 190
     marks = named(four_panels([track]))["loss"].marks
     raw = next(mark for mark in marks if isinstance(mark, Line))
@@ -86,7 +89,7 @@ def test_passes_are_drawn_within_the_time_that_is_shown(sawtooth):
     rows = np.arange(1000, 2000)
     part = dataclasses.replace(
         track,
-        clock=take(track.clock, rows),
+        clock=track.clock.take(rows),
         columns={name: values[rows] for name, values in track.columns.items()},
         means={name: values[rows] for name, values in track.means.items()},
     )
@@ -211,7 +214,7 @@ def test_with_momentum_there_is_no_line_of_balance(sawtooth):
 def test_the_verdict_of_a_track_knows_the_momentum(sawtooth):
     run = sawtooth(rows=6_000, period=600)
     moving = dataclasses.replace(run, run=dataclasses.replace(run.run, momentum=0.5))
-    plain, halved = (track.verdict.steps_to_jump for track in tracks([run, moving]))
+    plain, halved = (track.diagnosis.forecast.median for track in tracks([run, moving]))
     assert halved == pytest.approx(plain / 2, rel=0.01)
 
 

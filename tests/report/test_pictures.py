@@ -14,10 +14,10 @@ from limitcycle.errors import RunError, UserError
 from limitcycle.report import save_pictures
 from limitcycle.report.figure import Axis, Figure, Line, Panel
 from limitcycle.report.fit import NOTE, fit
+from limitcycle.report.legend import tracks
 from limitcycle.report.paint import STYLE, _canvas
 from limitcycle.report.panels import four_panels
 from limitcycle.report.period import one_period
-from limitcycle.report.track import tracks
 
 
 def size(png):

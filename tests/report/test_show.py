@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limitcycle.cli.main import main
-from limitcycle.reading import diagnose_run
+from limitcycle.reading import diagnose
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_settings_out_of_range_are_refused(table, tmp_path, capsys):
 def test_a_recorded_run_is_judged_with_its_momentum(sawtooth):
     run = sawtooth(rows=6_000, period=600)
     moving = dataclasses.replace(run, run=dataclasses.replace(run.run, momentum=0.5))
-    plain, halved = diagnose_run(run).steps_to_jump, diagnose_run(moving).steps_to_jump
+    plain, halved = diagnose(run).forecast.median, diagnose(moving).forecast.median
     assert np.isfinite(plain) and halved == pytest.approx(plain / 2, rel=0.01)
 
 

@@ -135,7 +135,7 @@ def test_what_is_not_decayed_is_left_out_of_the_judgement_but_not_of_the_table(t
     np.testing.assert_allclose(w.steps["norm"], np.sqrt(both.agg(lambda norm: (norm**2).sum())))
     said = w.diagnosis()
     expected = one["effective_lr"].min(), one["effective_lr"].max()
-    assert said.verdict.effective_lr == pytest.approx(expected)
+    assert said.effective_lr == pytest.approx(expected)
     assert "judged by the 1 of 2 scale-invariant groups that weight decay shrinks" in str(said)
     assert main(["diagnose", str(tmp_path / "run")]) == 0
     assert "{:.2g} to {:.2g}".format(*expected) in capsys.readouterr().out

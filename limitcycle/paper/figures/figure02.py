@@ -29,9 +29,9 @@ from limitcycle.paper.questions.reading import (
     unbroken,
 )
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.history import Track
 from limitcycle.report.figure import Figure
 from limitcycle.report.panels import panels_of
-from limitcycle.report.track import Track
 
 CONTROLS: dict[str, dict[str, Any]] = {
     "no weight decay": {"weight_decay": 0.0},
@@ -124,7 +124,7 @@ def higher_first(evidence: Evidence) -> Finding:
 
 def first_over_later(track: Track) -> float:
     """The norm's minimum of the first jump over the median minimum of the later half of them."""
-    norm = track.verdict.events["norm_turn"].to_numpy(float)
+    norm = track.diagnosis.events["norm_turn"].to_numpy(float)
     return float(norm[0] / np.median(norm[len(norm) // 2 :]))
 
 
@@ -136,7 +136,7 @@ def no_periods(control: str) -> Callable[[Evidence], Finding]:
         if not any(map(periodic, tracks)):  # else it is refuted, however others ended
             unbroken(tracks)
         count = [jumps(track) for track in tracks]
-        labels = ", ".join(track.verdict.label for track in tracks)
+        labels = ", ".join(track.diagnosis.label for track in tracks)
         return holds_if(
             not any(map(periodic, tracks)),
             f"{labels}; destabilisations: {listed(count, 'd')}",
@@ -154,7 +154,7 @@ def has_periods(control: str) -> Callable[[Evidence], Finding]:
         tracks = evidence[control]
         return holds_if(
             share(map(periodic, tracks)) > 0.5,
-            f"{', '.join(track.verdict.label for track in tracks)}; period × ηλ: "
+            f"{', '.join(track.diagnosis.label for track in tracks)}; period × ηλ: "
             f"{listed(map(period_units, tracks))}",
         )
 

@@ -19,8 +19,8 @@ from limitcycle.paper.questions.fixed_norm import (
 from limitcycle.paper.questions.products import test_images
 from limitcycle.paper.questions.reading import listed, share, unbroken
 from limitcycle.paper.scale import Scale
-from limitcycle.report.figure import Array
-from limitcycle.report.track import Track
+from limitcycle.reading.clock import Array
+from limitcycle.reading.history import Track
 
 FACTORS = (1.0, 0.5, 0.25, 0.0625)
 UNITS = {"quick": 2.0, "laptop": 3.0, "paper": 3.0}
@@ -42,12 +42,12 @@ def warm_up_jumps(track: Track) -> list[tuple[float, float]]:
 
     A warm-up jump starts before the consistent stage; the first jump counts in any case.
     """
-    starts = track.verdict.events["start"].to_numpy(float)
-    recoveries = track.verdict.events["recovery"].to_numpy(float)
+    starts = track.diagnosis.events["start"].to_numpy(float)
+    recoveries = track.diagnosis.events["recovery"].to_numpy(float)
     edges = np.concatenate([[0.0], recoveries])
     ends = np.concatenate([starts, [track.clock.steps[-1]]])
     errors = [_settled(track, start, end) for start, end in zip(edges, ends, strict=True)]
-    until = track.verdict.consistent_from
+    until = track.diagnosis.consistent_from
     last = max(1, sum(start < until for start in starts) if until is not None else len(starts))
     return list(pairwise(errors))[:last]
 

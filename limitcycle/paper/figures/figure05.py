@@ -16,18 +16,9 @@ from limitcycle.paper.figures.figure15 import grid_run
 from limitcycle.paper.questions.minima import Similarity, similarity
 from limitcycle.paper.questions.similarity import claims_of, everywhere_claims, independent
 from limitcycle.paper.scale import Pair, Scale
-from limitcycle.report.figure import (
-    RUN_COLOURS,
-    Axis,
-    Clock,
-    Figure,
-    Key,
-    Line,
-    Mark,
-    Panel,
-    Points,
-)
-from limitcycle.report.track import Track
+from limitcycle.reading.clock import Clock
+from limitcycle.reading.history import Track
+from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Key, Line, Mark, Panel, Points
 
 PAIRS: tuple[Pair, ...] = ("convnet-cifar10", "resnet18-cifar100")
 ANCHOR, INDEPENDENT, ALONE = RUN_COLOURS[0], RUN_COLOURS[1], RUN_COLOURS[6]

@@ -37,9 +37,9 @@ from limitcycle.paper.questions.practical import (
     together_run,
 )
 from limitcycle.paper.scale import Pair, Scale
+from limitcycle.reading.history import Track
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
-from limitcycle.report.track import Track
 
 PAIR: Pair = "convnet-cifar10-wide"
 SCHEDULES = ("cosine", "step")

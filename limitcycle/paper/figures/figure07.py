@@ -8,7 +8,8 @@ import numpy as np
 from limitcycle.paper.claim import Claim, Finding, holds_if
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment
-from limitcycle.report.figure import RUN_COLOURS, Array, Axis, Figure, Key, Line, Panel, Points
+from limitcycle.reading.clock import Array
+from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Key, Line, Panel, Points
 from limitcycle.theory import landmarks, phi
 
 ALPHA = 0.1

@@ -7,7 +7,8 @@ import numpy as np
 from limitcycle.paper.claim import Claim, Finding, holds_if
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Experiment
-from limitcycle.report.figure import RUN_COLOURS, Array, Axis, Figure, Key, Line, Panel
+from limitcycle.reading.clock import Array
+from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Key, Line, Panel
 from limitcycle.theory import (
     Form,
     convergence_bounds,

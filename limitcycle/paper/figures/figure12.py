@@ -21,9 +21,10 @@ from limitcycle.paper.questions.full_batch import full_batch_run, label, of_scal
 from limitcycle.paper.questions.phases import of_label, require_period
 from limitcycle.paper.questions.reading import listed
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.history import Track
 from limitcycle.report.figure import RUN_COLOURS, Figure, Line, Mark, Panel
-from limitcycle.report.panels import CURVES, take
-from limitcycle.report.track import Track
+from limitcycle.report.panels import CURVES
+from limitcycle.report.thin import rows_to_draw
 
 ROWS = 1_500
 RULES = {"SGD": SGD_RULE, "full batch": FULL_BATCH_RULE}
@@ -71,8 +72,8 @@ def _pair(track: Track, who: str) -> list[Panel]:
 
 def _curve(track: Track, phase: PhaseB, name: str) -> list[Mark]:
     """The values of phase B, faint, and their mean over an epoch."""
-    rows = track.rows_to_draw(ROWS, slice(int(phase.rows[0]), int(phase.rows[-1]) + 1))
-    at, raw, mean = take(track.clock, rows), track.columns[name], track.means[name]
+    rows = rows_to_draw(track, ROWS, slice(int(phase.rows[0]), int(phase.rows[-1]) + 1))
+    at, raw, mean = track.clock.take(rows), track.columns[name], track.means[name]
     line = Line(at, mean[rows], RUN_COLOURS[0], track.label, walk=True)
     return [line] if raw is mean else [
         Line(at, raw[rows], RUN_COLOURS[0], width=0.5, opacity=0.35), line

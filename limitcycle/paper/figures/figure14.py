@@ -8,10 +8,10 @@ from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.questions import products
+from limitcycle.reading.history import Track
 from limitcycle.report.figure import Figure
 from limitcycle.report.limits import aligned
-from limitcycle.report.panels import panels_of, take
-from limitcycle.report.track import Track
+from limitcycle.report.panels import panels_of
 
 SHOWN = ("effective_lr", "effective_grad_norm")
 UNITS = 2.5  # of 1/(ηλ), at the end of the run: four or five periods
@@ -41,7 +41,7 @@ def last_units(track: Track, units: float) -> Track:
     rows = np.arange(first, len(track.clock.steps))
     return replace(
         track,
-        clock=take(track.clock, rows),
+        clock=track.clock.take(rows),
         columns={name: values[rows] for name, values in track.columns.items()},
         means={name: values[rows] for name, values in track.means.items()},
     )

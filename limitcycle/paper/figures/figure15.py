@@ -11,9 +11,9 @@ from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.grids import Grid, GridOf, claims_of, rows
 from limitcycle.paper.questions.reading import share, unbroken
 from limitcycle.paper.scale import Pair, Scale
+from limitcycle.reading.history import Track
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
-from limitcycle.report.track import Track
 
 PAIRS: tuple[Pair, ...] = ("convnet-cifar100", "resnet18-cifar10", "resnet18-cifar100")
 RATES = {  # largest first; at paper scale all of the paper's
@@ -94,7 +94,7 @@ def scatter_in_a(track: Track) -> float:
 
 def _phase_a(track: Track) -> list[tuple[float, float]]:
     """First and last step of every phase A; before any jump, the way to the norm's maximum."""
-    phases = track.verdict.phases
+    phases = track.diagnosis.phases
     if len(phases):
         a = phases[phases["phase"] == "A"]
         return list(zip(a["start"].astype(float), a["end"].astype(float), strict=True))
@@ -105,7 +105,7 @@ def _phase_a(track: Track) -> list[tuple[float, float]]:
 def _reaches_b(track: Track) -> bool:
     """Whether a phase B was seen, or the norm has at least come down by 5 % from its maximum."""
     norm = track.columns["norm"]
-    return bool((track.verdict.phases["phase"] == "B").any() or norm[-1] < 0.95 * np.nanmax(norm))
+    return bool((track.diagnosis.phases["phase"] == "B").any() or norm[-1] < 0.95 * np.nanmax(norm))
 
 
 def _median(values: Iterable[float]) -> float:

@@ -19,8 +19,8 @@ from limitcycle.paper.questions.practical import (
 )
 from limitcycle.paper.questions.reading import unbroken
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
+from limitcycle.reading.history import Track
 from limitcycle.report.figure import Figure
-from limitcycle.report.track import Track
 
 PAIRS: tuple[Pair, ...] = ("convnet-cifar10", "resnet18-cifar100")
 PUBLISHED = 10.0
@@ -91,7 +91,7 @@ def low_confidence(pair: Pair) -> Check:
         for norm in head_norms(evidence.scale, pair):
             tracks = unbroken(evidence[label(pair, norm)])
             sure, loss = median([*map(confidence, tracks)]), median([*map(lowest_loss, tracks)])
-            labels = ", ".join(sorted({track.verdict.label for track in tracks}))
+            labels = ", ".join(sorted({track.diagnosis.label for track in tracks}))
             measured[words(norm)] = (sure, loss, labels)
         high, low = measured[words(usual(evidence.scale, pair))], measured[words(None)]
         if not np.isfinite([*high[:2], *low[:2]]).all():

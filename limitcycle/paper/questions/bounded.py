@@ -8,9 +8,9 @@ from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.phases import Check, Tracks, long_periods, median, rows_between
 from limitcycle.paper.questions.reading import listed, share
-from limitcycle.report.period import Period, typical_period
-from limitcycle.report.thin import Rows
-from limitcycle.report.track import Track
+from limitcycle.reading.clock import Rows
+from limitcycle.reading.history import Track
+from limitcycle.reading.period import Period, typical_period
 from limitcycle.theory import Form, Interval, PowerBounds, distance_bounds, fit_power_bounds
 
 SKIPPED = 0.1  # of a period, before which the bounds (17) are not asked to hold

@@ -9,10 +9,10 @@ from limitcycle.errors import UserError
 from limitcycle.paper.evidence import MissingError
 from limitcycle.paper.questions.bounded import FitRule, PhaseB, phase_b
 from limitcycle.paper.questions.phases import require_period
-from limitcycle.report.figure import RUN_COLOURS, Array, Figure, Key, Line, Mark, Panel
-from limitcycle.report.panels import take
+from limitcycle.reading.clock import Array
+from limitcycle.reading.history import Track
+from limitcycle.report.figure import RUN_COLOURS, Figure, Key, Line, Mark, Panel
 from limitcycle.report.period import one_period
-from limitcycle.report.track import Track
 from limitcycle.theory import growth_threshold
 
 UPPER, LOWER, GROWTH = RUN_COLOURS[1], RUN_COLOURS[2], RUN_COLOURS[6]
@@ -51,7 +51,7 @@ def distance_lines(track: Track, phase: PhaseB) -> list[Mark]:
 
 
 def _bounds(track: Track, phase: PhaseB, lower: Array, upper: Array) -> list[Mark]:
-    at = take(track.clock, phase.rows)
+    at = track.clock.take(phase.rows)
     return [
         Line(at, upper, UPPER, "upper bound", dash="dash"),
         Line(at, lower, LOWER, "lower bound", dash="dash"),

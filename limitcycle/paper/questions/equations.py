@@ -14,8 +14,8 @@ from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.phases import Tracks
 from limitcycle.paper.questions.reading import power_law, share
 from limitcycle.paper.questions.rescaled import gradient_deviation
-from limitcycle.report.figure import Array
-from limitcycle.report.track import Track
+from limitcycle.reading.clock import Array
+from limitcycle.reading.history import Track
 from limitcycle.theory import (
     cosine_distance,
     next_squared_norm,

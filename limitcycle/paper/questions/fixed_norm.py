@@ -14,12 +14,13 @@ from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import late_loss, listed, share, unbroken
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.clock import Array, Clock, TimeAxis
 from limitcycle.reading.constants import MIN_CONTRAST, STUCK_SHARE
+from limitcycle.reading.history import Track
 from limitcycle.reading.turns import turning_points
 from limitcycle.record import Run
-from limitcycle.report.figure import Array, Clock, Figure, TimeAxis
+from limitcycle.report.figure import Figure
 from limitcycle.report.panels import panels_of
-from limitcycle.report.track import Track
 
 FREE = "free norm"
 EARLY, LATE = "fixed at 0.75 of way", "fixed at 0.90 of way"
@@ -52,7 +53,7 @@ class Spheres:
     def later(self, scale: Scale, parents: Mapping[str, Track]) -> Runs:
         """The norm fixed before the parent's first destabilisation; none without one."""
         parent = parents[FREE]
-        events = parent.verdict.events
+        events = parent.diagnosis.events
         if len(events) == 0:
             return {}
         jump = float(events["start"].iloc[0])
@@ -199,7 +200,7 @@ def rises_after(name: str, expected: int) -> Callable[[Evidence], Finding]:
     """Most seeds of the run that continues the parent show ``expected`` destabilisations."""
 
     def check(evidence: Evidence) -> Finding:
-        if FREE in evidence and all(len(track.verdict.events) == 0 for track in evidence[FREE]):
+        if FREE in evidence and all(len(track.diagnosis.events) == 0 for track in evidence[FREE]):
             return undecided("the parent has no destabilisation to fix the norm before")
         counts = [loss_rises(track) for track in unbroken(evidence[name])]
         free = [loss_rises(track) for track in evidence[FREE]]

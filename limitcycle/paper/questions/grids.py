@@ -22,9 +22,9 @@ from limitcycle.paper.questions.reading import (
     unbroken,
 )
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
+from limitcycle.reading.history import Track
 from limitcycle.report.figure import Figure
 from limitcycle.report.panels import panels_of
-from limitcycle.report.track import Track
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def band(grid_of: GridOf) -> Check:
             return holds_if(False, f"no periods at any {grid.symbol} of {listed(values)}")
         low, high = min(inside), max(inside)
         ends = {value: _verdicts(grid.tracks(evidence, value)) for value in (values[0], values[-1])}
-        stuck = share(t.verdict.label == "stuck" for t in grid.tracks(evidence, values[0])) > 0.5
+        stuck = share(t.diagnosis.label == "stuck" for t in grid.tracks(evidence, values[0])) > 0.5
         published = f" ({grid.published})" if grid.published else ""
         whole = [value for value in values if low <= value <= high] == inside
         holds = whole and low > values[-1] and high < values[0] and stuck
@@ -129,7 +129,7 @@ def frequency(grid_of: GridOf) -> Check:
             value: [track for track in grid.tracks(evidence, value) if periodic(track)]
             for value in grid.labels
         }
-        points = [(v, float(t.verdict.period)) for v, found in cells.items() for t in found]
+        points = [(v, float(t.diagnosis.period)) for v, found in cells.items() for t in found]
         if len({value for value, _ in points}) < 3:
             return undecided(f"fewer than three {grid.symbol} have periods")
         law = power_law([value for value, _ in points], [period for _, period in points])
@@ -210,4 +210,4 @@ def _title(scale: Scale, pair: Pair, others: Sequence[Pair]) -> str:
 
 def _verdicts(tracks: Sequence[Track]) -> str:
     """The labels of all seeds, each named once: "stuck" or "converging, periodic"."""
-    return ", ".join(sorted({track.verdict.label for track in tracks}))
+    return ", ".join(sorted({track.diagnosis.label for track in tracks}))

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from limitcycle.lab.setup import Setup, from_arrays, prepare
 from limitcycle.paper.evidence import MissingError
+from limitcycle.reading.clock import Array
+from limitcycle.reading.history import Track, track_of
 from limitcycle.record import LoadedRun, load
 from limitcycle.record.checkpoints import read_checkpoint
-from limitcycle.report.figure import Array
-from limitcycle.report.track import Track, track_of
 
 _IMAGES = 1_000  # at once through the net
 
@@ -92,8 +92,8 @@ def anchor_of(track: Track, steps: Array) -> int:
     Raises:
         MissingError: there is no such snapshot.
     """
-    starts = track.verdict.events["start"].to_numpy(dtype=float)
-    begin = track.verdict.consistent_from
+    starts = track.diagnosis.events["start"].to_numpy(dtype=float)
+    begin = track.diagnosis.consistent_from
     period, quiet = np.searchsorted(starts, steps), in_phase_b(track, steps)
     first = len(starts) // 2 if begin is None else np.searchsorted(starts, begin)
     usable = np.flatnonzero(quiet & (period > first) & (period < len(starts)))
@@ -106,7 +106,7 @@ def anchor_of(track: Track, steps: Array) -> int:
 
 def in_phase_b(track: Track, steps: Array) -> NDArray[np.bool_]:
     """Whether each of ``steps`` (m,) lies in a phase B."""
-    phases = track.verdict.phases
+    phases = track.diagnosis.phases
     inside = np.zeros(len(steps), dtype=bool)
     for start, end in phases.loc[phases["phase"] == "B", ["start", "end"]].to_numpy(dtype=float):
         inside |= (steps >= start) & (steps <= end)
@@ -127,7 +127,7 @@ def _similarity(path: Path, independent: Path) -> Similarity:
         for each in _each(setup, run)
     ]
     error, cosine, ensemble, other_cosine, other_ensemble = np.array(rows).T
-    starts = track.verdict.events["start"].to_numpy(dtype=float)
+    starts = track.diagnosis.events["start"].to_numpy(dtype=float)
     period = np.searchsorted(starts, steps)
     return Similarity(
         steps=steps,

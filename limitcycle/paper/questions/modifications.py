@@ -16,7 +16,7 @@ from limitcycle.paper.questions.practical import (
 )
 from limitcycle.paper.questions.reading import jumps, late_loss, listed, periodic, share, unbroken
 from limitcycle.paper.scale import Scale
-from limitcycle.report.track import Track
+from limitcycle.reading.history import Track
 
 BASE, ALL_TRAINED, WITH_MOMENTUM, WITH_AUGMENTATION = ONE_AT_A_TIME = (
     "scale-invariant, plain SGD",
@@ -77,7 +77,7 @@ def _duration(tracks: tuple[Track, ...], letter: str) -> float:
     """The median duration in steps of a phase, those before the first destabilisation left out."""
     found = []
     for track in tracks:
-        phases = track.verdict.phases
+        phases = track.diagnosis.phases
         chosen = phases[(phases["phase"] == letter) & (phases["start"] >= first_jump(track))]
         found += list((chosen["end"] - chosen["start"]).astype(float))
     return median(found)
@@ -90,7 +90,7 @@ def momentum_fails(evidence: Evidence) -> Finding:
         return undecided("plain SGD has no periods at this rate either")
     unbroken(fast)
     return holds_if(
-        share(track.verdict.label == "stuck" for track in fast) > 0.5,
+        share(track.diagnosis.label == "stuck" for track in fast) > 0.5,
         f"at η = {fast[0].lr:g}: {_labels(fast)} with momentum, {_labels(plain_runs)} without",
     )
 
@@ -169,8 +169,8 @@ def schedule_ends(name: str, constant_rate: Callable[[Scale], str]) -> Check:
 
 
 def _late_jumps(track: Track) -> int:
-    return int((track.verdict.events["start"] > 0.75 * track.clock.steps[-1]).sum())
+    return int((track.diagnosis.events["start"] > 0.75 * track.clock.steps[-1]).sum())
 
 
 def _labels(tracks: tuple[Track, ...]) -> str:
-    return ", ".join(track.verdict.label for track in tracks)
+    return ", ".join(track.diagnosis.label for track in tracks)

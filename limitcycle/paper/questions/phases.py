@@ -8,10 +8,9 @@ from limitcycle.errors import UserError
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.reading import share
-from limitcycle.report.figure import Array
-from limitcycle.report.period import Period, periods, typical_period
-from limitcycle.report.thin import Rows
-from limitcycle.report.track import Track
+from limitcycle.reading.clock import Array, Rows
+from limitcycle.reading.history import Track
+from limitcycle.reading.period import Period, periods, typical_period
 
 Check = Callable[[Evidence], Finding]
 Tracks = Callable[[Evidence], Sequence[Track]]
@@ -109,7 +108,7 @@ def loss_first(of: Tracks) -> Check:
     """The loss leaves its low level two steps or more before the norm turns, in most jumps."""
 
     def check(evidence: Evidence) -> Finding:
-        events = [track.verdict.events for track in of(evidence)]
+        events = [track.diagnosis.events for track in of(evidence)]
         lead = np.concatenate([(e["turn"] - e["start"]).to_numpy(float) for e in events])
         if len(lead) == 0:
             return undecided("no destabilisation")
@@ -143,7 +142,7 @@ def jumps_far_above(of: Tracks) -> Check:
 
 def _jump_sizes(track: Track) -> list[float]:
     """The largest cosine distance of each destabilisation in units of ηλ."""
-    events = track.verdict.events
+    events = track.diagnosis.events
     product = track.lr * track.weight_decay
     distance = track.columns["cosine_distance"]
     starts, ends = (track.rows_of(events[name].to_numpy()) for name in ("start", "recovery"))

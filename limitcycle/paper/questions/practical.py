@@ -14,10 +14,11 @@ from limitcycle.paper.claim import Claim, Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.reading import listed, period_units, periodic, share
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
+from limitcycle.reading.clock import Array
+from limitcycle.reading.history import Track
 from limitcycle.record import Run
-from limitcycle.report.figure import RUN_COLOURS, Array, Axis, Figure, Line, Mark, Panel
+from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Line, Mark, Panel
 from limitcycle.report.panels import panels_of
-from limitcycle.report.track import Track
 
 Check = Callable[[Evidence], Finding]
 Labels = Callable[[Scale], Mapping[float, str]]  # learning rate → label of its runs
@@ -89,7 +90,7 @@ def confidence_panel(tracks: Sequence[Track]) -> Panel:
 
 def first_jump(track: Track) -> float:
     """The step at which the first destabilisation starts; infinity without any."""
-    starts = track.verdict.events["start"]
+    starts = track.diagnosis.events["start"]
     return float(starts.iloc[0]) if len(starts) else float("inf")
 
 
@@ -100,7 +101,7 @@ def median(values: Sequence[float]) -> float:
 
 def median_period(tracks: Sequence[Track]) -> float:
     """In steps, over the seeds with periods; NaN without any."""
-    return median([float(track.verdict.period) for track in tracks if periodic(track)])
+    return median([float(track.diagnosis.period) for track in tracks if periodic(track)])
 
 
 def keeps_periods(label: str) -> Check:
@@ -110,7 +111,7 @@ def keeps_periods(label: str) -> Check:
         tracks = evidence[label]
         return holds_if(
             share(map(periodic, tracks)) > 0.5,
-            f"{', '.join(track.verdict.label for track in tracks)}; period × ηλ: "
+            f"{', '.join(track.diagnosis.label for track in tracks)}; period × ηλ: "
             f"{listed(map(period_units, tracks))}",
         )
 
@@ -126,10 +127,10 @@ def somewhere(labels: Labels) -> Check:
         }
         best = max(shares, key=shares.__getitem__)
         found = [lr for lr, part in shares.items() if part > 0.5]
+        seen = [track.diagnosis.label for track in evidence[labels(evidence.scale)[best]]]
         return holds_if(
             bool(found),
-            f"periodic at η = {listed(found, 'g')}; most at {best:g}: "
-            f"{', '.join(track.verdict.label for track in evidence[labels(evidence.scale)[best]])}",
+            f"periodic at η = {listed(found, 'g')}; most at {best:g}: {', '.join(seen)}",
             share={f"{lr:g}": part for lr, part in shares.items()},
         )
 

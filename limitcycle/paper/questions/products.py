@@ -23,7 +23,7 @@ from limitcycle.paper.questions.reading import (
     unbroken,
 )
 from limitcycle.paper.scale import Scale
-from limitcycle.report.track import Track
+from limitcycle.reading.history import Track
 
 FACTORS = (10.0, 1.0, 0.1)
 LEAST_UNITS = 3.6  # of 1/(ηλ): the warm-up from the furthest norm, and a few periods
@@ -154,7 +154,7 @@ def warm_up_by_distance(evidence: Evidence) -> Finding:
 def loss_minimum(track: Track) -> float:
     """Median over the periods of the consistent stage of the smallest loss of an epoch, nats."""
     at = consistent(track)
-    starts = track.rows_of(track.verdict.events["start"].to_numpy())
+    starts = track.rows_of(track.diagnosis.events["start"].to_numpy())
     cuts = np.unique(np.concatenate([starts[starts >= at.start], [at.start, at.stop]]))
     loss = track.means["loss"]
     pieces = [loss[first:last] for first, last in pairwise(cuts)]
@@ -180,7 +180,7 @@ def warm_up(track: Track) -> float:
 
 def warm_up_steps(track: Track) -> float:
     """The same in steps; infinity without a jump."""
-    starts, consistent_from = track.verdict.events["start"], track.verdict.consistent_from
+    starts, consistent_from = track.diagnosis.events["start"], track.diagnosis.consistent_from
     first = float(starts.iloc[0]) if len(starts) else float("inf")
     return first if consistent_from is None else float(consistent_from)
 

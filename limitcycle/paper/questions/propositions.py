@@ -11,10 +11,9 @@ from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.bounded import ENCLOSING, phase_b
 from limitcycle.paper.questions.phases import Check, Tracks, long_periods, rows_between
 from limitcycle.paper.questions.reading import consistent, listed, periodic, share
-from limitcycle.report.figure import Array
-from limitcycle.report.period import Period
-from limitcycle.report.thin import Rows
-from limitcycle.report.track import Track, running_mean
+from limitcycle.reading.clock import Array, Rows
+from limitcycle.reading.history import Track, running_mean
+from limitcycle.reading.period import Period
 from limitcycle.theory import (
     Form,
     Interval,

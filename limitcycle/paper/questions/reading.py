@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
-from limitcycle.report.track import Track
+from limitcycle.reading.history import Track
 
 Array = NDArray[np.float64]
 
 
 def periodic(track: Track) -> bool:
     """Whether the run has periods: at least two destabilisations in which the norm turned."""
-    return track.verdict.label == "periodic"
+    return track.diagnosis.label == "periodic"
 
 
 def unbroken(tracks: Sequence[Track]) -> Sequence[Track]:
@@ -24,26 +24,26 @@ def unbroken(tracks: Sequence[Track]) -> Sequence[Track]:
         UserError: one diverged, or has too few rows to be judged.
     """
     for track in tracks:
-        if track.verdict.label == "diverged":
-            raise UserError(f"{track.label} diverged: {track.verdict.failure}")
-        if track.verdict.label == "unknown":
+        if track.diagnosis.label == "diverged":
+            raise UserError(f"{track.label} diverged: {track.diagnosis.failure}")
+        if track.diagnosis.label == "unknown":
             raise UserError(f"{track.label} has too few rows to be judged")
     return tracks
 
 
 def jumps(track: Track) -> int:
     """How many destabilisations were found."""
-    return len(track.verdict.events)
+    return len(track.diagnosis.events)
 
 
 def period_units(track: Track) -> float:
     """The median period in units of 1/(ηλ); NaN with fewer than two destabilisations."""
-    return float(track.verdict.period * track.lr * track.weight_decay)
+    return float(track.diagnosis.period * track.lr * track.weight_decay)
 
 
 def consistent(track: Track) -> slice:
     """The rows of the consistent stage; the last half where warm-up's end is not known."""
-    start = track.verdict.consistent_from
+    start = track.diagnosis.consistent_from
     rows = len(track.clock.steps)
     return slice(rows // 2 if start is None else int(track.rows_of([start])[0]), rows)
 

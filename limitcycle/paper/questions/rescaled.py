@@ -10,9 +10,9 @@ import torch
 from limitcycle.lab.data import Dataset
 from limitcycle.lab.functional import FunctionalNet, State, differentiate
 from limitcycle.lab.setup import from_arrays, prepare
+from limitcycle.reading.data import Recorded
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import read_checkpoint
-from limitcycle.report.track import Recorded
 
 FACTORS = (0.5, 2.0)
 SNAPSHOTS = 5

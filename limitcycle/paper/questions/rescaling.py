@@ -13,8 +13,8 @@ from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import unbroken
 from limitcycle.paper.scale import Scale
+from limitcycle.reading.history import Track
 from limitcycle.record import Run
-from limitcycle.report.track import Track
 
 C = 2
 STEPS = 1_000

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from limitcycle.reading import Diagnosis
 from limitcycle.symmetry import Symmetries
-from limitcycle.watching.diagnosis import Diagnosis
 from limitcycle.watching.loggers import curves
 from limitcycle.watching.loggers.curves import GROUP_CURVES, Curves, check_run, curve, needed
 

@@ -8,7 +8,7 @@ from limitcycle.paper.figures import figure04, figure11
 from limitcycle.paper.questions.fixed_norm import EARLY, FREE, LATE, label, loss_rises
 from limitcycle.paper.questions.full_batch import of_scale
 from limitcycle.paper.scale import QUICK, SCALES
-from limitcycle.report.track import track_of
+from limitcycle.reading.history import track_of
 from tests.paper.periods import bumpy
 from tests.paper.records import at_once, calm, diverged, evidence, sawtooth, stuck
 
@@ -110,7 +110,7 @@ def test_fixed_norms_start_before_the_parents_first_jump(tmp_path):
     ]
     track = track_of(parent, "parent")
     later = figure04.SPHERES.later(QUICK, {FREE: track})
-    jump = track.verdict.events["start"].iloc[0]
+    jump = track.diagnosis.events["start"].iloc[0]
     starts = [int(run.start_from[-24:].split("-")[-1].split(".")[0]) + 1 for run in later.values()]
     assert list(later) == [EARLY, LATE]
     for start, fraction in zip(starts, (0.75, 0.90), strict=True):

@@ -8,7 +8,6 @@ import pytest
 from limitcycle.paper.claim import judge
 from limitcycle.paper.evidence import MissingError
 from limitcycle.paper.figures.figure14 import FIGURE, UNITS, draw, last_units
-from limitcycle.report.panels import take
 from tests.paper.products import ratios
 from tests.paper.records import at_once, diverged, evidence
 
@@ -40,7 +39,7 @@ def test_runs_that_diverged_leave_it_undecided(name, record):
 
 def test_a_run_that_left_no_steps_is_not_drawn():
     track = ratios().first("η = 0.1, λ = 0.01")
-    empty = replace(track, clock=take(track.clock, np.empty(0, dtype=int)))
+    empty = replace(track, clock=track.clock.take(np.empty(0, dtype=int)))
     with pytest.raises(MissingError, match="left no steps"):
         last_units(empty, UNITS)
 

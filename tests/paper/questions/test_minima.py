@@ -6,9 +6,9 @@ import pytest
 from limitcycle.lab import train
 from limitcycle.paper.evidence import MissingError
 from limitcycle.paper.questions import minima
+from limitcycle.reading.history import track_of
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import read_checkpoint
-from limitcycle.report.track import track_of
 from tests.paper.records import calm, sawtooth
 
 RUN = Run(lr=1.0, weight_decay=0.01, steps=900, snapshot_every=10)
@@ -65,11 +65,11 @@ def test_the_anchor_has_the_lowest_loss_of_the_first_consistent_period():
     track = track_of(sawtooth(period=700), "")
     steps = np.arange(50.0, len(track.clock.steps), 50)
     anchor = steps[minima.anchor_of(track, steps)]
-    starts = track.verdict.events["start"].to_numpy(dtype=float)
-    assert track.verdict.consistent_from is not None
-    assert anchor > track.verdict.consistent_from
+    starts = track.diagnosis.events["start"].to_numpy(dtype=float)
+    assert track.diagnosis.consistent_from is not None
+    assert anchor > track.diagnosis.consistent_from
     assert np.searchsorted(starts, anchor) == np.searchsorted(
-        starts, track.verdict.consistent_from, side="right"
+        starts, track.diagnosis.consistent_from, side="right"
     )
     assert minima.in_phase_b(track, np.array([anchor])).all()
 

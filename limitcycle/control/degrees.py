@@ -8,54 +8,56 @@ SGD and 0 where it is divided by its own size; degree d makes η·ρ^{d−1} the
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.reading.optimizers import OPTIMIZERS, known_names
 
 
-class Family(NamedTuple):
+class Degrees(NamedTuple):
     """Degrees under w → αw: of the ``update``, and of the ``state`` by key."""
 
     update: int
     state: Mapping[str, int]
 
 
-_ADAM = Family(0, {"exp_avg": -1, "exp_avg_sq": -2, "max_exp_avg_sq": -2})
-_FAMILIES: dict[type[Optimizer], Family] = {
-    torch.optim.SGD: Family(-1, {"momentum_buffer": -1}),
-    torch.optim.Adam: _ADAM,  # and AdamW, its subclass
-    torch.optim.NAdam: _ADAM,
-    torch.optim.Adamax: Family(0, {"exp_avg": -1, "exp_inf": -1}),
-    torch.optim.Adagrad: Family(0, {"sum": -2}),
+_ADAM = {"exp_avg": -1, "exp_avg_sq": -2, "max_exp_avg_sq": -2}
+# By the names of `limitcycle.reading.optimizers`, which knows how the update scales.
+_STATE: Mapping[str, Mapping[str, int]] = {
+    "SGD": {"momentum_buffer": -1},
+    "Adam": _ADAM,  # and AdamW, its subclass
+    "NAdam": _ADAM,
+    "Adamax": {"exp_avg": -1, "exp_inf": -1},
+    "Adagrad": {"sum": -2},
     # RMSprop's momentum averages steps that are normalised already
-    torch.optim.RMSprop: Family(0, {"square_avg": -2, "grad_avg": -1, "momentum_buffer": 0}),
+    "RMSprop": {"square_avg": -2, "grad_avg": -1, "momentum_buffer": 0},
+    "Lion": {"exp_avg": -1},  # not in torch; its several authors agree on the name and state
 }
-_LION = Family(0, {"exp_avg": -1})  # not in torch; its several authors agree on the name and state
 
 
-def family_of(optimizer: Optimizer) -> Family | None:
-    """The optimizer's degrees, or None where nothing is known of it."""
-    for kind, family in _FAMILIES.items():
-        if isinstance(optimizer, kind):
-            return family
-    return _LION if type(optimizer).__name__ == "Lion" else None
+def degrees_of(optimizer: Optimizer) -> Degrees | None:
+    """The optimizer's degrees, or None where nothing is known of its state."""
+    for name in known_names(kind.__name__ for kind in type(optimizer).__mro__):
+        if name in _STATE:
+            update = -1 if OPTIMIZERS[name].scaling == "gradient" else 0
+            return Degrees(update, _STATE[name])
+    return None
 
 
-def known_family(optimizer: Optimizer, wish: str) -> Family:
+def known_degrees(optimizer: Optimizer, wish: str) -> Degrees:
     """The same, where ``wish`` cannot be had without.
 
     Raises:
         UserError: nothing is known of it.
     """
-    family = family_of(optimizer)
-    if family is None:
+    degrees = degrees_of(optimizer)
+    if degrees is None:
         raise UserError(
             f"{wish} under {type(optimizer).__name__} needs to know how its state and update scale "
             'with the weights, and that is not known: hold_norm(norm="current") works under any'
         )
-    return family
+    return degrees
 
 
 def carried_state(
@@ -66,8 +68,8 @@ def carried_state(
     Raises:
         UserError: the optimizer keeps something of which it is not known how it scales.
     """
-    family = family_of(optimizer)
-    degrees = family.state if family else {}
+    known = degrees_of(optimizer)
+    degrees = known.state if known else {}
     kept: dict[str, list[Tensor | None]] = {}
     for number, tensor in enumerate(tensors):
         for key, value in optimizer.state.get(tensor, {}).items():

@@ -1,21 +1,18 @@
-"""What `diagnose` returns: a verdict as data. The sentences about it are made in `words`."""
+"""What was found in a table, as data. The sentences about it are made in `words`."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import pandas as pd
 
-from limitcycle.reading import words
+from limitcycle.reading.forecast import Forecast
+from limitcycle.reading.labels import Label
 from limitcycle.reading.lock import EpochLock
 from limitcycle.reading.rest import Rest
 
-Label = Literal["periodic", "equilibrium", "stuck", "converging", "diverged", "unknown"]
-LABELS: tuple[Label, ...] = get_args(Label)
-
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
-    """What a run does. Steps are those of the table's ``step`` column.
+class Findings:
+    """What a run does, in numbers. Steps are those of the table's ``step`` column.
 
     Attributes:
         label: one of `LABELS`.
@@ -31,8 +28,7 @@ class Verdict:
         wandering: the norm turns without jumps so often that the few with one count as chance.
         effective_lr: smallest and largest effective learning rate after warm-up (or in the whole
             table); NaN where the learning rate is not known.
-        steps_to_jump, forecast_reason: steps until weight decay alone brings the norm down to
-            where the last jump began; NaN with a reason where that cannot be said.
+        forecast: of the next jump.
         rest: drift and loss outside of the events; None where there are too few rows.
         failure: what the diverged run's end was; empty otherwise.
         rows, usable_rows: of the table.
@@ -50,18 +46,9 @@ class Verdict:
     turns: int
     wandering: bool
     effective_lr: tuple[float, float]
-    steps_to_jump: float
-    forecast_reason: str
+    forecast: Forecast
     rest: Rest | None
     failure: str
     rows: int
     usable_rows: int
     last_step: int | None
-
-    @property
-    def reason(self) -> str:
-        """Why this label: one clause that names the numbers."""
-        return words.reason(self)
-
-    def __str__(self) -> str:
-        return words.paragraph(self)

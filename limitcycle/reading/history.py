@@ -1,21 +1,22 @@
-"""What the pictures need of one run, worked out once: label, clocks, verdict, smoothed series.
+"""A run as series against time, worked out once: clocks, smoothed series, and its diagnosis.
 
 Mini-batch values are noisy; the paper draws them as means over an epoch. So beside the raw values
-a track holds the running mean over one epoch of rows (full batch: the values themselves). Where
+it holds the running mean over one epoch of rows (full batch: the values themselves). Where
 the paper's additional pass over the training set was made every epoch, its values are drawn.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
-from limitcycle.reading import Verdict, decayed, diagnose
-from limitcycle.report.figure import Array, Clock
-from limitcycle.report.thin import Rows, extremes_between, thin
+from limitcycle.reading.clock import Array, Clock, Rows
+from limitcycle.reading.data import Recorded
+from limitcycle.reading.decayed import decayed
+from limitcycle.reading.diagnosis import Diagnosis
+from limitcycle.reading.door import diagnose
 from limitcycle.theory import growth_threshold
 
 # Columns of the epoch table that the additional pass measures, by the names of the step table.
@@ -24,37 +25,9 @@ AVERAGED = ("loss", "effective_grad_norm", "cosine_distance")
 DRAWN = ("loss", "norm", "effective_grad_norm", "cosine_distance")
 
 
-class Recorded(Protocol):
-    """A loaded run, as `limitcycle.load` returns it; ``run`` is None for somebody's bare table."""
-
-    @property
-    def name(self) -> str:
-        """The folder's name; any text."""
-
-    @property
-    def run(self) -> Any:
-        """The description."""
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """Versions, device, threads and the like."""
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        """``state`` and ``reason``."""
-
-    @property
-    def steps(self) -> pd.DataFrame:
-        """The step table; may be empty."""
-
-    @property
-    def epochs(self) -> pd.DataFrame:
-        """The epoch table; may be empty."""
-
-
 @dataclass(frozen=True)
 class Track:
-    """One run, ready to be drawn.
+    """One run, ready to be drawn and asked.
 
     Attributes:
         source: the loaded run.
@@ -67,7 +40,7 @@ class Track:
             each of shape (m,), against ``test_clock``; empty unless it was made every epoch.
         lr, weight_decay, momentum: constants of the run; NaN where they change or, but for
             momentum, which is then 0, are unknown.
-        verdict: of `limitcycle.reading.diagnose`.
+        diagnosis: of `limitcycle.diagnose`.
         note: whose norm and rates these are, where not those of all scale-invariant weights.
     """
 
@@ -81,7 +54,7 @@ class Track:
     lr: float
     weight_decay: float
     momentum: float
-    verdict: Verdict
+    diagnosis: Diagnosis
     passed: Mapping[str, Array] = field(default_factory=dict)
     note: str = ""
 
@@ -108,70 +81,6 @@ class Track:
         """The rows at these steps (the last one before, where a step is not in the table)."""
         rows = np.searchsorted(self.clock.steps, np.asarray(steps, dtype=float), side="right") - 1
         return np.clip(rows, 0, max(len(self.clock.steps) - 1, 0)).astype(np.int64)
-
-    def rows_to_draw(self, budget: int, window: slice = slice(None)) -> Rows:
-        """Rows within ``window`` that draw like all of them; see `limitcycle.report.thin`."""
-        first, last, _ = window.indices(len(self.clock.steps))
-        if last <= first:
-            return np.empty(0, dtype=np.int64)
-        keep = self._landmarks(budget)
-        inside = keep[(keep >= first) & (keep < last)] - first
-        series = [self.columns[name][first:last] for name in DRAWN]
-        measured = [column for column in series if np.isfinite(column).any()]
-        return first + thin(measured or series[:1], budget, inside)
-
-    def _landmarks(self, budget: int) -> Rows:
-        """Rows of the events and, where they fit half the budget, of the turns between them."""
-        events = self.verdict.events
-        marks = [self.rows_of(events[name].to_numpy()) for name in ("start", "peak", "recovery")]
-        cuts = np.unique(np.concatenate([[0], marks[1], [len(self.clock.steps)]])).astype(np.int64)
-        if 6 * len(cuts) < budget / 2:
-            marks += [
-                extremes_between(self.columns["norm"], cuts, largest=True),
-                extremes_between(self.columns["norm"], cuts, largest=False),
-                extremes_between(self.columns["loss"], cuts, largest=False),
-            ]
-        return np.unique(np.concatenate(marks)).astype(np.int64)
-
-
-def tracks(runs: Sequence[Recorded]) -> list[Track]:
-    """One track a run, in the order given.
-
-    Raises:
-        UserError: there is no run.
-    """
-    if not runs:
-        raise UserError("there is no run to show: give a run folder, or a folder of run folders")
-    return [track_of(run, label) for run, label in zip(runs, labels(runs), strict=True)]
-
-
-def labels(runs: Sequence[Recorded]) -> list[str]:
-    """What tells the runs apart: the settings that differ, or the names where those do not."""
-    if any(run.run is None for run in runs):
-        return [run.name for run in runs]
-    settings = [asdict(run.run) for run in runs]
-    if len(runs) == 1:
-        return [_phrase("lr", settings[0]["lr"])]
-    differing = [name for name in settings[0] if _differs(name, settings)]
-    short = [name for name in differing if name not in ("steps", "epochs", "eval_every")]
-    for names in (short, differing):
-        phrases = [[_phrase(name, each[name]) for name in names] for each in settings]
-        found = [", ".join(filter(None, each)) for each in phrases]
-        if len(names) <= 3 and all(found) and len(set(found)) == len(found):
-            return found
-    return [run.name for run in runs]
-
-
-def _differs(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    return any(each[name] != settings[0][name] for each in settings)
-
-
-def _phrase(setting: str, value: Any) -> str:
-    """A setting and its value in the field's words."""
-    if setting == "batch_size":
-        return "full batch" if value is None else f"batch {value}"
-    words = {"lr": "η", "weight_decay": "λ"}.get(setting, setting.replace("_", " "))
-    return f"{words} = {value:g}" if isinstance(value, float) else f"{words} {value}"
 
 
 def running_mean(values: Array, rows: int) -> Array:
@@ -206,9 +115,7 @@ def track_of(run: Recorded, label: str) -> Track:
         lr=lr,
         weight_decay=weight_decay,
         momentum=momentum,
-        verdict=_verdict(
-            run, frame.assign(**columns), lr=lr, weight_decay=weight_decay, momentum=momentum
-        ),
+        diagnosis=diagnose(run),
         passed=_passed(run, tested, per_epoch),
         note=note,
     )
@@ -295,18 +202,3 @@ def _at(clock: Clock, steps: Array, per_epoch: float | None) -> Clock:
         beyond = np.maximum(steps - clock.steps[-1], 0) * rate
         periods = np.interp(steps, clock.steps, clock.periods) + beyond
     return Clock(steps, steps / per_epoch if per_epoch else None, periods)
-
-
-def _verdict(run: Recorded, frame: pd.DataFrame, **settings: float) -> Verdict:
-    """The verdict; settings that change are left to the columns of ``frame``."""
-    return diagnose(
-        frame,
-        **{
-            name: value
-            for name, value in settings.items()
-            if value > 0 or (value == 0 and name != "lr")
-        },
-        status=dict(run.status),
-        train_size=run.info.get("train_size"),
-        batch_size=getattr(run.run, "batch_size", None),
-    )

@@ -1,0 +1,120 @@
+"""`diagnose`: the one door to what a run is doing, whatever it comes from."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import pandas as pd
+
+from limitcycle.reading import words
+from limitcycle.reading.advice import advise, rounded_away
+from limitcycle.reading.columns import as_frame
+from limitcycle.reading.data import RunData, data_of, opened
+from limitcycle.reading.decayed import decayed
+from limitcycle.reading.diagnosis import Diagnosis
+from limitcycle.reading.findings import Findings
+from limitcycle.reading.judge import judge
+from limitcycle.reading.kept import kept
+from limitcycle.reading.series import Setting, read_table, series_of
+
+
+def diagnose(
+    what: Any,
+    lr: Setting = None,
+    weight_decay: Setting = None,
+    *,
+    momentum: Setting = None,
+    stuck_above: float | None = None,
+    status: str | Mapping[str, Any] | None = None,
+    train_size: int | None = None,
+    batch_size: int | None = None,
+) -> Diagnosis:
+    """What a run is doing, what to expect and what to do.
+
+    *start* is the last step before the loss leaves its low level, *peak* the largest loss between
+    start and recovery, *recovery* the first step after the peak at which the loss is back below
+    the geometric mean of its values at start and peak. An event needs the norm to turn from
+    falling to rising; the first descent and a bad batch that leaves the norm alone are none.
+
+    Args:
+        what: a table (of pandas, polars or Arrow, or a mapping of columns), a loaded run, the
+            folder of a run, or a running watch. A table has columns ``step``, ``norm`` and
+            ``loss`` (or ``train_loss``), in any order of rows; of rows with equal step the last
+            wins, NaN means missing. ``epoch``, ``lr``, ``weight_decay``, ``momentum`` and
+            ``effective_lr`` are used where they are there.
+        lr, weight_decay: one number, or one a row; None takes what ``what`` knows, or the column
+            of that name, if any.
+        momentum: likewise; heavy-ball momentum in PyTorch's convention, with which the norm decays
+            about 1/(1 − μ) times as fast. Where nobody knows it: none.
+        stuck_above: a settled run with a larger loss is stuck; None means a tenth of the median
+            of the first 1 % of rows (at least 3).
+        status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
+        train_size, batch_size: to name the size of a batch that jumps follow.
+
+    Raises:
+        UserError: (a ValueError) ``what`` is no table and no run, a column is missing or holds no
+            numbers, or an argument is outside its range.
+    """
+    given = {
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "momentum": momentum,
+        "stuck_above": stuck_above,
+        "status": status,
+        "train_size": train_size,
+        "batch_size": batch_size,
+    }
+    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    run = opened(what)
+    if not said and (stored := kept(run)) is not None:
+        return stored
+    data = replace(data_of(run), **said)
+    return _read(replace(data, described=True) if "momentum" in said else data)
+
+
+def _read(data: RunData) -> Diagnosis:
+    steps = as_frame(data.steps)
+    judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
+    table = read_table(judged, data.lr, data.weight_decay, data.momentum)
+    found = judge(series_of(table), data)
+    advice = advise(found, table, rounded_away(table, data.dtypes))
+    advice = replace(advice, text=words.advice(advice), code=words.code(advice))
+    notes = tuple(filter(None, [*data.notes, note, *_notes(data, table, found)]))
+    rotation, resting = (_late(steps, name) for name in ("rotation", "equilibrium_rotation"))
+    return Diagnosis(
+        **{each.name: getattr(found, each.name) for each in fields(found)},
+        advice=advice,
+        rotation=rotation,
+        equilibrium_rotation=resting,
+        headline=words.headline(found),
+        reason=words.reason(found),
+        text=words.whole(found, rotation, resting, advice.text, notes),
+        notes=notes,
+    )
+
+
+def _notes(data: RunData, table: pd.DataFrame, found: Findings) -> list[str]:
+    """What could not be said, or had to be assumed."""
+    notes = []
+    if data.rule is not None and len(table) and table["loss"].isna().all():
+        notes.append("no loss was logged, so jumps cannot be told: call log(loss=loss) in the loop")
+    if data.rule is not None and data.rule.scaling == "unknown":
+        notes.append(f"what {data.rule.name} does with the gradient is not known: see rotation")
+    if not data.described and "momentum" not in table and _reckons_with_decay(found):
+        notes.append(
+            "no momentum is known, so none was reckoned with: the norm decays about 1/(1 − μ) "
+            "times as fast where there is some (momentum=…)"
+        )
+    return notes
+
+
+def _reckons_with_decay(found: Findings) -> bool:
+    """Whether something was said that hangs on how fast weight decay shrinks the norm."""
+    return found.forecast.median >= 0 or (found.rest is not None and found.rest.free_decay)
+
+
+def _late(steps: pd.DataFrame, name: str) -> float:
+    """The median of a column over the last tenth of the rows; NaN where there is no such number."""
+    if name not in steps or not pd.api.types.is_numeric_dtype(steps[name]):
+        return float("nan")
+    return float(steps[name].tail(max(len(steps) // 10, 1)).median())
