@@ -93,7 +93,8 @@ class Recorder:
         decay = np.full(len(step), self._setup.weight_decay)
         table = {"step": step, "epoch": step // self._setup.epoch_steps, "loss": rows["loss"]}
         columns = step_columns(rows, rows["lr"], decay)
-        frame = pd.DataFrame({**table, **columns}, columns=list(STEP_COLUMNS))
+        columns["momentum"] = np.full(len(step), self._setup.momentum)
+        frame = pd.DataFrame({**table, **columns}, columns=[*STEP_COLUMNS, "momentum"])
         kept: pd.DataFrame = frame.loc[step % self._every == 0]
         return kept
 

@@ -41,6 +41,7 @@ class Setup:
         measured: names of the parameters that make up ρ.
         batch_size, epoch_steps, total_steps, eval_every: in images, and in steps.
         weight_decay: λ.
+        momentum: μ.
     """
 
     data: Dataset
@@ -54,6 +55,7 @@ class Setup:
     total_steps: int
     eval_every: int
     weight_decay: float
+    momentum: float
 
     def batch_sizes(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
         """Images in the batches of ``steps``: the last of an epoch may be smaller."""
@@ -102,6 +104,7 @@ def prepare(
         total_steps=run.steps if run.steps is not None else (run.epochs or 0) * epoch_steps,
         eval_every=run.eval_every or (50 if run.batch_size is None else epoch_steps),
         weight_decay=run.weight_decay,
+        momentum=run.momentum,
     )
 
 

@@ -52,8 +52,6 @@ def _translated(table: Any) -> Any:
             return pa.table(table).to_pandas()
         if hasattr(table, "to_pandas"):
             return table.to_pandas()
-        if hasattr(table, "__dataframe__"):
-            return pd.api.interchange.from_dataframe(table)
     except (TypeError, ValueError, RuntimeError, ImportError, pa.ArrowException) as problem:
         reason = next(iter(str(problem).splitlines()), type(problem).__name__)
         raise UserError(f"the table cannot be read ({reason})") from None

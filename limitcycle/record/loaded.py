@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
@@ -53,8 +54,8 @@ class LoadedRun:
 
     @cached_property
     def steps(self) -> pd.DataFrame:
-        """One row a recorded step; columns in `limitcycle.record.STEP_COLUMNS`."""
-        return read_parts(self.path / "steps")
+        """One row a step; columns in `limitcycle.record.STEP_COLUMNS`, and ``momentum``."""
+        return _with_momentum(read_parts(self.path / "steps"), self.run)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -81,6 +82,16 @@ class LoadedRun:
         if not paths:
             raise UserError(f"{self.path} has no checkpoint yet")
         return read_checkpoint(paths[-1])
+
+
+def _with_momentum(steps: pd.DataFrame, run: Run | None) -> pd.DataFrame:
+    """``steps`` with the run's momentum in the rows of versions that did not record it.
+
+    So a run that was begun by one of these and gone on with is the same table as any other.
+    """
+    if run is None or ("momentum" in steps and steps["momentum"].notna().all()):
+        return steps
+    return steps.assign(momentum=np.full(len(steps), run.momentum, dtype=run.dtype))
 
 
 def load(path: str | Path) -> LoadedRun:

@@ -17,7 +17,7 @@ SMALL = {"width": 16, "train_size": 300, "test_size": 100}
 
 def test_tables_have_a_row_a_step_and_a_row_an_epoch(tmp_path):
     run = train(Run(steps=10, **SMALL), tmp_path / "run")
-    assert list(run.steps.columns) == list(STEP_COLUMNS)
+    assert list(run.steps.columns) == [*STEP_COLUMNS, "momentum"]
     assert list(run.epochs.columns) == list(EPOCH_COLUMNS)
     assert run.steps["step"].tolist() == list(range(10))
     assert run.steps["epoch"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]

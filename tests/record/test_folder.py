@@ -259,7 +259,7 @@ def test_an_unfinished_folder_shows_empty_tables(tmp_path):
         pass
     run = load(tmp_path / "run")
     assert run.steps.empty
-    assert list(run.steps.columns) == list(STEP_COLUMNS)
+    assert list(run.steps.columns) == [*STEP_COLUMNS, "momentum"]
 
 
 def test_everybody_may_read_what_everybody_may_read(tmp_path):
