@@ -1,6 +1,7 @@
 """Attach to somebody else's training run: measure it, say what it does, change nothing.
 
 - `watch` is what the user holds, `hooks` where it is attached, `refused` what cannot be;
+- `attribution` says which step it belongs to what a script says;
 - `first_call` and `groups` say what belongs together;
 - `block` keeps what steps leave on the device, `table` makes rows of it, `sinks` write these,
   `loggers` for those who use one.

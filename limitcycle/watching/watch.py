@@ -16,6 +16,7 @@ from limitcycle.measure import InnerProducts, inner_optimizer
 from limitcycle.reading import Diagnosis, RunData, diagnose
 from limitcycle.reading.optimizers import update_rule
 from limitcycle.symmetry import Symmetries, trainable
+from limitcycle.watching.attribution import Attribution
 from limitcycle.watching.block import Block, Row
 from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, dtypes_of, notes_of, watched_groups
@@ -104,13 +105,8 @@ class Watch:
         self._symmetries = None if symmetries is None else symmetries.bound(model)
         self._frames: list[pd.DataFrame] = []
         self._group_frames: list[pd.DataFrame] = []
-        self._step = 0
+        self._steps = Attribution(every)
         self._go_on_at: int | None = None
-        self._told: dict[str, list[Any]] = {}
-        self._told_first: bool | None = None
-        self._lag = 0  # from a step to the count at which something is said of it
-        self._idle = False  # no step is under way, nothing that was said waits for its row
-        self._row: Row | None = None
         self._place: torch.Tensor | None = None
         self._measured: _Measured | None = None
         self._status: dict[str, Any] = {"state": "running"}
@@ -146,7 +142,7 @@ class Watch:
     @property
     def step(self) -> int:
         """Calls of ``optimizer.step`` so far, those of the job's earlier parts included."""
-        return self._step if self._go_on_at is None else self._go_on_at
+        return self._steps.step if self._go_on_at is None else self._go_on_at
 
     @property
     def steps(self) -> pd.DataFrame:
@@ -177,10 +173,10 @@ class Watch:
         accumulated gradients, are averaged. What is said before a step belongs to it; in a script
         that says nothing before its first step, what is said after a step belongs to that.
         """
-        if self._closed or (self._step - self._lag) % self._every:
+        if self._closed or not self._steps.is_kept:
             return
         for name, value in values.items():
-            self._told.setdefault(name, []).append(_number(name, value))
+            self._steps.say(name, _number(name, value))
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
@@ -249,14 +245,14 @@ class Watch:
 
     def _before(self) -> None:
         """The gradients of step t are there."""
-        if self._idle and self._step % self._every:
+        if self._steps.at_rest:
             return  # at once, for this is all that most steps cost when few are measured
         self._settle()
         measured = self._measured or self._begin()
-        if self._step % self._every == 0:
+        if self._steps.has_row:
             self._open(measured)
         else:
-            self._told, self._idle = {}, True  # of a step without a row nothing is kept
+            self._steps.pass_over()
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
@@ -266,12 +262,10 @@ class Watch:
         settings = [settings_of(group) for group in self._optimizer.param_groups]
         # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
         scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
-        self._idle = False
-        self._row = Row(self._step, settings, scale, skipped)
-        self._place = measured.block.open(self._row)
+        row = Row(self._steps.step, settings, scale, skipped)
+        self._place = measured.block.open(row)
         measured.products.before(self._place, updates=self._updates)
-        if self._told_first:
-            self._row.logged, self._told = self._told, {}
+        self._steps.open(row)
 
     def _after(self) -> None:
         """Step t has been made."""
@@ -279,17 +273,15 @@ class Watch:
             with torch.no_grad():
                 self._measured.products.after(self._place)
         self._place = None
-        self._step += 1
+        self._steps.step += 1
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it; a step that failed leaves no row."""
         if self._place is not None and self._measured is not None:
             self._measured.block.drop()
-            self._row, self._place = None, None
-        if self._told_first is False:
-            if self._row is not None:
-                self._row.logged = self._told
-            self._row, self._told = None, {}
+            self._place = None
+            self._steps.withdraw()
+        self._steps.settle()
 
     @torch.no_grad()
     def _begin(self) -> "_Measured":
@@ -303,8 +295,7 @@ class Watch:
         self._open_sinks(self._symmetries, groups)
         if not any(group.invariant for group in groups):
             say("nothing here is scale-invariant: norm and rates are those of all weights")
-        self._told_first = bool(self._told)
-        self._lag = 0 if self._told_first else 1
+        self._steps.begin()
         self._measured = _Measured(groups)
         return self._measured
 
@@ -321,8 +312,8 @@ class Watch:
             steps, groups_before = folder.go_back(self._go_on_at)
             self._frames = [steps] if len(steps) else []
             self._group_frames = [groups_before] if len(groups_before) else []
-        self._step, self._go_on_at = self._go_on_at or 0, None
-        self._sinks.begin(info, symmetries, self._step)
+        self._steps.step, self._go_on_at = self._go_on_at or 0, None
+        self._sinks.begin(info, symmetries, self.step)
 
     def _read(self) -> None:
         """Bring what lies on the device into the tables and hand it on."""
