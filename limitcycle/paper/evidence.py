@@ -1,4 +1,4 @@
-"""What an experiment's runs left: by label, one track a seed, opened when they are asked for."""
+"""What an experiment's runs left: by label, one history a seed, opened when they are asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from limitcycle.errors import UserError
 from limitcycle.paper.scale import Scale
 from limitcycle.reading.data import Recorded
-from limitcycle.reading.history import Track, track_of
+from limitcycle.reading.history import History, history_of
 
 
 class MissingError(UserError):
@@ -26,13 +26,13 @@ class Evidence:
     scale: Scale
     recorded: Mapping[str, Sequence[Recorded]]
     asked: set[str] = field(default_factory=set, repr=False, compare=False)
-    _opened: dict[str, tuple[Track, ...]] = field(default_factory=dict, repr=False)
+    _opened: dict[str, tuple[History, ...]] = field(default_factory=dict, repr=False)
 
     def __contains__(self, label: str) -> bool:
         return bool(self.recorded.get(label))
 
-    def __getitem__(self, label: str) -> tuple[Track, ...]:
-        """The tracks of a label, one a seed.
+    def __getitem__(self, label: str) -> tuple[History, ...]:
+        """The histories of a label, one a seed.
 
         Raises:
             MissingError: its runs have not been made.
@@ -41,19 +41,19 @@ class Evidence:
             raise MissingError(f"the runs {label!r} have not been made")
         self.asked.add(label)
         if label not in self._opened:
-            self._opened[label] = tuple(track_of(run, label) for run in self.recorded[label])
+            self._opened[label] = tuple(history_of(run, label) for run in self.recorded[label])
         return self._opened[label]
 
-    def first(self, label: str) -> Track:
-        """The track of the first seed: the one that is drawn."""
+    def first(self, label: str) -> History:
+        """The history of the first seed: the one that is drawn."""
         return self[label][0]
 
-    def all_of(self, labels: Sequence[str]) -> list[Track]:
-        """The tracks of several labels, every seed."""
-        return [track for label in labels for track in self[label]]
+    def all_of(self, labels: Sequence[str]) -> list[History]:
+        """The histories of several labels, every seed."""
+        return [history for label in labels for history in self[label]]
 
     def afresh(self) -> "Evidence":
-        """The same evidence (tracks are not opened again) that nobody has looked at yet."""
+        """The same evidence (histories are not opened again) that nobody has looked at yet."""
         return replace(self, asked=set())
 
     def remarks(self) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
 
@@ -19,7 +19,7 @@ def _no_runs(_scale: Scale) -> Runs:
     return {}
 
 
-def _nothing_later(_scale: Scale, _parents: Mapping[str, Track]) -> Runs:
+def _nothing_later(_scale: Scale, _parents: Mapping[str, History]) -> Runs:
     return {}
 
 
@@ -33,7 +33,8 @@ class Experiment:
         question: what it answers, in a sentence or two.
         draw: evidence → the rows of the picture, from top to bottom.
         runs: scale → label → run of seed 0; other seeds are made from it.
-        later: runs that start from those of ``runs``, for one seed: (scale, label → track) → runs.
+        later: runs that start from those of ``runs``, for one seed: (scale, label → history) →
+            runs.
         claims: the paper's statements that it checks.
         choices: settings that the paper leaves open, each with the reason for ours.
         three_seeds: wherever time allows (laptop scale, too).
@@ -44,7 +45,7 @@ class Experiment:
     question: str
     draw: Callable[[Evidence], Sequence[Figure]]
     runs: Callable[[Scale], Runs] = _no_runs
-    later: Callable[[Scale, Mapping[str, Track]], Runs] = _nothing_later
+    later: Callable[[Scale, Mapping[str, History]], Runs] = _nothing_later
     claims: tuple[Claim, ...] = ()
     choices: tuple[str, ...] = ()
     three_seeds: bool = False

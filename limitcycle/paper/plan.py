@@ -15,7 +15,7 @@ from limitcycle.paper.claim import said
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track, track_of
+from limitcycle.reading.history import History, history_of
 from limitcycle.record import LoadedRun, Run, load
 
 
@@ -107,17 +107,17 @@ class Plan:
         return self.figure.seeds(self.scale) if self.seeds is None else self.seeds
 
 
-class _Parents(Mapping[str, Track]):
-    """The tracks of one seed's runs, opened when asked for."""
+class _Parents(Mapping[str, History]):
+    """The histories of one seed's runs, opened when asked for."""
 
     def __init__(self, runs: Mapping[str, Run], plan: Plan) -> None:
         self._runs, self._plan = runs, plan
 
-    def __getitem__(self, label: str) -> Track:
+    def __getitem__(self, label: str) -> History:
         loaded = self._plan.opened(self._runs[label])
         if loaded is None:
             raise MissingError(f"the run {label!r} has not been made")
-        return track_of(loaded, label)
+        return history_of(loaded, label)
 
     def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
         return iter(self._runs)

@@ -26,7 +26,7 @@ DRAWN = ("loss", "norm", "effective_grad_norm", "cosine_distance")
 
 
 @dataclass(frozen=True)
-class Track:
+class History:
     """One run, ready to be drawn and asked.
 
     Attributes:
@@ -91,7 +91,7 @@ def running_mean(values: Array, rows: int) -> Array:
     return finite.rolling(rows, center=True, min_periods=1).mean().to_numpy()
 
 
-def track_of(run: Recorded, label: str) -> Track:
+def history_of(run: Recorded, label: str) -> History:
     """One run under the name that legends shall give it."""
     steps, note = decayed(run.steps, getattr(run, "groups", pd.DataFrame()))
     frame, tested = _table(steps, run.name), _table(run.epochs, run.name)
@@ -104,7 +104,7 @@ def track_of(run: Recorded, label: str) -> Track:
     clock = _clock(frame, per_epoch, lr * weight_decay)
     columns = _columns(frame, lr)
     rows = round(per_epoch * len(frame) / max(np.ptp(clock.steps), 1)) if per_epoch else 1
-    return Track(
+    return History(
         source=run,
         label=label,
         columns=columns,

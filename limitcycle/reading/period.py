@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,22 @@ class Period:
         )
 
 
-def typical_period(track: Track) -> Period | None:
+def typical_period(history: History) -> Period | None:
     """The period of median length among the later half, where training is past its warm-up.
 
     None where no two events follow each other with a phase B between them.
     """
-    found = periods(track)
+    found = periods(history)
     late = found[len(found) // 2 :]
     if not late:
         return None
     return sorted(late, key=lambda period: period.end - period.phase_a)[(len(late) - 1) // 2]
 
 
-def periods(track: Track) -> list[Period]:
+def periods(history: History) -> list[Period]:
     """The complete ones, from peak to peak; what comes before the first peak is no period."""
-    starts, peaks = (track.diagnosis.events[name].to_numpy(float) for name in ("start", "peak"))
-    phases = track.diagnosis.phases
+    starts, peaks = (history.diagnosis.events[name].to_numpy(float) for name in ("start", "peak"))
+    phases = history.diagnosis.phases
     quiet = phases.loc[phases["phase"] == "B", "start"].to_numpy(float)
     tops = [quiet[(quiet >= a) & (quiet < c)] for a, c in zip(peaks[:-1], starts[1:], strict=True)]
     return [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import DASHES, RUN_COLOURS
 from limitcycle.report.reproduce import command
 from limitcycle.report.summary import Summary, summary_of
@@ -14,9 +14,9 @@ from limitcycle.report.summary import Summary, summary_of
 DASH_ARRAYS = {"solid": "none", "dash": "7 3", "dot": "2 3", "dashdot": "7 3 2 3"}
 
 
-def summary_row(index: int, track: Track) -> str:
+def summary_row(index: int, history: History) -> str:
     """The run's line of the table, as HTML."""
-    summary = summary_of(track)
+    summary = summary_of(history)
     numbers = "".join(f'<td class="number">{cell}</td>' for cell in _cells(summary))
     name = "" if summary.label == summary.name else f"<small>{escape(summary.name)}</small>"
     run = f'<td class="run">{_swatch(index)}{escape(summary.label)}{name}</td>'
@@ -47,17 +47,17 @@ def _swatch(index: int) -> str:
     )
 
 
-def details(track: Track) -> str:
+def details(history: History) -> str:
     """What was found and why, the settings, and how to get the run again, as folded HTML."""
-    source = track.source
+    source = history.source
     status = {name: source.status[name] for name in ("state", "reason") if source.status.get(name)}
     settings = {} if source.run is None else dataclasses.asdict(source.run)
     return "\n".join(
         [
-            f"<details><summary><b>{escape(track.label)}</b>: "
-            f"{escape(track.diagnosis.headline)}</summary>",
-            f"<p>{escape(str(track.diagnosis))}</p>",
-            _reproduce(track),
+            f"<details><summary><b>{escape(history.label)}</b>: "
+            f"{escape(history.diagnosis.headline)}</summary>",
+            f"<p>{escape(str(history.diagnosis))}</p>",
+            _reproduce(history),
             "<h3>Settings</h3>" + _list(settings) if settings else "",
             "<h3>Circumstances</h3>"
             + _list({"folder": source.name, **status, **_flat(source.info)}),
@@ -66,10 +66,10 @@ def details(track: Track) -> str:
     )
 
 
-def _reproduce(track: Track) -> str:
-    if track.source.run is None:
+def _reproduce(history: History) -> str:
+    if history.source.run is None:
         return "<p>How this table was made is not recorded in it.</p>"
-    text = command(track.source.run, track.source.name)
+    text = command(history.source.run, history.source.name)
     return f"<h3>How to reproduce</h3><pre>{escape(text)}</pre>"
 
 

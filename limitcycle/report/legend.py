@@ -6,18 +6,18 @@ from typing import Any
 
 from limitcycle.errors import UserError
 from limitcycle.reading.data import Recorded
-from limitcycle.reading.history import Track, track_of
+from limitcycle.reading.history import History, history_of
 
 
-def tracks(runs: Sequence[Recorded]) -> list[Track]:
-    """One track a run, in the order given.
+def histories(runs: Sequence[Recorded]) -> list[History]:
+    """One history a run, in the order given.
 
     Raises:
         UserError: there is no run.
     """
     if not runs:
         raise UserError("there is no run to show: give a run folder, or a folder of run folders")
-    return [track_of(run, label) for run, label in zip(runs, labels(runs), strict=True)]
+    return [history_of(run, label) for run, label in zip(runs, labels(runs), strict=True)]
 
 
 def labels(runs: Sequence[Recorded]) -> list[str]:

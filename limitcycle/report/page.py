@@ -18,11 +18,11 @@ from limitcycle._version import __version__
 from limitcycle.errors import UserError
 from limitcycle.reading.clock import TimeAxis
 from limitcycle.reading.data import Recorded
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.reading.period import typical_period
 from limitcycle.report.details import details, summary_row
 from limitcycle.report.figure import TIME_LABELS
-from limitcycle.report.legend import tracks
+from limitcycle.report.legend import histories
 from limitcycle.report.panels import check_axis, four_panels
 from limitcycle.report.period import most_telling, one_period
 from limitcycle.report.web import Clocks, encode_steps, paint_web
@@ -50,9 +50,9 @@ def write_report(
             is not installed.
         RunError: the disk is full; an existing file is as it was.
     """
-    drawn = tracks(runs)
-    for track in drawn:
-        check_axis(track, axis)
+    drawn = histories(runs)
+    for history in drawn:
+        check_axis(history, axis)
     page = Template(asset("page.html")).substitute(
         title=escape(title or _title(drawn)),
         lead=escape(_lead(drawn)),
@@ -61,14 +61,14 @@ def write_report(
         script=asset("report.js"),
         plotly=packed_plotly(),
         explanation=asset("explanation.html"),
-        summary_rows="\n".join(summary_row(at, track) for at, track in enumerate(drawn)),
-        details="\n".join(details(track) for track in drawn),
+        summary_rows="\n".join(summary_row(at, history) for at, history in enumerate(drawn)),
+        details="\n".join(details(history) for history in drawn),
         data=script_safe(_data(drawn, axis)),
     )
     return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
 
 
-def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:
+def _data(drawn: Sequence[History], axis: TimeAxis) -> dict[str, Any]:
     """Everything the page's script draws."""
     clocks = Clocks()
     return {
@@ -78,54 +78,54 @@ def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:
         "axisMissing": {name: _missing(drawn, name) for name in AXIS_NAMES},
         "follow": most_telling(drawn),
         "panels": paint_web(four_panels(drawn, axis), clocks),
-        "runs": [_run(track, clocks) for track in drawn],
+        "runs": [_run(history, clocks) for history in drawn],
         "clocks": clocks.encoded,
     }
 
 
-def _run(track: Track, clocks: Clocks) -> dict[str, Any]:
-    phases = track.diagnosis.phases
+def _run(history: History, clocks: Clocks) -> dict[str, Any]:
+    phases = history.diagnosis.phases
     return {
-        "label": track.label,
+        "label": history.label,
         "phases": "".join(phases["phase"]),
         "phaseStarts": encode_steps(phases["start"].to_numpy(float)),
-        "threshold": track.threshold,
-        "period": _period(track, clocks),
+        "threshold": history.threshold,
+        "period": _period(history, clocks),
     }
 
 
-def _period(track: Track, clocks: Clocks) -> dict[str, Any]:
-    figure, period = one_period(track), typical_period(track)
+def _period(history: History, clocks: Clocks) -> dict[str, Any]:
+    figure, period = one_period(history), typical_period(history)
     if figure is None or period is None:
         why = "has no complete period, so there is nothing to enlarge"
-        return {"text": f"{track.label} {why}: {track.diagnosis.headline}.", "panels": []}
+        return {"text": f"{history.label} {why}: {history.diagnosis.headline}.", "panels": []}
     length, share = period.end - period.phase_a, [end - start for _, start, end in period.phases]
     parts = ", ".join(
         f"{steps:,.0f} in phase {letter}" for letter, steps in zip("ABC", share, strict=True)
     )
-    text = f"{track.label}, a period of typical length: {length:,.0f} steps, {parts}; "
+    text = f"{history.label}, a period of typical length: {length:,.0f} steps, {parts}; "
     text += "a dotted line joins the two peaks in the phase diagram."
     return {"text": text, "panels": paint_web(figure, clocks)}
 
 
-def _missing(drawn: Sequence[Track], axis: TimeAxis) -> str:
+def _missing(drawn: Sequence[History], axis: TimeAxis) -> str:
     """Why a time axis is not on offer; empty where it is."""
     try:
-        for track in drawn:
-            check_axis(track, axis)
+        for history in drawn:
+            check_axis(history, axis)
     except UserError as refusal:
         return str(refusal).split("; choose")[0]
     return ""
 
 
-def _title(drawn: Sequence[Track]) -> str:
+def _title(drawn: Sequence[History]) -> str:
     if len(drawn) == 1:
         return f"Training run {drawn[0].source.name}"
     return f"{len(drawn)} training runs"
 
 
-def _lead(drawn: Sequence[Track]) -> str:
-    periodic = sum(track.diagnosis.label == "periodic" for track in drawn)
+def _lead(drawn: Sequence[History]) -> str:
+    periodic = sum(history.diagnosis.label == "periodic" for history in drawn)
     if periodic == 0:
         return "No periodic behaviour was found here. What was looked for is explained below."
     who = "This run is"

@@ -9,7 +9,7 @@ import numpy as np
 
 from limitcycle.errors import UserError
 from limitcycle.reading.clock import Array, Rows, TimeAxis
-from limitcycle.reading.history import PASSED, Track
+from limitcycle.reading.history import PASSED, History
 from limitcycle.report.figure import (
     DASHES,
     RUN_COLOURS,
@@ -42,53 +42,53 @@ MOST_ROWS_OF_A_RUN = 6_000
 MOST_TESTS_OF_A_RUN = 1_500
 
 
-def four_panels(tracks: Sequence[Track], axis: TimeAxis = "steps") -> Figure:
+def four_panels(histories: Sequence[History], axis: TimeAxis = "steps") -> Figure:
     """Training loss, test error, norm and phase diagram of all runs.
 
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
     """
-    return panels_of(tracks, ("loss", "test_error", "norm", "phase"), axis)
+    return panels_of(histories, ("loss", "test_error", "norm", "phase"), axis)
 
 
 def panels_of(
-    tracks: Sequence[Track], names: Sequence[str], axis: TimeAxis = "steps", title: str = ""
+    histories: Sequence[History], names: Sequence[str], axis: TimeAxis = "steps", title: str = ""
 ) -> Figure:
     """The panels called ``names`` (see `CURVES`, and test_error, phase) of all runs.
 
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
     """
-    for track in tracks:
-        check_axis(track, axis)
-    budget = min(ROWS_OF_ALL_RUNS // len(tracks), MOST_ROWS_OF_A_RUN)
-    rows = [rows_to_draw(track, budget) for track in tracks]
-    drawn = list(zip(range(len(tracks)), tracks, rows, strict=True))
-    keys = tuple(Key(track.label, *_style(run)) for run, track in enumerate(tracks))
+    for history in histories:
+        check_axis(history, axis)
+    budget = min(ROWS_OF_ALL_RUNS // len(histories), MOST_ROWS_OF_A_RUN)
+    rows = [rows_to_draw(history, budget) for history in histories]
+    drawn = list(zip(range(len(histories)), histories, rows, strict=True))
+    keys = tuple(Key(history.label, *_style(run)) for run, history in enumerate(histories))
     return Figure(tuple(_panel(name, drawn) for name in names), axis, keys, title)
 
 
-def _panel(name: str, drawn: "Sequence[tuple[int, Track, Rows]]") -> Panel:
+def _panel(name: str, drawn: "Sequence[tuple[int, History, Rows]]") -> Panel:
     if name == "test_error":
-        return _test_error([track for _, track, _ in drawn])
+        return _test_error([history for _, history, _ in drawn])
     if name == "phase":
         return _phase_diagram(drawn)
     title, axis = CURVES[name]
     marks = [_loss(*each) if name == "loss" else _curve(*each, name) for each in drawn]
-    notes = {f"{track.label}: {track.note}": None for _, track, _ in drawn if track.note}
+    notes = {f"{history.label}: {history.note}": None for _, history, _ in drawn if history.note}
     return Panel(name, title, axis, _joined(marks), note="; ".join(notes) if name == "norm" else "")
 
 
-def check_axis(track: Track, axis: TimeAxis) -> None:
+def check_axis(history: History, axis: TimeAxis) -> None:
     """Refuse a time axis that a run does not have.
 
     Raises:
         UserError: with the reason.
     """
-    if track.clock.on(axis) is None:
+    if history.clock.on(axis) is None:
         lacks = "epoch column" if axis == "epochs" else "weight decay, so 1/(ηλ) is no time"
         raise UserError(
-            f"run {track.source.name!r} cannot be drawn against {TIME_LABELS[axis]}: it has no "
+            f"run {history.source.name!r} cannot be drawn against {TIME_LABELS[axis]}: it has no "
             f"{lacks}; choose --axis steps"
         )
 
@@ -101,107 +101,111 @@ def _joined(marks: Sequence[list[Mark]]) -> tuple[Mark, ...]:
     return tuple(mark for each in marks for mark in each)
 
 
-def _curve(run: int, track: Track, rows: Rows, name: str) -> list[Mark]:
+def _curve(run: int, history: History, rows: Rows, name: str) -> list[Mark]:
     """A column against time: its values, faint behind what is smoother.
 
     That is the additional pass over the training set, or the mean over an epoch.
     """
-    (colour, dash), raw = _style(run), track.columns[name]
-    at, mean = track.clock.take(rows), track.means.get(name, raw)
+    (colour, dash), raw = _style(run), history.columns[name]
+    at, mean = history.clock.take(rows), history.means.get(name, raw)
     # Dashes help where the line is smooth; on a noisy one they are noise.
     dash = dash if name == "norm" else "solid"
-    line = Line(at, mean[rows], colour, track.label, run, dash, walk=True)
-    if name in PASSED and track.passed:
-        passes = _passes(track)
-        when = track.test_clock.take(passes)
-        line = Line(when, track.passed[name][passes], colour, track.label, run, walk=True)
+    line = Line(at, mean[rows], colour, history.label, run, dash, walk=True)
+    if name in PASSED and history.passed:
+        passes = _passes(history)
+        when = history.test_clock.take(passes)
+        line = Line(when, history.passed[name][passes], colour, history.label, run, walk=True)
     elif mean is raw:
         return [line]
-    return [Line(at, raw[rows], colour, track.label, run, width=0.5, opacity=0.3), line]
+    return [Line(at, raw[rows], colour, history.label, run, width=0.5, opacity=0.3), line]
 
 
-def _passes(track: Track) -> Rows:
+def _passes(history: History) -> Rows:
     """Rows of the epoch table to draw: as many as are drawn of a test error."""
-    rows = track.evaluations()
-    return rows[thin([track.passed[name][rows] for name in PASSED], MOST_TESTS_OF_A_RUN)]
+    rows = history.evaluations()
+    return rows[thin([history.passed[name][rows] for name in PASSED], MOST_TESTS_OF_A_RUN)]
 
 
-def _loss(run: int, track: Track, rows: Rows) -> list[Mark]:
+def _loss(run: int, history: History, rows: Rows) -> list[Mark]:
     """The loss, with a triangle over every destabilisation that was found."""
-    peaks = track.rows_of(track.diagnosis.events["peak"].to_numpy())
+    peaks = history.rows_of(history.diagnosis.events["peak"].to_numpy())
     colour, _ = _style(run)
-    at, height = track.clock.take(peaks), track.columns["loss"][peaks] * 1.6
-    found = Points(at, height, colour, f"{track.label}: destabilisation", run, "triangle", 4.0)
-    return [*_curve(run, track, rows, "loss"), found]
+    at, height = history.clock.take(peaks), history.columns["loss"][peaks] * 1.6
+    found = Points(at, height, colour, f"{history.label}: destabilisation", run, "triangle", 4.0)
+    return [*_curve(run, history, rows, "loss"), found]
 
 
-def _test_error(tracks: Sequence[Track]) -> Panel:
+def _test_error(histories: Sequence[History]) -> Panel:
     marks: list[Mark] = []
     missing = []
-    for run, track in enumerate(tracks):
-        measured = np.flatnonzero(np.isfinite(track.test_error))
+    for run, history in enumerate(histories):
+        measured = np.flatnonzero(np.isfinite(history.test_error))
         if len(measured) == 0:
-            missing.append(track.label)
+            missing.append(history.label)
             continue
-        rows = measured[thin([track.test_error[measured]], MOST_TESTS_OF_A_RUN)]
-        at, percent = track.test_clock.take(rows), 100 * track.test_error[rows]
-        marks.append(Line(at, percent, _style(run)[0], track.label, run, width=0.9, opacity=0.85))
+        rows = measured[thin([history.test_error[measured]], MOST_TESTS_OF_A_RUN)]
+        at, percent = history.test_clock.take(rows), 100 * history.test_error[rows]
+        marks.append(Line(at, percent, _style(run)[0], history.label, run, width=0.9, opacity=0.85))
     note = f"not measured for {', '.join(missing)}" if missing else ""
-    if len(missing) == len(tracks):
+    if len(missing) == len(histories):
         note = "the test error was not measured in these runs"
-    shown = np.concatenate([track.test_error[np.isfinite(track.test_error)] for track in tracks])
+    shown = np.concatenate(
+        [history.test_error[np.isfinite(history.test_error)] for history in histories]
+    )
     wide = len(shown) > 0 and shown.max() > 30 * shown.min() > 0
     axis = Axis("test error, %", log=bool(wide))
     return Panel("test_error", "Test error", axis, tuple(marks), note=note)
 
 
-def _phase_diagram(drawn: Sequence[tuple[int, Track, Rows]]) -> Panel:
+def _phase_diagram(drawn: Sequence[tuple[int, History, Rows]]) -> Panel:
     """Effective gradient norm against effective learning rate, with the line of Eq. (3)."""
     marks: list[Mark] = []
     missing, shown = [], []
-    for run, track, rows in drawn:
-        x, y = (drawable(each, log=True) for each in _phase(track, rows))
+    for run, history, rows in drawn:
+        x, y = (drawable(each, log=True) for each in _phase(history, rows))
         if not np.isfinite(x + y).any():
-            missing.append(track.label)
+            missing.append(history.label)
             continue
-        shown.append(track)
-        marks.append(Line(x, y, _style(run)[0], track.label, run, width=0.8, walk=True))
-        marks += [*_threshold(run, track, x), *_starting_point(run, track, x, y)]
+        shown.append(history)
+        marks.append(Line(x, y, _style(run)[0], history.label, run, width=0.8, walk=True))
+        marks += [*_threshold(run, history, x), *_starting_point(run, history, x, y)]
     unknown = f"learning rate or gradient norm unknown or 0: {', '.join(missing)}"
     note = "; ".join(filter(None, [unknown if missing else "", no_growth_line(shown)]))
     return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR, note)
 
 
-def _phase(track: Track, rows: Rows) -> tuple[Array, Array]:
+def _phase(history: History, rows: Rows) -> tuple[Array, Array]:
     """Effective learning rate and gradient norm: of the additional passes, else of ``rows``."""
-    if track.passed:
-        passes = _passes(track)
-        return track.passed["effective_lr"][passes], track.passed["effective_grad_norm"][passes]
-    return track.columns["effective_lr"][rows], track.means["effective_grad_norm"][rows]
+    if history.passed:
+        passes = _passes(history)
+        return history.passed["effective_lr"][passes], history.passed["effective_grad_norm"][passes]
+    return history.columns["effective_lr"][rows], history.means["effective_grad_norm"][rows]
 
 
-def no_growth_line(tracks: Sequence[Track]) -> str:
+def no_growth_line(histories: Sequence[History]) -> str:
     """Why runs with momentum have no line of Eq. (3); empty without such runs."""
     moving = [
-        track.label for track in tracks if track.momentum != 0 and track.lr * track.weight_decay > 0
+        history.label
+        for history in histories
+        if history.momentum != 0 and history.lr * history.weight_decay > 0
     ]
     if not moving:
         return ""
-    whose = "" if len(moving) == len(tracks) else f" for {', '.join(moving)}"
+    whose = "" if len(moving) == len(histories) else f" for {', '.join(moving)}"
     return f"no line of balance{whose}: with momentum earlier gradients act, too"
 
 
-def _starting_point(run: int, track: Track, x: Array, y: Array) -> list[Mark]:
+def _starting_point(run: int, history: History, x: Array, y: Array) -> list[Mark]:
     first = np.flatnonzero(np.isfinite(x) & np.isfinite(y))[:1]
-    return [Points(x[first], y[first], _style(run)[0], f"{track.label}: start", run, size=7.0)]
+    return [Points(x[first], y[first], _style(run)[0], f"{history.label}: start", run, size=7.0)]
 
 
-def _threshold(run: int, track: Track, x: Array) -> list[Mark]:
+def _threshold(run: int, history: History, x: Array) -> list[Mark]:
     """The line η̃·g̃ = √(ηλ(2 − ηλ)), above which a step makes the norm grow."""
     shown = x[np.isfinite(x)]
-    if track.threshold is None or len(shown) == 0:
+    if history.threshold is None or len(shown) == 0:
         return []
     ends = np.array([shown.min() / 1.3, shown.max() * 1.3])
-    line = track.threshold / ends
-    label = f"{track.label}: above this line the norm grows"
+    line = history.threshold / ends
+    label = f"{history.label}: above this line the norm grows"
     return [Line(ends, line, _style(run)[0], label, run, "dash", width=0.9, opacity=0.8)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from limitcycle.reading.clock import Array, Rows, TimeAxis
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.reading.period import Period, typical_period
 from limitcycle.report.figure import (
     PHASE_COLOURS,
@@ -28,16 +28,16 @@ THIN = 0.08
 INK = RUN_COLOURS[0]
 
 
-def most_telling(tracks: Sequence[Track]) -> int:
+def most_telling(histories: Sequence[History]) -> int:
     """The run to look at closely: of those with at least three events the one with the fewest."""
-    events = [len(track.diagnosis.events) for track in tracks]
+    events = [len(history.diagnosis.events) for history in histories]
     return min(
-        range(len(tracks)),
+        range(len(histories)),
         key=lambda at: (events[at] < 3, events[at] if events[at] >= 3 else -events[at]),
     )
 
 
-def one_period(track: Track, axis: TimeAxis = "steps") -> Figure | None:
+def one_period(history: History, axis: TimeAxis = "steps") -> Figure | None:
     """Loss, norm, effective gradient, angle, the jump enlarged, and the loop in the phase diagram.
 
     Returns:
@@ -46,42 +46,42 @@ def one_period(track: Track, axis: TimeAxis = "steps") -> Figure | None:
     Raises:
         UserError: the run has no such time axis.
     """
-    check_axis(track, axis)
-    period = typical_period(track)
+    check_axis(history, axis)
+    period = typical_period(history)
     if period is None:
         return None
     margin = MARGIN * (period.end - period.phase_a)
-    rows = _rows(track, period.phase_a - margin, period.end + margin)
-    shading = _shading(track, period)
+    rows = _rows(history, period.phase_a - margin, period.end + margin)
+    shading = _shading(history, period)
     panels = (
-        Panel("loss", "Training loss", LOSS, (*shading, *_curve(track, rows, "loss"))),
-        Panel("norm", "SI weight norm", NORM, (*shading, *_curve(track, rows, "norm"))),
+        Panel("loss", "Training loss", LOSS, (*shading, *_curve(history, rows, "loss"))),
+        Panel("norm", "SI weight norm", NORM, (*shading, *_curve(history, rows, "norm"))),
         Panel(
             "gradient",
             "Effective gradient norm",
             Axis("ρ‖∇f‖", log=True),
-            (*shading, *_curve(track, rows, "effective_grad_norm")),
+            (*shading, *_curve(history, rows, "effective_grad_norm")),
         ),
-        _angle(track, rows, shading),
-        _jump(track, period),
-        _loop(track, rows, period),
+        _angle(history, rows, shading),
+        _jump(history, period),
+        _loop(history, rows, period),
     )
-    return Figure(panels, axis, title=f"One period of {track.label}")
+    return Figure(panels, axis, title=f"One period of {history.label}")
 
 
-def _rows(track: Track, start: float, end: float) -> Rows:
+def _rows(history: History, start: float, end: float) -> Rows:
     """Rows to draw from step ``start`` to step ``end``."""
-    first, last = np.searchsorted(track.clock.steps, [start, end])
-    return rows_to_draw(track, ROWS_OF_A_PERIOD, slice(int(first), int(last) + 1))
+    first, last = np.searchsorted(history.clock.steps, [start, end])
+    return rows_to_draw(history, ROWS_OF_A_PERIOD, slice(int(first), int(last) + 1))
 
 
-def _shading(track: Track, period: Period) -> list[Mark]:
+def _shading(history: History, period: Period) -> list[Mark]:
     """A band a phase; the letters of thin ones at the borders stand outside of the period."""
     outside: dict[str, Align] = {"A": "right", "C": "left"}
     least = THIN * (period.end - period.phase_a)
     return [
         Span(
-            track.clock.take(track.rows_of([start, end])),
+            history.clock.take(history.rows_of([start, end])),
             PHASE_COLOURS[letter],
             letter,
             "center" if end - start > least else outside.get(letter, "center"),
@@ -90,38 +90,38 @@ def _shading(track: Track, period: Period) -> list[Mark]:
     ]
 
 
-def _curve(track: Track, rows: Rows, name: str) -> list[Mark]:
-    raw = track.columns[name]
-    at, mean = track.clock.take(rows), track.means.get(name, raw)
-    line = Line(at, mean[rows], INK, track.label, walk=True)
+def _curve(history: History, rows: Rows, name: str) -> list[Mark]:
+    raw = history.columns[name]
+    at, mean = history.clock.take(rows), history.means.get(name, raw)
+    line = Line(at, mean[rows], INK, history.label, walk=True)
     return [line] if mean is raw else [Line(at, raw[rows], INK, width=0.5, opacity=0.35), line]
 
 
-def _angle(track: Track, rows: Rows, shading: list[Mark]) -> Panel:
+def _angle(history: History, rows: Rows, shading: list[Mark]) -> Panel:
     """Cosine distance of neighbouring weights: the δ of the paper's δ-jumps (Definition 1)."""
     axis = Axis("1 − cos(xₜ, xₜ₊₁)", log=True)
-    if not np.isfinite(track.columns["cosine_distance"]).any():
+    if not np.isfinite(history.columns["cosine_distance"]).any():
         return Panel(
             "angle", "Distance of a step", axis, (), note="the angle of a step was not recorded"
         )
-    marks = (*shading, *_curve(track, rows, "cosine_distance"))
+    marks = (*shading, *_curve(history, rows, "cosine_distance"))
     return Panel("angle", "Distance of a step", axis, marks)
 
 
-def _jump(track: Track, period: Period) -> Panel:
+def _jump(history: History, period: Period) -> Panel:
     """Phase C enlarged: the loss leaves first, the norm follows (Section 3)."""
     room = max(period.end - period.phase_c, 8.0)
-    rows = _rows(track, period.phase_c - 0.5 * room, period.end + room)
-    start = track.rows_of([period.phase_c])
-    at = track.clock.take(rows)
+    rows = _rows(history, period.phase_c - 0.5 * room, period.end + room)
+    start = history.rows_of([period.phase_c])
+    at = history.clock.take(rows)
     phase_c = Span(
-        track.clock.take(track.rows_of([period.phase_c, period.end])), PHASE_COLOURS["C"], "C"
+        history.clock.take(history.rows_of([period.phase_c, period.end])), PHASE_COLOURS["C"], "C"
     )
     lines = [
-        Line(at, _relative(track.columns["loss"], rows, start), INK, "loss"),
+        Line(at, _relative(history.columns["loss"], rows, start), INK, "loss"),
         Line(
             at,
-            _relative(track.columns["norm"], rows, start),
+            _relative(history.columns["norm"], rows, start),
             RUN_COLOURS[1],
             "norm ρ",
             None,
@@ -137,20 +137,20 @@ def _relative(values: Array, rows: Rows, start: Rows) -> Array:
     return values[rows] / values[start]
 
 
-def _loop(track: Track, rows: Rows, period: Period) -> Panel:
+def _loop(history: History, rows: Rows, period: Period) -> Panel:
     """The period as a loop in the phase diagram, each phase in its colour, both ends included.
 
     A dotted line closes it: the next period begins where this one ends, at another peak.
     """
-    x, y = track.columns["effective_lr"], track.means["effective_grad_norm"]
-    steps = track.clock.steps[rows]
+    x, y = history.columns["effective_lr"], history.means["effective_grad_norm"]
+    steps = history.clock.steps[rows]
     marks: list[Mark] = []
     for letter, start, end in period.phases:
-        inside = np.union1d(rows[(steps >= start) & (steps <= end)], track.rows_of([start, end]))
+        inside = np.union1d(rows[(steps >= start) & (steps <= end)], history.rows_of([start, end]))
         marks.append(
             Line(x[inside], y[inside], PHASE_COLOURS[letter], f"phase {letter}", width=1.6)
         )
-    peaks = track.rows_of([period.end, period.phase_a])
+    peaks = history.rows_of([period.end, period.phase_a])
     name = "from this peak back to the one before"
     marks.append(Line(x[peaks], y[peaks], RUN_COLOURS[6], name, dash="dot"))
     return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR)

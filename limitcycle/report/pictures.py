@@ -7,7 +7,7 @@ from limitcycle.errors import UserError
 from limitcycle.reading.clock import TimeAxis
 from limitcycle.reading.data import Recorded
 from limitcycle.report.figure import Figure
-from limitcycle.report.legend import tracks
+from limitcycle.report.legend import histories
 from limitcycle.report.panels import four_panels
 from limitcycle.report.period import most_telling, one_period
 
@@ -38,7 +38,7 @@ def save_pictures(
             written, or matplotlib is not installed.
         RunError: the disk is full; an existing file is as it was.
     """
-    path, drawn = Path(out), tracks(runs)
+    path, drawn = Path(out), histories(runs)
     written = [_paint(four_panels(drawn, axis), path, width)]
     period = one_period(drawn[most_telling(drawn)], axis)
     if period is not None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from limitcycle.reading.data import Recorded
-from limitcycle.reading.history import Track
-from limitcycle.report.legend import tracks
+from limitcycle.reading.history import History
+from limitcycle.report.legend import histories
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ def summarise(runs: Sequence[Recorded]) -> list[Summary]:
     Raises:
         UserError: there is no run.
     """
-    return [summary_of(track) for track in tracks(runs)]
+    return [summary_of(history) for history in histories(runs)]
 
 
-def summary_of(track: Track) -> Summary:
+def summary_of(history: History) -> Summary:
     """The summary of one run."""
-    measured = track.test_error[np.isfinite(track.test_error)]
+    measured = history.test_error[np.isfinite(history.test_error)]
     return Summary(
-        name=track.source.name,
-        label=track.label,
-        lr=track.lr,
-        destabilisations=len(track.diagnosis.events),
-        period=float(track.diagnosis.period),
-        effective_lr=track.diagnosis.effective_lr,
+        name=history.source.name,
+        label=history.label,
+        lr=history.lr,
+        destabilisations=len(history.diagnosis.events),
+        period=float(history.diagnosis.period),
+        effective_lr=history.diagnosis.effective_lr,
         final_error=float(measured[-1]) if len(measured) else np.nan,
-        verdict=track.diagnosis.headline,
+        verdict=history.diagnosis.headline,
     )

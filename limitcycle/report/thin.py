@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from limitcycle.reading.clock import Array, Rows
-from limitcycle.reading.history import DRAWN, Track
+from limitcycle.reading.history import DRAWN, History
 
 
 def thin(columns: Sequence[Array], budget: int, keep: ArrayLike = ()) -> Rows:
@@ -62,27 +62,27 @@ def _extremes(column: Array, bins: int) -> tuple[Rows, Rows]:
     return rows[0], rows[1]
 
 
-def rows_to_draw(track: Track, budget: int, window: slice = slice(None)) -> Rows:
+def rows_to_draw(history: History, budget: int, window: slice = slice(None)) -> Rows:
     """Rows within ``window`` that draw like all of them."""
-    first, last, _ = window.indices(len(track.clock.steps))
+    first, last, _ = window.indices(len(history.clock.steps))
     if last <= first:
         return np.empty(0, dtype=np.int64)
-    keep = _landmarks(track, budget)
+    keep = _landmarks(history, budget)
     inside = keep[(keep >= first) & (keep < last)] - first
-    series = [track.columns[name][first:last] for name in DRAWN]
+    series = [history.columns[name][first:last] for name in DRAWN]
     measured = [column for column in series if np.isfinite(column).any()]
     return first + thin(measured or series[:1], budget, inside)
 
 
-def _landmarks(track: Track, budget: int) -> Rows:
+def _landmarks(history: History, budget: int) -> Rows:
     """Rows of the events and, where they fit half the budget, of the turns between them."""
-    events = track.diagnosis.events
-    marks = [track.rows_of(events[name].to_numpy()) for name in ("start", "peak", "recovery")]
-    cuts = np.unique(np.concatenate([[0], marks[1], [len(track.clock.steps)]])).astype(np.int64)
+    events = history.diagnosis.events
+    marks = [history.rows_of(events[name].to_numpy()) for name in ("start", "peak", "recovery")]
+    cuts = np.unique(np.concatenate([[0], marks[1], [len(history.clock.steps)]])).astype(np.int64)
     if 6 * len(cuts) < budget / 2:
         marks += [
-            extremes_between(track.columns["norm"], cuts, largest=True),
-            extremes_between(track.columns["norm"], cuts, largest=False),
-            extremes_between(track.columns["loss"], cuts, largest=False),
+            extremes_between(history.columns["norm"], cuts, largest=True),
+            extremes_between(history.columns["norm"], cuts, largest=False),
+            extremes_between(history.columns["loss"], cuts, largest=False),
         ]
     return np.unique(np.concatenate(marks)).astype(np.int64)

@@ -14,7 +14,7 @@ from limitcycle.errors import RunError, UserError
 from limitcycle.report import save_pictures
 from limitcycle.report.figure import Axis, Figure, Line, Panel
 from limitcycle.report.fit import NOTE, fit
-from limitcycle.report.legend import tracks
+from limitcycle.report.legend import histories
 from limitcycle.report.paint import STYLE, _canvas
 from limitcycle.report.panels import four_panels
 from limitcycle.report.period import one_period
@@ -132,8 +132,8 @@ def test_labels_do_not_collide(sawtooth, style, offset):
     run = sawtooth(rows=6_000, period=600)
     steps = run.steps.assign(step=run.steps["step"] + offset)
     moved = dataclasses.replace(run, steps=steps, run=dataclasses.replace(run.run, momentum=0.9))
-    (track,) = tracks([moved])
-    for figure in (four_panels([track]), one_period(track)):
+    (history,) = histories([moved])
+    for figure in (four_panels([history]), one_period(history)):
         assert_fits(_canvas([figure], 3.3), 3.3)
 
 

@@ -40,8 +40,8 @@ def draw(evidence: Evidence) -> list[Figure]:
     rows = []
     for pair in PAIRS:
         found = {lr: evidence.first(label(pair, lr)) for lr in RATES[scale.name]}
-        tracks = [replace(track, label=f"η = {lr:g}") for lr, track in found.items()]
-        rows.append(panels_of(tracks, SHOWN, "epochs", scale.title(pair)))
+        histories = [replace(history, label=f"η = {lr:g}") for lr, history in found.items()]
+        rows.append(panels_of(histories, SHOWN, "epochs", scale.title(pair)))
     return rows
 
 
@@ -50,13 +50,13 @@ def has_periods(pair: Pair) -> Claim:
 
     def check(evidence: Evidence) -> Finding:
         found = {lr: evidence[label(pair, lr)] for lr in RATES[evidence.scale.name]}
-        units = [period_units(track) for tracks in found.values() for track in tracks]
+        units = [period_units(history) for histories in found.values() for history in histories]
         words = [
-            f"{sum(map(periodic, tracks))} of {len(tracks)} seeds at η = {lr:g}"
-            for lr, tracks in found.items()
+            f"{sum(map(periodic, histories))} of {len(histories)} seeds at η = {lr:g}"
+            for lr, histories in found.items()
         ]
         return holds_if(
-            any(share(map(periodic, tracks)) > 0.5 for tracks in found.values()),
+            any(share(map(periodic, histories)) > 0.5 for histories in found.values()),
             f"periodic: {', '.join(words)}; period × ηλ: {listed(filter(np.isfinite, units))}",
             period_units=units,
         )

@@ -29,7 +29,7 @@ from limitcycle.paper.questions.reading import (
     unbroken,
 )
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import Figure
 from limitcycle.report.panels import panels_of
 
@@ -65,16 +65,16 @@ def grid(scale: Scale) -> Grid:
 def draw(evidence: Evidence) -> list[Figure]:
     """The paper's four panels at its representative learning rates."""
     scale = evidence.scale
-    tracks = [evidence.first(label(lr)) for lr in scale.shown]
-    return [panels_of(tracks, PANELS, "epochs")]
+    histories = [evidence.first(label(lr)) for lr in scale.shown]
+    return [panels_of(histories, PANELS, "epochs")]
 
 
 def larger_norms(evidence: Evidence) -> Finding:
     """In the consistent stage ρ² ∝ η^e with e between 1/4 and 1 (Proposition 3: 1/2)."""
     pairs = []
     for lr in evidence.scale.lrs:
-        for track in filter(periodic, evidence[label(lr)]):
-            norm = track.columns["norm"][consistent(track)]
+        for history in filter(periodic, evidence[label(lr)]):
+            norm = history.columns["norm"][consistent(history)]
             pairs.append((lr, float(np.exp(np.nanmean(np.log(norm**2))))))
     if len({lr for lr, _ in pairs}) < 3:
         return undecided("fewer than three learning rates have periods")
@@ -89,7 +89,7 @@ def larger_norms(evidence: Evidence) -> Finding:
 def warm_up(evidence: Evidence) -> Finding:
     """The consistent stage begins later, in steps, at lower learning rates."""
     lengths = [
-        (lr, float(np.median([warm_up_steps(track) for track in found])))
+        (lr, float(np.median([warm_up_steps(history) for history in found])))
         for lr in evidence.scale.lrs
         if len(found := [t for t in evidence[label(lr)] if periodic(t)]) > 0
     ]
@@ -110,7 +110,9 @@ def higher_first(evidence: Evidence) -> Finding:
     """
     rates = (evidence.scale.fast_lr, evidence.scale.lr)
     found = {lr: [t for t in evidence[label(lr)] if periodic(t)] for lr in rates}
-    ratios = {lr: [first_over_later(track) for track in tracks] for lr, tracks in found.items()}
+    ratios = {
+        lr: [first_over_later(history) for history in histories] for lr, histories in found.items()
+    }
     known = {lr: values for lr, values in ratios.items() if values}
     if not known:
         return undecided("neither of the two main learning rates has periods")
@@ -122,9 +124,9 @@ def higher_first(evidence: Evidence) -> Finding:
     )
 
 
-def first_over_later(track: Track) -> float:
+def first_over_later(history: History) -> float:
     """The norm's minimum of the first jump over the median minimum of the later half of them."""
-    norm = track.diagnosis.events["norm_turn"].to_numpy(float)
+    norm = history.diagnosis.events["norm_turn"].to_numpy(float)
     return float(norm[0] / np.median(norm[len(norm) // 2 :]))
 
 
@@ -132,13 +134,13 @@ def no_periods(control: str) -> Callable[[Evidence], Finding]:
     """The check that a control has none, in any seed."""
 
     def check(evidence: Evidence) -> Finding:
-        tracks = evidence[control]
-        if not any(map(periodic, tracks)):  # else it is refuted, however others ended
-            unbroken(tracks)
-        count = [jumps(track) for track in tracks]
-        labels = ", ".join(track.diagnosis.label for track in tracks)
+        histories = evidence[control]
+        if not any(map(periodic, histories)):  # else it is refuted, however others ended
+            unbroken(histories)
+        count = [jumps(history) for history in histories]
+        labels = ", ".join(history.diagnosis.label for history in histories)
         return holds_if(
-            not any(map(periodic, tracks)),
+            not any(map(periodic, histories)),
             f"{labels}; destabilisations: {listed(count, 'd')}",
             likely=_WITHOUT_NORMALISATION if control == "no normalisation" else "",
             jumps=count,
@@ -151,11 +153,11 @@ def has_periods(control: str) -> Callable[[Evidence], Finding]:
     """The check that most seeds of a control have them."""
 
     def check(evidence: Evidence) -> Finding:
-        tracks = evidence[control]
+        histories = evidence[control]
         return holds_if(
-            share(map(periodic, tracks)) > 0.5,
-            f"{', '.join(track.diagnosis.label for track in tracks)}; period × ηλ: "
-            f"{listed(map(period_units, tracks))}",
+            share(map(periodic, histories)) > 0.5,
+            f"{', '.join(history.diagnosis.label for history in histories)}; period × ηλ: "
+            f"{listed(map(period_units, histories))}",
         )
 
     return check

@@ -28,9 +28,9 @@ def runs(scale: Scale) -> Runs:
 
 def draw(evidence: Evidence) -> list[Figure]:
     """The six panels of a typical period."""
-    track = evidence.first(label(evidence.scale.lr))
-    title = f"One period at η = {track.lr:g}, λ = {track.weight_decay:g}"
-    return [closeup(track, title, SGD_RULE)]
+    history = evidence.first(label(evidence.scale.lr))
+    title = f"One period at η = {history.lr:g}, λ = {history.weight_decay:g}"
+    return [closeup(history, title, SGD_RULE)]
 
 
 _PHASES = (

@@ -20,7 +20,7 @@ from limitcycle.paper.questions.products import test_images
 from limitcycle.paper.questions.reading import listed, share, unbroken
 from limitcycle.paper.scale import Scale
 from limitcycle.reading.clock import Array
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 
 FACTORS = (1.0, 0.5, 0.25, 0.0625)
 UNITS = {"quick": 2.0, "laptop": 3.0, "paper": 3.0}
@@ -37,32 +37,32 @@ def budget(scale: Scale) -> int:
     return round(UNITS[scale.name] / (scale.lr * scale.weight_decay))
 
 
-def warm_up_jumps(track: Track) -> list[tuple[float, float]]:
+def warm_up_jumps(history: History) -> list[tuple[float, float]]:
     """Median test error in the second half of phase B before and after each warm-up jump.
 
     A warm-up jump starts before the consistent stage; the first jump counts in any case.
     """
-    starts = track.diagnosis.events["start"].to_numpy(float)
-    recoveries = track.diagnosis.events["recovery"].to_numpy(float)
+    starts = history.diagnosis.events["start"].to_numpy(float)
+    recoveries = history.diagnosis.events["recovery"].to_numpy(float)
     edges = np.concatenate([[0.0], recoveries])
-    ends = np.concatenate([starts, [track.clock.steps[-1]]])
-    errors = [_settled(track, start, end) for start, end in zip(edges, ends, strict=True)]
-    until = track.diagnosis.consistent_from
+    ends = np.concatenate([starts, [history.clock.steps[-1]]])
+    errors = [_settled(history, start, end) for start, end in zip(edges, ends, strict=True)]
+    until = history.diagnosis.consistent_from
     last = max(1, sum(start < until for start in starts) if until is not None else len(starts))
     return list(pairwise(errors))[:last]
 
 
-def _settled(track: Track, start: float, end: float) -> float:
-    at = track.test_clock.steps
-    inside = (at >= (start + end) / 2) & (at <= end) & np.isfinite(track.test_error)
-    return float(np.median(track.test_error[inside])) if inside.any() else float("nan")
+def _settled(history: History, start: float, end: float) -> float:
+    at = history.test_clock.steps
+    inside = (at >= (start + end) / 2) & (at <= end) & np.isfinite(history.test_error)
+    return float(np.median(history.test_error[inside])) if inside.any() else float("nan")
 
 
 def error_falls(evidence: Evidence) -> Finding:
     """In most seeds the test error falls after every warm-up jump."""
     seeds = [
-        [(a, b) for a, b in warm_up_jumps(track) if np.isfinite(a - b)]
-        for track in unbroken(evidence[FREE])
+        [(a, b) for a, b in warm_up_jumps(history) if np.isfinite(a - b)]
+        for history in unbroken(evidence[FREE])
     ]
     if not any(seeds):
         return undecided("no warm-up jump with evaluations before and after it")
@@ -76,12 +76,12 @@ def error_falls(evidence: Evidence) -> Finding:
 
 def below_fixed(evidence: Evidence) -> Finding:
     """After as many steps the free run's test error is below that of those with a fixed norm."""
-    tracks = {name: unbroken(evidence[name]) for name in (FREE, EARLY, LATE)}
-    everyone = [track for found in tracks.values() for track in found]
-    end = min(total_steps(track)[-1] for track in everyone)
+    histories = {name: unbroken(evidence[name]) for name in (FREE, EARLY, LATE)}
+    everyone = [history for found in histories.values() for history in found]
+    end = min(total_steps(history)[-1] for history in everyone)
     free, *fixed = (
-        float(np.median([late_test_error(track, end) for track in found]))
-        for found in tracks.values()
+        float(np.median([late_test_error(history, end) for history in found]))
+        for found in histories.values()
     )
     if not np.isfinite([free, *fixed]).all():
         return undecided("the test error was not measured late enough")
@@ -97,17 +97,17 @@ def below_fixed(evidence: Evidence) -> Finding:
     return holds_if(free < rival, words, likely=_FEW_IMAGES, free=free, fixed=fixed, room=room)
 
 
-def total_steps(track: Track) -> Array:
+def total_steps(history: History) -> Array:
     """The steps of its evaluations, counted from where the run it continues began, shape (m,)."""
-    start = track.source.run.start_from
-    return track.test_clock.steps + (updates(start) if start else 0)
+    start = history.source.run.start_from
+    return history.test_clock.steps + (updates(start) if start else 0)
 
 
-def late_test_error(track: Track, end: float) -> float:
+def late_test_error(history: History, end: float) -> float:
     """Median test error in the last quarter of ``end`` steps in all; NaN where not measured."""
-    at = total_steps(track)
-    late = (at > 0.75 * end) & (at <= end) & np.isfinite(track.test_error)
-    return float(np.median(track.test_error[late])) if late.any() else float("nan")
+    at = total_steps(history)
+    late = (at > 0.75 * end) & (at <= end) & np.isfinite(history.test_error)
+    return float(np.median(history.test_error[late])) if late.any() else float("nan")
 
 
 _FEW_IMAGES = "on an easy task few test images are wrong, and one of them is a large step"

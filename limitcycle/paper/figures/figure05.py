@@ -17,7 +17,7 @@ from limitcycle.paper.questions.minima import Similarity, similarity
 from limitcycle.paper.questions.similarity import claims_of, everywhere_claims, independent
 from limitcycle.paper.scale import Pair, Scale
 from limitcycle.reading.clock import Clock
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Key, Line, Mark, Panel, Points
 
 PAIRS: tuple[Pair, ...] = ("convnet-cifar10", "resnet18-cifar100")
@@ -45,10 +45,10 @@ def draw_of(pairs: Sequence[Pair]) -> Callable[[Evidence], list[Figure]]:
         scale = evidence.scale
         rows = []
         for pair in pairs:
-            track = evidence.first(pair)
-            found = similarity(track, evidence.first(independent(pair)))
+            history = evidence.first(pair)
+            found = similarity(history, evidence.first(independent(pair)))
             title = f"{scale.title(pair)}, η = {scale.fast_lr:g}, λ = {scale.weight_decay:g}"
-            rows.append(_row(found, _clock(track, found), title, with_keys=pair == pairs[0]))
+            rows.append(_row(found, _clock(history, found), title, with_keys=pair == pairs[0]))
         return rows
 
     return draw
@@ -81,10 +81,10 @@ def _row(found: Similarity, clock: Clock, title: str, *, with_keys: bool) -> Fig
     return Figure(panels, "epochs", keys if with_keys else (), title, columns=2)
 
 
-def _clock(track: Track, found: Similarity) -> Clock:
+def _clock(history: History, found: Similarity) -> Clock:
     """The snapshots' instants in steps and epochs."""
-    epochs = track.clock.epochs
-    per_step = float(epochs[-1] / track.clock.steps[-1]) if epochs is not None else np.nan
+    epochs = history.clock.epochs
+    per_step = float(epochs[-1] / history.clock.steps[-1]) if epochs is not None else np.nan
     return Clock(found.steps, found.steps * per_step)
 
 

@@ -37,7 +37,7 @@ from limitcycle.paper.questions.practical import (
     together_run,
 )
 from limitcycle.paper.scale import Pair, Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
 
@@ -112,8 +112,8 @@ def draw(evidence: Evidence) -> list[Figure]:
     ]
 
 
-def _shortened(track: Track, lr: float) -> Track:
-    return replace(track, label=f"η = {lr:g}")
+def _shortened(history: History, lr: float) -> History:
+    return replace(history, label=f"η = {lr:g}")
 
 
 FIGURE = Experiment(

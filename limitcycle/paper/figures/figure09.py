@@ -23,8 +23,8 @@ def grid(scale: Scale) -> Grid:
 
 def draw(evidence: Evidence) -> list[Figure]:
     """The paper's four panels at all learning rates."""
-    tracks = [evidence.first(label(lr)) for lr in of_scale(evidence.scale).lrs]
-    return [panels_of(tracks, PANELS, "steps")]
+    histories = [evidence.first(label(lr)) for lr in of_scale(evidence.scale).lrs]
+    return [panels_of(histories, PANELS, "steps")]
 
 
 def has_periods(evidence: Evidence) -> Finding:

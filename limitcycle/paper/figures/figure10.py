@@ -36,9 +36,9 @@ def runs(scale: Scale) -> Runs:
 
 def draw(evidence: Evidence) -> list[Figure]:
     """The six panels of a typical period."""
-    track = evidence.first(label(of_scale(evidence.scale).close))
-    title = f"One period of full-batch descent at η = {track.lr:g}, λ = {track.weight_decay:g}"
-    return [closeup(track, title, FULL_BATCH_RULE)]
+    history = evidence.first(label(of_scale(evidence.scale).close))
+    title = f"One period of full-batch descent at η = {history.lr:g}, λ = {history.weight_decay:g}"
+    return [closeup(history, title, FULL_BATCH_RULE)]
 
 
 def longer_b(evidence: Evidence) -> Finding:

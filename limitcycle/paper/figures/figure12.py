@@ -21,7 +21,7 @@ from limitcycle.paper.questions.full_batch import full_batch_run, label, of_scal
 from limitcycle.paper.questions.phases import of_label, require_period
 from limitcycle.paper.questions.reading import listed
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import RUN_COLOURS, Figure, Line, Mark, Panel
 from limitcycle.report.panels import CURVES
 from limitcycle.report.thin import rows_to_draw
@@ -55,26 +55,26 @@ def draw(evidence: Evidence) -> list[Figure]:
     return [Figure(tuple(panels), "steps", KEYS[:2], columns=4)]
 
 
-def _pair(track: Track, who: str) -> list[Panel]:
+def _pair(history: History, who: str) -> list[Panel]:
     try:
-        phase = phase_b(track, require_period(track), RULES[who])
+        phase = phase_b(history, require_period(history), RULES[who])
     except UserError as problem:
         raise MissingError(str(problem)) from None
     return [
-        Panel(f"{name}-{who}", f"{who}: {title}", axis, (*_curve(track, phase, name), *lines))
+        Panel(f"{name}-{who}", f"{who}: {title}", axis, (*_curve(history, phase, name), *lines))
         for name, title, lines in (
-            ("effective_grad_norm", "gradient", gradient_lines(track, phase)),
-            ("cosine_distance", "distance", distance_lines(track, phase)),
+            ("effective_grad_norm", "gradient", gradient_lines(history, phase)),
+            ("cosine_distance", "distance", distance_lines(history, phase)),
         )
         for axis in [CURVES[name][1]]
     ]
 
 
-def _curve(track: Track, phase: PhaseB, name: str) -> list[Mark]:
+def _curve(history: History, phase: PhaseB, name: str) -> list[Mark]:
     """The values of phase B, faint, and their mean over an epoch."""
-    rows = rows_to_draw(track, ROWS, slice(int(phase.rows[0]), int(phase.rows[-1]) + 1))
-    at, raw, mean = track.clock.take(rows), track.columns[name], track.means[name]
-    line = Line(at, mean[rows], RUN_COLOURS[0], track.label, walk=True)
+    rows = rows_to_draw(history, ROWS, slice(int(phase.rows[0]), int(phase.rows[-1]) + 1))
+    at, raw, mean = history.clock.take(rows), history.columns[name], history.means[name]
+    line = Line(at, mean[rows], RUN_COLOURS[0], history.label, walk=True)
     return [line] if raw is mean else [
         Line(at, raw[rows], RUN_COLOURS[0], width=0.5, opacity=0.35), line
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def _curve(track: Track, phase: PhaseB, name: str) -> list[Mark]:
 def more_prominent(evidence: Evidence) -> Finding:
     """The growth of the cosine distance over phase B's second half is larger with full batches."""
     factors = {
-        who: [median_growth(track) for track in evidence[name]]
+        who: [median_growth(history) for history in evidence[name]]
         for who, name in names(evidence.scale).items()
     }
     if not all(np.isfinite(values).any() for values in factors.values()):

@@ -8,7 +8,7 @@ from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence, MissingError
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.questions import products
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import Figure
 from limitcycle.report.limits import aligned
 from limitcycle.report.panels import panels_of
@@ -21,29 +21,29 @@ def draw(evidence: Evidence) -> list[Figure]:
     """A row a product: both quantities in the consistent stage, the same axes in each column."""
     rows = []
     for product, names in products.labels(evidence.scale).items():
-        tracks = [last_units(evidence.first(name), UNITS) for name in names]
-        row = panels_of(tracks, SHOWN, "epochs", f"ηλ = {product:g}")
+        histories = [last_units(evidence.first(name), UNITS) for name in names]
+        row = panels_of(histories, SHOWN, "epochs", f"ηλ = {product:g}")
         keys = tuple(replace(key, dash="solid") for key in row.keys)  # only norms are dashed
         rows.append(replace(row, keys=keys, columns=len(SHOWN)))
     return aligned(rows)
 
 
-def last_units(track: Track, units: float) -> Track:
+def last_units(history: History, units: float) -> History:
     """The series of the last ``units`` of 1/(ηλ) of a run; its verdict is that of the whole.
 
     Raises:
         MissingError: its table is empty.
     """
-    if not len(track.clock.steps):
-        raise MissingError(f"the run {track.label!r} left no steps")
-    last = track.clock.steps[-1]
-    (first,) = track.rows_of([last - units / (track.lr * track.weight_decay)])
-    rows = np.arange(first, len(track.clock.steps))
+    if not len(history.clock.steps):
+        raise MissingError(f"the run {history.label!r} left no steps")
+    last = history.clock.steps[-1]
+    (first,) = history.rows_of([last - units / (history.lr * history.weight_decay)])
+    rows = np.arange(first, len(history.clock.steps))
     return replace(
-        track,
-        clock=track.clock.take(rows),
-        columns={name: values[rows] for name, values in track.columns.items()},
-        means={name: values[rows] for name, values in track.means.items()},
+        history,
+        clock=history.clock.take(rows),
+        columns={name: values[rows] for name, values in history.columns.items()},
+        means={name: values[rows] for name, values in history.means.items()},
     )
 
 

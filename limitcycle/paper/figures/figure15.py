@@ -11,7 +11,7 @@ from limitcycle.paper.questions.everywhere import everywhere
 from limitcycle.paper.questions.grids import Grid, GridOf, claims_of, rows
 from limitcycle.paper.questions.reading import share, unbroken
 from limitcycle.paper.scale import Pair, Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
 
@@ -67,8 +67,8 @@ def noisy_phase_a(evidence: Evidence) -> Finding:
     scale = evidence.scale
     fast, slow = (evidence[label("resnet18-cifar10", lr)] for lr in (scale.fast_lr, scale.lr))
     unbroken([*fast, *slow])
-    long = [_median(map(share_of_a, tracks)) for tracks in (fast, slow)]
-    noisy = [_median(map(scatter_in_a, tracks)) for tracks in (fast, slow)]
+    long = [_median(map(share_of_a, histories)) for histories in (fast, slow)]
+    noisy = [_median(map(scatter_in_a, histories)) for histories in (fast, slow)]
     ends = share(map(_reaches_b, fast))
     return holds_if(
         long[0] > long[1] and noisy[0] > noisy[1] and ends > 0.5,
@@ -80,32 +80,34 @@ def noisy_phase_a(evidence: Evidence) -> Finding:
     )
 
 
-def share_of_a(track: Track) -> float:
+def share_of_a(history: History) -> float:
     """The share of the run's steps that it spends in phase A."""
-    return sum(end - start for start, end in _phase_a(track)) / float(track.clock.steps[-1])
+    return sum(end - start for start, end in _phase_a(history)) / float(history.clock.steps[-1])
 
 
-def scatter_in_a(track: Track) -> float:
+def scatter_in_a(history: History) -> float:
     """Standard deviation, in phase A, of log loss about its mean over an epoch."""
-    spans = [slice(*track.rows_of(span)) for span in _phase_a(track)]
-    away = [np.log(track.columns["loss"][at] / track.means["loss"][at]) for at in spans]
+    spans = [slice(*history.rows_of(span)) for span in _phase_a(history)]
+    away = [np.log(history.columns["loss"][at] / history.means["loss"][at]) for at in spans]
     return float(np.nanstd(np.concatenate([np.empty(0), *away])))
 
 
-def _phase_a(track: Track) -> list[tuple[float, float]]:
+def _phase_a(history: History) -> list[tuple[float, float]]:
     """First and last step of every phase A; before any jump, the way to the norm's maximum."""
-    phases = track.diagnosis.phases
+    phases = history.diagnosis.phases
     if len(phases):
         a = phases[phases["phase"] == "A"]
         return list(zip(a["start"].astype(float), a["end"].astype(float), strict=True))
-    top = int(np.nanargmax(track.columns["norm"]))
-    return [(float(track.clock.steps[0]), float(track.clock.steps[top]))]
+    top = int(np.nanargmax(history.columns["norm"]))
+    return [(float(history.clock.steps[0]), float(history.clock.steps[top]))]
 
 
-def _reaches_b(track: Track) -> bool:
+def _reaches_b(history: History) -> bool:
     """Whether a phase B was seen, or the norm has at least come down by 5 % from its maximum."""
-    norm = track.columns["norm"]
-    return bool((track.diagnosis.phases["phase"] == "B").any() or norm[-1] < 0.95 * np.nanmax(norm))
+    norm = history.columns["norm"]
+    return bool(
+        (history.diagnosis.phases["phase"] == "B").any() or norm[-1] < 0.95 * np.nanmax(norm)
+    )
 
 
 def _median(values: Iterable[float]) -> float:

@@ -19,7 +19,7 @@ from limitcycle.paper.questions.practical import (
 )
 from limitcycle.paper.questions.reading import unbroken
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import Figure
 
 PAIRS: tuple[Pair, ...] = ("convnet-cifar10", "resnet18-cifar100")
@@ -72,14 +72,13 @@ def draw(evidence: Evidence) -> list[Figure]:
     """A row a pair: loss, test error, norm and confidence."""
     rows = []
     for pair in PAIRS:
-        tracks = [
+        histories = [
             replace(evidence.first(label(pair, norm)), label=words(norm))
             for norm in head_norms(evidence.scale, pair)
         ]
-        title = (
-            f"{evidence.scale.title(pair)}, η = {tracks[0].lr:g}, λ = {tracks[0].weight_decay:g}"
-        )
-        rows.append(row(tracks, title))
+        first = histories[0]
+        title = f"{evidence.scale.title(pair)}, η = {first.lr:g}, λ = {first.weight_decay:g}"
+        rows.append(row(histories, title))
     return rows
 
 
@@ -89,9 +88,12 @@ def low_confidence(pair: Pair) -> Check:
     def check(evidence: Evidence) -> Finding:
         measured = {}
         for norm in head_norms(evidence.scale, pair):
-            tracks = unbroken(evidence[label(pair, norm)])
-            sure, loss = median([*map(confidence, tracks)]), median([*map(lowest_loss, tracks)])
-            labels = ", ".join(sorted({track.diagnosis.label for track in tracks}))
+            histories = unbroken(evidence[label(pair, norm)])
+            sure, loss = (
+                median([*map(confidence, histories)]),
+                median([*map(lowest_loss, histories)]),
+            )
+            labels = ", ".join(sorted({history.diagnosis.label for history in histories}))
             measured[words(norm)] = (sure, loss, labels)
         high, low = measured[words(usual(evidence.scale, pair))], measured[words(None)]
         if not np.isfinite([*high[:2], *low[:2]]).all():
@@ -110,9 +112,9 @@ def usual_periods(pair: Pair) -> Check:
     return lambda evidence: keeps_periods(label(pair, usual(evidence.scale, pair)))(evidence)
 
 
-def lowest_loss(track: Track) -> float:
+def lowest_loss(history: History) -> float:
     """The smallest training loss, nats, as a mean over an epoch."""
-    return float(np.nanmin(track.means["loss"]))
+    return float(np.nanmin(history.means["loss"]))
 
 
 _SOURCE = "Appendix F, Figure 17"

@@ -56,11 +56,11 @@ def draw(evidence: Evidence) -> list[Figure]:
 
 
 def _row(evidence: Evidence, pair: Pair, title: str) -> Figure:
-    tracks = [
+    histories = [
         replace(evidence.first(name), label=f"η = {lr:g}")
         for lr, name in together(pair)(evidence.scale).items()
     ]
-    return row(tracks, f"{title}, λ = {tracks[0].weight_decay:g}")
+    return row(histories, f"{title}, λ = {histories[0].weight_decay:g}")
 
 
 _SOURCE = "Section 6, Appendix H, Figure 19"

@@ -6,10 +6,10 @@ import numpy as np
 
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
-from limitcycle.paper.questions.phases import Check, Tracks, long_periods, median, rows_between
+from limitcycle.paper.questions.phases import Check, Histories, long_periods, median, rows_between
 from limitcycle.paper.questions.reading import listed, share
 from limitcycle.reading.clock import Rows
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.reading.period import Period, typical_period
 from limitcycle.theory import Form, Interval, PowerBounds, distance_bounds, fit_power_bounds
 
@@ -44,7 +44,7 @@ class PhaseB:
     """Phase B of one period, with the bounds (17) fitted to it.
 
     Attributes:
-        rows: of the track, shape (n,).
+        rows: of the history, shape (n,).
         bounds: ℓ(t) and L(t).
         gradient: ℓ and L at these rows, NaN before t_valid.
         distance: δ_min and δ_max of Section 4.1 as printed, at these rows: what the paper draws.
@@ -58,17 +58,17 @@ class PhaseB:
     exact: Interval
 
 
-def phase_b(track: Track, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
+def phase_b(history: History, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
     """Phase B of ``period`` and its bounds (17).
 
     t₀ is the first step of the period, t_valid a tenth of the way from there to the end of phase B;
     c and C enclose the share ``rule.kept`` of the steps from t_valid on.
     """
-    rows = rows_between(track, period.phase_b, period.phase_c)
-    t = track.clock.steps[rows]
+    rows = rows_between(history, period.phase_b, period.phase_c)
+    t = history.clock.steps[rows]
     bounds = fit_power_bounds(
         t,
-        track.columns["effective_grad_norm"][rows],
+        history.columns["effective_grad_norm"][rows],
         period.phase_a,
         low_power=rule.low_power,
         skip=SKIPPED,
@@ -79,11 +79,11 @@ def phase_b(track: Track, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
 
     def distance(form: Form) -> Interval:
         found = distance_bounds(
-            track.columns["norm"][rows],
+            history.columns["norm"][rows],
             np.nan_to_num(gradient.lower),
             np.nan_to_num(gradient.upper),
-            track.lr,
-            track.weight_decay,
+            history.lr,
+            history.weight_decay,
             form=form,
         )
         return Interval(*(np.where(valid, side, np.nan) for side in (found.lower, found.upper)))
@@ -91,34 +91,34 @@ def phase_b(track: Track, period: Period, rule: FitRule = SGD_RULE) -> PhaseB:
     return PhaseB(rows, bounds, gradient, distance("printed"), distance("exact"))
 
 
-def decay_power(track: Track, phase: PhaseB) -> float:
+def decay_power(history: History, phase: PhaseB) -> float:
     """e of g̃ ∝ (t − t₀)^e from t_valid on; every part of log t counts alike."""
-    age = track.clock.steps[phase.rows] - phase.bounds.start
-    gradient = track.columns["effective_grad_norm"][phase.rows]
+    age = history.clock.steps[phase.rows] - phase.bounds.start
+    gradient = history.columns["effective_grad_norm"][phase.rows]
     kept = np.isfinite(phase.gradient.lower) & (gradient > 0) & (age > 0)
     x, y = np.log(age[kept]), np.log(gradient[kept])
     return float(np.polyfit(x, y, 1, w=np.exp(-x / 2))[0]) if len(x) > 2 else float("nan")
 
 
-def growth(track: Track, period: Period) -> float:
+def growth(history: History, period: Period) -> float:
     """By which factor the cosine distance grows from the middle of phase B to its end.
 
     Geometric means over a tenth of the phase; below 1 it shrinks.
     """
-    rows = rows_between(track, period.phase_b, period.phase_c)
+    rows = rows_between(history, period.phase_b, period.phase_c)
     tenth = max(len(rows) // 10, 1)
     middle = len(rows) // 2
-    log = np.log(np.maximum(track.columns["cosine_distance"][rows], 1e-30))
+    log = np.log(np.maximum(history.columns["cosine_distance"][rows], 1e-30))
     around = log[middle - tenth // 2 : middle - tenth // 2 + tenth]
     return float(np.exp(np.nanmean(log[-tenth:]) - np.nanmean(around)))
 
 
-def median_growth(track: Track) -> float:
+def median_growth(history: History) -> float:
     """The median of `growth` over the run's complete periods; NaN without any."""
-    return median([growth(track, period) for period in long_periods(track)])
+    return median([growth(history, period) for period in long_periods(history)])
 
 
-def bounds_hold(of: Tracks, rule: FitRule = SGD_RULE) -> Check:
+def bounds_hold(of: Histories, rule: FitRule = SGD_RULE) -> Check:
     """The cosine distance lies between δ_min and δ_max of ℓ, L fitted by the stated rule.
 
     c and C are fitted to the very steps that are judged, so the share inside tells of Eq. (8) and
@@ -128,15 +128,15 @@ def bounds_hold(of: Tracks, rule: FitRule = SGD_RULE) -> Check:
 
     def check(evidence: Evidence) -> Finding:
         fits = [
-            (track, phase_b(track, period, rule))
-            for track in of(evidence)
-            if (period := _measurable(track))
+            (history, phase_b(history, period, rule))
+            for history in of(evidence)
+            if (period := _measurable(history))
         ]
         if not fits:
             return undecided("no complete period")
-        inside = [_share_inside(track, phase, phase.exact) for track, phase in fits]
-        printed = [_share_inside(track, phase, phase.distance) for track, phase in fits]
-        exponents = [decay_power(track, phase) for track, phase in fits]
+        inside = [_share_inside(history, phase, phase.exact) for history, phase in fits]
+        printed = [_share_inside(history, phase, phase.distance) for history, phase in fits]
+        exponents = [decay_power(history, phase) for history, phase in fits]
         wide = [spread(phase) for _, phase in fits]
         power = "" if rule.low_power == 1 else f"^{rule.low_power:g}"
         words = "; ".join(
@@ -167,25 +167,25 @@ def spread(phase: PhaseB) -> float:
     return float(np.nanmax(phase.gradient.upper / phase.gradient.lower))
 
 
-def _measurable(track: Track) -> Period | None:
+def _measurable(history: History) -> Period | None:
     """The period that is drawn, where its phase B has rows enough."""
-    period = typical_period(track)
-    return period if period in long_periods(track) else None
+    period = typical_period(history)
+    return period if period in long_periods(history) else None
 
 
-def _share_inside(track: Track, phase: PhaseB, bounds: Interval) -> float:
-    distance = track.columns["cosine_distance"][phase.rows]
+def _share_inside(history: History, phase: PhaseB, bounds: Interval) -> float:
+    distance = history.columns["cosine_distance"][phase.rows]
     valid = np.isfinite(bounds.lower)
     # The bounds are reached by the steps that c and C are taken from: rounding must not decide.
     low, high = bounds.lower[valid] * (1 - ROUNDING), bounds.upper[valid] * (1 + ROUNDING)
     return share((distance[valid] >= low) & (distance[valid] <= high))
 
 
-def grows_late(of: Tracks) -> Check:
+def grows_late(of: Histories) -> Check:
     """In most seeds the cosine distance is larger at the end of phase B than in its middle."""
 
     def check(evidence: Evidence) -> Finding:
-        factors = [f for track in of(evidence) if np.isfinite(f := median_growth(track))]
+        factors = [f for history in of(evidence) if np.isfinite(f := median_growth(history))]
         if not factors:
             return undecided("no complete period")
         return holds_if(

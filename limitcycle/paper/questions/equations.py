@@ -11,11 +11,11 @@ import numpy as np
 
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
-from limitcycle.paper.questions.phases import Tracks
+from limitcycle.paper.questions.phases import Histories
 from limitcycle.paper.questions.reading import power_law, share
 from limitcycle.paper.questions.rescaled import gradient_deviation
 from limitcycle.reading.clock import Array
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.theory import (
     cosine_distance,
     next_squared_norm,
@@ -42,9 +42,9 @@ class Steps:
     distance: Array
 
 
-def steps_of(track: Track) -> Steps | None:
-    """The track's consecutive steps; None where gradients were not recorded."""
-    table = track.source.steps
+def steps_of(history: History) -> Steps | None:
+    """The history's consecutive steps; None where gradients were not recorded."""
+    table = history.source.steps
     if not {"grad_norm", "radial", "cosine_distance"} <= set(table.columns):
         return None
     step = table["step"].to_numpy()
@@ -62,11 +62,11 @@ def steps_of(track: Track) -> Steps | None:
     )
 
 
-def norm_deviation(track: Track, steps: Steps, *, radial: bool) -> Array:
+def norm_deviation(history: History, steps: Steps, *, radial: bool) -> Array:
     """|ρ²_{t+1} − Eq. (3)| in units of 2ηλρ², with or without the radial term, shape (n,)."""
     leak = steps.radial if radial else 0.0
-    said = next_squared_norm(steps.norm, steps.gradient, track.lr, track.weight_decay, leak)
-    unit = 2 * track.lr * track.weight_decay * steps.norm**2
+    said = next_squared_norm(steps.norm, steps.gradient, history.lr, history.weight_decay, leak)
+    unit = 2 * history.lr * history.weight_decay * steps.norm**2
     return np.asarray(np.abs(steps.next_norm**2 - said) / unit)
 
 
@@ -75,16 +75,16 @@ def radial_cosine(steps: Steps) -> Array:
     return np.abs(steps.radial) / np.maximum(steps.norm * steps.gradient, 1e-300)
 
 
-def distance_deviation(track: Track, steps: Steps) -> Array:
+def distance_deviation(history: History, steps: Steps) -> Array:
     """|measured 1 − cos over that of Eq. (8) − 1|, shape (n,)."""
     effective = steps.norm * steps.gradient
-    said = cosine_distance(steps.norm, effective, track.lr, track.weight_decay)
+    said = cosine_distance(steps.norm, effective, history.lr, history.weight_decay)
     return np.asarray(np.abs(steps.distance / np.maximum(said, 1e-300) - 1))
 
 
 def equation(
-    of: Tracks,
-    measure: Callable[[Track, Steps], Array],
+    of: Histories,
+    measure: Callable[[History, Steps], Array],
     limit: float,
     *,
     cause: Callable[[Array, Array], str] = lambda _norm, _off: "",
@@ -98,7 +98,7 @@ def equation(
         found = [(t, s) for t in of(evidence) if (s := steps_of(t)) is not None and len(s.norm)]
         if not found:
             return undecided("gradients of single steps were not recorded")
-        off = np.concatenate([measure(track, steps) for track, steps in found])
+        off = np.concatenate([measure(history, steps) for history, steps in found])
         norm = np.concatenate([steps.norm for _, steps in found])
         worst = int(np.argmax(off))
         return holds_if(
@@ -125,11 +125,13 @@ def goes_like_eps(norm: Array, off: Array) -> str:
     return f"not known; {measured}, where eps in BatchNorm would make them ∝ ρ^−2"
 
 
-def eps_is_the_cause(of: Tracks) -> Check:
+def eps_is_the_cause(of: Histories) -> Check:
     """The radial cosine falls with the norm like 1/ρ², as a leak through eps must."""
 
     def check(evidence: Evidence) -> Finding:
-        found = [s for track in of(evidence) if (s := steps_of(track)) is not None and len(s.norm)]
+        found = [
+            s for history in of(evidence) if (s := steps_of(history)) is not None and len(s.norm)
+        ]
         if not found:
             return undecided("gradients of single steps were not recorded")
         norm = np.concatenate([steps.norm for steps in found])
@@ -157,11 +159,11 @@ def _binned(x: Array, y: Array, least: int = 10) -> tuple[list[float], list[floa
     )
 
 
-def rescaling(of: Tracks) -> Check:
+def rescaling(of: Histories) -> Check:
     """∇f(c·x) = ∇f(x)/c on the run's snapshots, for c = 1/2 and 2 (Eq. 2b)."""
 
     def check(evidence: Evidence) -> Finding:
-        found = [pair for track in of(evidence) for pair in gradient_deviation(track.source)]
+        found = [pair for history in of(evidence) for pair in gradient_deviation(history.source)]
         if not found:
             return undecided("no snapshots of the weights were kept")
         norms, off = (np.array(values) for values in zip(*found, strict=True))

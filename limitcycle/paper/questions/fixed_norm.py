@@ -16,7 +16,7 @@ from limitcycle.paper.questions.reading import late_loss, listed, share, unbroke
 from limitcycle.paper.scale import Scale
 from limitcycle.reading.clock import Array, Clock, TimeAxis
 from limitcycle.reading.constants import MIN_CONTRAST, STUCK_SHARE
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.reading.turns import turning_points
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
@@ -50,7 +50,7 @@ class Spheres:
         held = {label(c): replace(plain, init_scale=c) for c in self.factors(scale)}
         return {FREE: parent, **held}
 
-    def later(self, scale: Scale, parents: Mapping[str, Track]) -> Runs:
+    def later(self, scale: Scale, parents: Mapping[str, History]) -> Runs:
         """The norm fixed before the parent's first destabilisation; none without one."""
         parent = parents[FREE]
         events = parent.diagnosis.events
@@ -71,15 +71,15 @@ def label(factor: float) -> str:
     return f"fixed: {factor:g} × ρ₀" if factor >= 1 else f"fixed: ρ₀/{1 / factor:g}"
 
 
-def snapshot_before(track: Track, step: float) -> Path:
+def snapshot_before(history: History, step: float) -> Path:
     """The last snapshot that covers no more than ``step`` updates, or the first one.
 
     Raises:
         MissingError: the run kept none.
     """
-    paths: list[Path] = track.source.snapshots  # type: ignore[attr-defined]
+    paths: list[Path] = history.source.snapshots  # type: ignore[attr-defined]
     if not paths:
-        raise MissingError(f"the run {track.label!r} kept no snapshots")
+        raise MissingError(f"the run {history.label!r} kept no snapshots")
     before = [path for path in paths if updates(path) <= step]
     return before[-1] if before else paths[0]
 
@@ -89,12 +89,12 @@ def updates(snapshot: str | Path) -> int:
     return int(Path(snapshot).stem.removeprefix("step-")) + 1
 
 
-def loss_rises(track: Track) -> int:
+def loss_rises(history: History) -> int:
     """How often the loss, a mean over an epoch, rose sixfold: destabilisations without the norm.
 
     The same contrast as `limitcycle.reading` asks of a jump; a rise that has not come back counts.
     """
-    loss = track.means["loss"]
+    loss = history.means["loss"]
     log = np.log(np.maximum(loss[np.isfinite(loss)], 1e-30))
     if len(log) < 2:
         return 0
@@ -102,9 +102,9 @@ def loss_rises(track: Track) -> int:
     return int((np.diff(log[rows]) > 0).sum())
 
 
-def converged(track: Track) -> bool:
+def converged(history: History) -> bool:
     """Whether the late loss is below a tenth of the loss at the start."""
-    return bool(late_loss(track) < CONVERGED * np.median(track.columns["loss"][:FIRST_STEPS]))
+    return bool(late_loss(history) < CONVERGED * np.median(history.columns["loss"][:FIRST_STEPS]))
 
 
 def draw(evidence: Evidence, factors: Sequence[float], axis: TimeAxis) -> list[Figure]:
@@ -128,21 +128,21 @@ def draw(evidence: Evidence, factors: Sequence[float], axis: TimeAxis) -> list[F
     return [replace(figure, panels=tuple(panels), columns=4)]
 
 
-def _continued(evidence: Evidence, name: str, parent: Track) -> Track:
+def _continued(evidence: Evidence, name: str, parent: History) -> History:
     """The run called ``name`` with its clock set on from where the parent was left."""
-    track = evidence.first(name)
-    start = track.source.run.start_from
+    history = evidence.first(name)
+    start = history.source.run.start_from
     if start is None:
-        return track
+        return history
     done = updates(start)
     return replace(
-        track,
-        clock=_later(track.clock, done, parent),
-        test_clock=_later(track.test_clock, done, parent),
+        history,
+        clock=_later(history.clock, done, parent),
+        test_clock=_later(history.test_clock, done, parent),
     )
 
 
-def _later(clock: Clock, steps: int, parent: Track) -> Clock:
+def _later(clock: Clock, steps: int, parent: History) -> Clock:
     def shifted(values: Array | None, by: Array | None) -> Array | None:
         if values is None or by is None:
             return None
@@ -160,9 +160,11 @@ def none_from_start(factors: Callable[[Scale], Sequence[float]]) -> Callable[[Ev
 
     def check(evidence: Evidence) -> Finding:
         held = {c: evidence[label(c)] for c in factors(evidence.scale)}
-        counts = {c: [loss_rises(track) for track in tracks] for c, tracks in held.items()}
+        counts = {
+            c: [loss_rises(history) for history in histories] for c, histories in held.items()
+        }
         if not any(map(any, counts.values())):  # else it is refuted, however others ended
-            unbroken([track for tracks in held.values() for track in tracks])
+            unbroken([history for histories in held.values() for history in histories])
         return holds_if(
             not any(map(any, counts.values())),
             "sixfold rises of the loss: "
@@ -181,10 +183,10 @@ def low_converge(factors: Callable[[Scale], Sequence[float]]) -> Callable[[Evide
     def check(evidence: Evidence) -> Finding:
         outcomes, words = [], []
         for factor in factors(evidence.scale):  # largest norm, lowest effective learning rate first
-            tracks = unbroken(evidence[label(factor)])
-            outcomes.append(share(map(converged, tracks)) > 0.5)
-            rate = float(np.nanmedian(tracks[0].columns["effective_lr"]))
-            loss = float(np.median([late_loss(track) for track in tracks]))
+            histories = unbroken(evidence[label(factor)])
+            outcomes.append(share(map(converged, histories)) > 0.5)
+            rate = float(np.nanmedian(histories[0].columns["effective_lr"]))
+            loss = float(np.median([late_loss(history) for history in histories]))
             words.append(f"{loss:.2g} at η/ρ² = {rate:.2g}")
         split = outcomes == sorted(outcomes, reverse=True)
         return holds_if(
@@ -200,10 +202,12 @@ def rises_after(name: str, expected: int) -> Callable[[Evidence], Finding]:
     """Most seeds of the run that continues the parent show ``expected`` destabilisations."""
 
     def check(evidence: Evidence) -> Finding:
-        if FREE in evidence and all(len(track.diagnosis.events) == 0 for track in evidence[FREE]):
+        if FREE in evidence and all(
+            len(history.diagnosis.events) == 0 for history in evidence[FREE]
+        ):
             return undecided("the parent has no destabilisation to fix the norm before")
-        counts = [loss_rises(track) for track in unbroken(evidence[name])]
-        free = [loss_rises(track) for track in evidence[FREE]]
+        counts = [loss_rises(history) for history in unbroken(evidence[name])]
+        free = [loss_rises(history) for history in evidence[FREE]]
         many = sum(counts) > expected * len(counts)
         return holds_if(
             share(count == expected for count in counts) > 0.5,
@@ -216,10 +220,10 @@ def rises_after(name: str, expected: int) -> Callable[[Evidence], Finding]:
     return check
 
 
-def _edge(tracks: Sequence[Track]) -> str:
+def _edge(histories: Sequence[History]) -> str:
     """Why the loss may rise though the norm cannot fall."""
     steps = "at a fixed norm steps stay as large as they are"
-    if all(track.source.run.batch_size is None for track in tracks):
+    if all(history.source.run.batch_size is None for history in histories):
         return f"{steps}; beyond the edge of stability the loss of full-batch descent wanders"
     return (
         f"{steps}, near the edge of stability, and batch noise alone can throw the loss off its "

@@ -22,7 +22,7 @@ from limitcycle.paper.questions.reading import (
     unbroken,
 )
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.report.figure import Figure
 from limitcycle.report.panels import panels_of
 
@@ -41,8 +41,8 @@ class Grid:
     labels: Mapping[float, str]
     published: str = ""
 
-    def tracks(self, evidence: Evidence, value: float) -> tuple[Track, ...]:
-        """One track a seed."""
+    def histories(self, evidence: Evidence, value: float) -> tuple[History, ...]:
+        """One history a seed."""
         return evidence[self.labels[value]]
 
     def with_periods(self, evidence: Evidence) -> list[float]:
@@ -50,7 +50,7 @@ class Grid:
         return [
             value
             for value in self.labels
-            if share(map(periodic, self.tracks(evidence, value))) > 0.5
+            if share(map(periodic, self.histories(evidence, value))) > 0.5
         ]
 
 
@@ -74,16 +74,20 @@ def band(grid_of: GridOf) -> Check:
         inside = grid.with_periods(evidence)
         if not inside:
             for value in values:
-                unbroken(grid.tracks(evidence, value))
+                unbroken(grid.histories(evidence, value))
             return holds_if(False, f"no periods at any {grid.symbol} of {listed(values)}")
         low, high = min(inside), max(inside)
-        ends = {value: _verdicts(grid.tracks(evidence, value)) for value in (values[0], values[-1])}
-        stuck = share(t.diagnosis.label == "stuck" for t in grid.tracks(evidence, values[0])) > 0.5
+        ends = {
+            value: _verdicts(grid.histories(evidence, value)) for value in (values[0], values[-1])
+        }
+        stuck = (
+            share(t.diagnosis.label == "stuck" for t in grid.histories(evidence, values[0])) > 0.5
+        )
         published = f" ({grid.published})" if grid.published else ""
         whole = [value for value in values if low <= value <= high] == inside
         holds = whole and low > values[-1] and high < values[0] and stuck
         if holds:
-            unbroken(grid.tracks(evidence, values[-1]))
+            unbroken(grid.histories(evidence, values[-1]))
         return holds_if(
             holds,
             f"periods at {grid.symbol} from {low:g} to {high:g}{published}; "
@@ -100,7 +104,7 @@ def best_inside(grid_of: GridOf) -> Check:
     def check(evidence: Evidence) -> Finding:
         grid = grid_of(evidence.scale)
         best = {
-            value: float(np.median([best_test_error(t) for t in grid.tracks(evidence, value)]))
+            value: float(np.median([best_test_error(t) for t in grid.histories(evidence, value)]))
             for value in grid.labels
         }
         if np.isnan(list(best.values())).any():
@@ -126,7 +130,7 @@ def frequency(grid_of: GridOf) -> Check:
     def check(evidence: Evidence) -> Finding:
         grid = grid_of(evidence.scale)
         cells = {
-            value: [track for track in grid.tracks(evidence, value) if periodic(track)]
+            value: [history for history in grid.histories(evidence, value) if periodic(history)]
             for value in grid.labels
         }
         points = [(v, float(t.diagnosis.period)) for v, found in cells.items() for t in found]
@@ -185,11 +189,11 @@ def frequency_claim(pair: Pair, grid_of: GridOf, key: str, what: str, source: st
 
 def row(evidence: Evidence, grid: Grid, shown: Sequence[float], title: str) -> Figure:
     """The paper's four panels at the values ``shown``, which alone stand in the legend."""
-    tracks = [
+    histories = [
         replace(evidence.first(grid.labels[value]), label=f"{grid.symbol} = {value:g}")
         for value in shown
     ]
-    return panels_of(tracks, PANELS, "epochs", title)
+    return panels_of(histories, PANELS, "epochs", title)
 
 
 def rows(evidence: Evidence, grids: Mapping[Pair, Grid], shown: Sequence[float]) -> list[Figure]:
@@ -208,6 +212,6 @@ def _title(scale: Scale, pair: Pair, others: Sequence[Pair]) -> str:
     return " and of ".join([scale.title(pair), *(PAIR_TITLES[other] for other in others)])
 
 
-def _verdicts(tracks: Sequence[Track]) -> str:
+def _verdicts(histories: Sequence[History]) -> str:
     """The labels of all seeds, each named once: "stuck" or "converging, periodic"."""
-    return ", ".join(sorted({track.diagnosis.label for track in tracks}))
+    return ", ".join(sorted({history.diagnosis.label for history in histories}))

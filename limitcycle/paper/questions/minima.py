@@ -18,7 +18,7 @@ from torch import Tensor
 from limitcycle.lab.setup import Setup, from_arrays, prepare
 from limitcycle.paper.evidence import MissingError
 from limitcycle.reading.clock import Array
-from limitcycle.reading.history import Track, track_of
+from limitcycle.reading.history import History, history_of
 from limitcycle.record import LoadedRun, load
 from limitcycle.record.checkpoints import read_checkpoint
 
@@ -74,16 +74,16 @@ class Outputs(NamedTuple):
     error: float
 
 
-def similarity(track: Track, independent: Track) -> Similarity:
-    """The run of ``track`` compared with itself and with ``independent``; worked out once.
+def similarity(history: History, independent: History) -> Similarity:
+    """The run of ``history`` compared with itself and with ``independent``; worked out once.
 
     Raises:
         MissingError: no snapshots, or no destabilisations to choose an anchor by.
     """
-    return _similarity(track.source.path, independent.source.path)  # type: ignore[attr-defined]
+    return _similarity(history.source.path, independent.source.path)  # type: ignore[attr-defined]
 
 
-def anchor_of(track: Track, steps: Array) -> int:
+def anchor_of(history: History, steps: Array) -> int:
     """Index of the anchor among snapshots at ``steps`` (m,).
 
     Of the snapshots in phase B of the consistent stage's first period that has any: the one with
@@ -92,21 +92,21 @@ def anchor_of(track: Track, steps: Array) -> int:
     Raises:
         MissingError: there is no such snapshot.
     """
-    starts = track.diagnosis.events["start"].to_numpy(dtype=float)
-    begin = track.diagnosis.consistent_from
-    period, quiet = np.searchsorted(starts, steps), in_phase_b(track, steps)
+    starts = history.diagnosis.events["start"].to_numpy(dtype=float)
+    begin = history.diagnosis.consistent_from
+    period, quiet = np.searchsorted(starts, steps), in_phase_b(history, steps)
     first = len(starts) // 2 if begin is None else np.searchsorted(starts, begin)
     usable = np.flatnonzero(quiet & (period > first) & (period < len(starts)))
     if not len(usable):
         raise MissingError("no snapshot lies in a whole period of the consistent stage")
     nearest = usable[period[usable] == period[usable].min()]
-    loss = track.means["loss"][track.rows_of(steps[nearest])]
+    loss = history.means["loss"][history.rows_of(steps[nearest])]
     return int(nearest[np.argmin(loss)])
 
 
-def in_phase_b(track: Track, steps: Array) -> NDArray[np.bool_]:
+def in_phase_b(history: History, steps: Array) -> NDArray[np.bool_]:
     """Whether each of ``steps`` (m,) lies in a phase B."""
-    phases = track.diagnosis.phases
+    phases = history.diagnosis.phases
     inside = np.zeros(len(steps), dtype=bool)
     for start, end in phases.loc[phases["phase"] == "B", ["start", "end"]].to_numpy(dtype=float):
         inside |= (steps >= start) & (steps <= end)
@@ -116,9 +116,9 @@ def in_phase_b(track: Track, steps: Array) -> NDArray[np.bool_]:
 @cache
 def _similarity(path: Path, independent: Path) -> Similarity:
     run, other_run = load(path), load(independent)
-    track = track_of(run, "")
+    history = history_of(run, "")
     steps = np.array([read_checkpoint(file).completed for file in run.snapshots], dtype=float)
-    at = anchor_of(track, steps)
+    at = anchor_of(history, steps)
     setup = prepare(run.description, _device(run))
     anchor = outputs(setup, run.snapshots[at])
     other = _matched(setup, other_run, anchor.error)
@@ -127,12 +127,12 @@ def _similarity(path: Path, independent: Path) -> Similarity:
         for each in _each(setup, run)
     ]
     error, cosine, ensemble, other_cosine, other_ensemble = np.array(rows).T
-    starts = track.diagnosis.events["start"].to_numpy(dtype=float)
+    starts = history.diagnosis.events["start"].to_numpy(dtype=float)
     period = np.searchsorted(starts, steps)
     return Similarity(
         steps=steps,
         period=period - period[at],
-        quiet=in_phase_b(track, steps),
+        quiet=in_phase_b(history, steps),
         anchor=at,
         error=error,
         cosine=cosine,

@@ -16,7 +16,7 @@ from limitcycle.paper.questions.practical import (
 )
 from limitcycle.paper.questions.reading import jumps, late_loss, listed, periodic, share, unbroken
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 
 BASE, ALL_TRAINED, WITH_MOMENTUM, WITH_AUGMENTATION = ONE_AT_A_TIME = (
     "scale-invariant, plain SGD",
@@ -73,12 +73,12 @@ _MEMORY_STEPS = 10  # 1/(1 − 0.9)
 _MEMORY = f"phase A lasts hardly longer here than the memory of momentum 0.9, {_MEMORY_STEPS} steps"
 
 
-def _duration(tracks: tuple[Track, ...], letter: str) -> float:
+def _duration(histories: tuple[History, ...], letter: str) -> float:
     """The median duration in steps of a phase, those before the first destabilisation left out."""
     found = []
-    for track in tracks:
-        phases = track.diagnosis.phases
-        chosen = phases[(phases["phase"] == letter) & (phases["start"] >= first_jump(track))]
+    for history in histories:
+        phases = history.diagnosis.phases
+        chosen = phases[(phases["phase"] == letter) & (phases["start"] >= first_jump(history))]
         found += list((chosen["end"] - chosen["start"]).astype(float))
     return median(found)
 
@@ -90,7 +90,7 @@ def momentum_fails(evidence: Evidence) -> Finding:
         return undecided("plain SGD has no periods at this rate either")
     unbroken(fast)
     return holds_if(
-        share(track.diagnosis.label == "stuck" for track in fast) > 0.5,
+        share(history.diagnosis.label == "stuck" for history in fast) > 0.5,
         f"at η = {fast[0].lr:g}: {_labels(fast)} with momentum, {_labels(plain_runs)} without",
     )
 
@@ -98,7 +98,7 @@ def momentum_fails(evidence: Evidence) -> Finding:
 def later_onset(evidence: Evidence) -> Finding:
     """The first destabilisation comes later with augmentation."""
     base, augmented = (
-        median([first_jump(track) for track in evidence[name]])
+        median([first_jump(history) for history in evidence[name]])
         for name in (BASE, WITH_AUGMENTATION)
     )
     if augmented == float("inf") or base == float("inf"):
@@ -114,7 +114,7 @@ def later_onset(evidence: Evidence) -> Finding:
 def less_confident(evidence: Evidence) -> Finding:
     """Confidence on the training set is lower with augmentation."""
     base, augmented = (
-        median([confidence(track) for track in evidence[name]])
+        median([confidence(history) for history in evidence[name]])
         for name in (BASE, WITH_AUGMENTATION)
     )
     if np.isnan([base, augmented]).any():
@@ -128,14 +128,14 @@ def less_confident(evidence: Evidence) -> Finding:
 
 def too_small(evidence: Evidence) -> Finding:
     """A smaller net that does not learn the augmented data has no destabilisations."""
-    tracks = tuple(unbroken(evidence[TOO_SMALL]))
-    losses = f"late train loss {listed(map(late_loss, tracks))}"
-    if share(map(converged, tracks)) >= 0.5:
+    histories = tuple(unbroken(evidence[TOO_SMALL]))
+    losses = f"late train loss {listed(map(late_loss, histories))}"
+    if share(map(converged, histories)) >= 0.5:
         return undecided(f"the net is not too small, it learnt the augmented data: {losses}")
-    count = [jumps(track) for track in tracks]
+    count = [jumps(history) for history in histories]
     return holds_if(
         share(each == 0 for each in count) > 0.5,
-        f"{_labels(tracks)}; destabilisations: {listed(count, 'd')}; {losses}",
+        f"{_labels(histories)}; destabilisations: {listed(count, 'd')}; {losses}",
         jumps=count,
     )
 
@@ -151,13 +151,13 @@ def schedule_ends(name: str, constant_rate: Callable[[Scale], str]) -> Check:
     def check(evidence: Evidence) -> Finding:
         constant = unbroken(evidence[constant_rate(evidence.scale)])
         scheduled = unbroken(evidence[name])
-        late = [sum(map(_late_jumps, tracks)) for tracks in (constant, scheduled)]
+        late = [sum(map(_late_jumps, histories)) for histories in (constant, scheduled)]
         if late[0] == 0:
             return undecided("none in the last quarter at a constant learning rate either")
-        begun = [track for track in scheduled if jumps(track) > 0]
+        begun = [history for history in scheduled if jumps(history) > 0]
         if not begun:
             return undecided("the schedule had no destabilisation to end")
-        clean = share(_late_jumps(track) == 0 for track in begun)
+        clean = share(_late_jumps(history) == 0 for history in begun)
         return holds_if(
             clean > 0.5,
             f"destabilisations in the last quarter, all seeds: {late[1]}, {late[0]} at a constant "
@@ -168,9 +168,9 @@ def schedule_ends(name: str, constant_rate: Callable[[Scale], str]) -> Check:
     return check
 
 
-def _late_jumps(track: Track) -> int:
-    return int((track.diagnosis.events["start"] > 0.75 * track.clock.steps[-1]).sum())
+def _late_jumps(history: History) -> int:
+    return int((history.diagnosis.events["start"] > 0.75 * history.clock.steps[-1]).sum())
 
 
-def _labels(tracks: tuple[Track, ...]) -> str:
-    return ", ".join(track.diagnosis.label for track in tracks)
+def _labels(histories: tuple[History, ...]) -> str:
+    return ", ".join(history.diagnosis.label for history in histories)

@@ -15,7 +15,7 @@ from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.reading import listed, period_units, periodic, share
 from limitcycle.paper.scale import PAIR_TITLES, Pair, Scale
 from limitcycle.reading.clock import Array
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.record import Run
 from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Line, Mark, Panel
 from limitcycle.report.panels import panels_of
@@ -53,44 +53,44 @@ def together_run(scale: Scale, pair: Pair, lr: float, **changes: Any) -> Run:
     return scale.run(pair, lr=lr, **TOGETHER, **settings)
 
 
-def confidence(track: Track) -> float:
+def confidence(history: History) -> float:
     """Median of the last half of the run: mean largest softmax on the training set; may be NaN."""
-    values = _confidences(track)
+    values = _confidences(history)
     return float(np.median(values[len(values) // 2 :])) if len(values) else float("nan")
 
 
-def _confidences(track: Track) -> Array:
-    epochs = track.source.epochs
+def _confidences(history: History) -> Array:
+    epochs = history.source.epochs
     if "confidence" not in epochs:
         return np.empty(0)
     values: Array = epochs["confidence"].to_numpy(dtype=float)
     return values[np.isfinite(values)]
 
 
-def row(tracks: Sequence[Track], title: str) -> Figure:
+def row(histories: Sequence[History], title: str) -> Figure:
     """Loss, test error, norm and confidence of some runs."""
-    figure = panels_of(tracks, SHOWN, "epochs", title)
-    return replace(figure, panels=(*figure.panels, confidence_panel(tracks)))
+    figure = panels_of(histories, SHOWN, "epochs", title)
+    return replace(figure, panels=(*figure.panels, confidence_panel(histories)))
 
 
-def confidence_panel(tracks: Sequence[Track]) -> Panel:
+def confidence_panel(histories: Sequence[History]) -> Panel:
     """Confidence against time, colours as in the panels beside it."""
     marks: list[Mark] = []
-    for at, track in enumerate(tracks):
-        epochs = track.source.epochs
-        if not len(_confidences(track)):
+    for at, history in enumerate(histories):
+        epochs = history.source.epochs
+        if not len(_confidences(history)):
             continue
         values = epochs["confidence"].to_numpy(dtype=float)
         colour = RUN_COLOURS[at % len(RUN_COLOURS)]
-        marks.append(Line(track.test_clock, values, colour, track.label, at, width=0.9))
+        marks.append(Line(history.test_clock, values, colour, history.label, at, width=0.9))
     note = "" if marks else "confidence was not measured"
     axis = Axis("largest softmax")
     return Panel("confidence", "Confidence on training set", axis, tuple(marks), note=note)
 
 
-def first_jump(track: Track) -> float:
+def first_jump(history: History) -> float:
     """The step at which the first destabilisation starts; infinity without any."""
-    starts = track.diagnosis.events["start"]
+    starts = history.diagnosis.events["start"]
     return float(starts.iloc[0]) if len(starts) else float("inf")
 
 
@@ -99,20 +99,20 @@ def median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def median_period(tracks: Sequence[Track]) -> float:
+def median_period(histories: Sequence[History]) -> float:
     """In steps, over the seeds with periods; NaN without any."""
-    return median([float(track.diagnosis.period) for track in tracks if periodic(track)])
+    return median([float(history.diagnosis.period) for history in histories if periodic(history)])
 
 
 def keeps_periods(label: str) -> Check:
     """The check that most seeds of a label are periodic."""
 
     def check(evidence: Evidence) -> Finding:
-        tracks = evidence[label]
+        histories = evidence[label]
         return holds_if(
-            share(map(periodic, tracks)) > 0.5,
-            f"{', '.join(track.diagnosis.label for track in tracks)}; period × ηλ: "
-            f"{listed(map(period_units, tracks))}",
+            share(map(periodic, histories)) > 0.5,
+            f"{', '.join(history.diagnosis.label for history in histories)}; period × ηλ: "
+            f"{listed(map(period_units, histories))}",
         )
 
     return check
@@ -127,7 +127,7 @@ def somewhere(labels: Labels) -> Check:
         }
         best = max(shares, key=shares.__getitem__)
         found = [lr for lr, part in shares.items() if part > 0.5]
-        seen = [track.diagnosis.label for track in evidence[labels(evidence.scale)[best]]]
+        seen = [history.diagnosis.label for history in evidence[labels(evidence.scale)[best]]]
         return holds_if(
             bool(found),
             f"periodic at η = {listed(found, 'g')}; most at {best:g}: {', '.join(seen)}",

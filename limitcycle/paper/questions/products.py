@@ -23,15 +23,15 @@ from limitcycle.paper.questions.reading import (
     unbroken,
 )
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 
 FACTORS = (10.0, 1.0, 0.1)
 LEAST_UNITS = 3.6  # of 1/(ηλ): the warm-up from the furthest norm, and a few periods
 TEST_IMAGES = {"digits": 389, "cifar10": 10_000, "cifar100": 10_000}
 
-Measure = Callable[[Track], float]
+Measure = Callable[[History], float]
 Check = Callable[[Evidence], Finding]
-Cells = Mapping[float, Mapping[str, tuple[Track, ...]]]
+Cells = Mapping[float, Mapping[str, tuple[History, ...]]]
 
 
 def runs(scale: Scale) -> Runs:
@@ -68,7 +68,7 @@ def labels(scale: Scale) -> Mapping[float, list[str]]:
 
 
 def cells(evidence: Evidence) -> Cells:
-    """Product → label → the tracks of all seeds.
+    """Product → label → the histories of all seeds.
 
     Raises:
         MissingError: some have not been made.
@@ -92,11 +92,13 @@ def alike(
     def check(evidence: Evidence) -> Finding:
         worst, words, values = 1.0, [], {}
         for product, found in cells(evidence).items():
-            calm = [n for n, tracks in found.items() if not share(map(periodic, tracks)) > 0.5]
+            calm = [
+                n for n, histories in found.items() if not share(map(periodic, histories)) > 0.5
+            ]
             if given_periods and calm:
                 return undecided(f"no periods at {'; '.join(calm)}")
             for name, measure in measures.items():
-                medians = [_median(tracks, measure) for tracks in found.values()]
+                medians = [_median(histories, measure) for histories in found.values()]
                 if given_periods and not np.isfinite(medians).all():
                     return undecided(f"{name} at ηλ = {product:g} was not recorded")
                 worst = max(worst, _spread(medians))
@@ -117,10 +119,10 @@ def same_test_error(evidence: Evidence) -> Finding:
     """Smallest test errors agree to twice the binomial standard error of the largest of them."""
     agree, words = True, []
     for product, found in cells(evidence).items():
-        best = [_median(tracks, best_test_error) for tracks in found.values()]
+        best = [_median(histories, best_test_error) for histories in found.values()]
         if not np.isfinite(best).all():
             return undecided(f"the test error at ηλ = {product:g} was not measured")
-        images = min(test_images(track) for tracks in found.values() for track in tracks)
+        images = min(test_images(history) for histories in found.values() for history in histories)
         room = 2 * float(np.sqrt(max(best) * (1 - max(best)) / images))
         agree = agree and max(best) - min(best) <= room
         words.append(f"at ηλ = {product:g}: {listed(best, '.2%')} (room: {room:.2%})")
@@ -132,7 +134,10 @@ def warm_up_by_distance(evidence: Evidence) -> Finding:
     ordered, words = True, []
     for product, found in cells(evidence).items():
         pairs = sorted(
-            ((_median(tracks, excess), _median(tracks, warm_up)) for tracks in found.values()),
+            (
+                (_median(histories, excess), _median(histories, warm_up))
+                for histories in found.values()
+            ),
             key=lambda pair: abs(pair[0]),
         )
         lengths = [length for _, length in pairs]
@@ -151,12 +156,12 @@ def warm_up_by_distance(evidence: Evidence) -> Finding:
     )
 
 
-def loss_minimum(track: Track) -> float:
+def loss_minimum(history: History) -> float:
     """Median over the periods of the consistent stage of the smallest loss of an epoch, nats."""
-    at = consistent(track)
-    starts = track.rows_of(track.diagnosis.events["start"].to_numpy())
+    at = consistent(history)
+    starts = history.rows_of(history.diagnosis.events["start"].to_numpy())
     cuts = np.unique(np.concatenate([starts[starts >= at.start], [at.start, at.stop]]))
-    loss = track.means["loss"]
+    loss = history.means["loss"]
     pieces = [loss[first:last] for first, last in pairwise(cuts)]
     # What is behind the last jump is a whole period only by chance.
     whole = pieces[:-1] or pieces
@@ -165,38 +170,38 @@ def loss_minimum(track: Track) -> float:
 
 def lower_end(column: str) -> Measure:
     """The lower end of a column's range in the consistent stage (its mean over an epoch)."""
-    return lambda track: _range(track, column)[0]
+    return lambda history: _range(history, column)[0]
 
 
 def upper_end(column: str) -> Measure:
     """The upper end of the same."""
-    return lambda track: _range(track, column)[1]
+    return lambda history: _range(history, column)[1]
 
 
-def warm_up(track: Track) -> float:
+def warm_up(history: History) -> float:
     """Length of the warm-up in units of 1/(ηλ): until the consistent stage, or the first jump."""
-    return warm_up_steps(track) * track.lr * track.weight_decay
+    return warm_up_steps(history) * history.lr * history.weight_decay
 
 
-def warm_up_steps(track: Track) -> float:
+def warm_up_steps(history: History) -> float:
     """The same in steps; infinity without a jump."""
-    starts, consistent_from = track.diagnosis.events["start"], track.diagnosis.consistent_from
+    starts, consistent_from = history.diagnosis.events["start"], history.diagnosis.consistent_from
     first = float(starts.iloc[0]) if len(starts) else float("inf")
     return first if consistent_from is None else float(consistent_from)
 
 
-def excess(track: Track) -> float:
+def excess(history: History) -> float:
     """Log of the first norm over the geometric mean of the norm in the consistent stage."""
-    norm = np.log(track.columns["norm"])
-    return float(norm[0] - np.nanmean(norm[consistent(track)]))
+    norm = np.log(history.columns["norm"])
+    return float(norm[0] - np.nanmean(norm[consistent(history)]))
 
 
-def _range(track: Track, column: str) -> tuple[float, float]:
-    return low_and_high(track.means.get(column, track.columns[column])[consistent(track)])
+def _range(history: History, column: str) -> tuple[float, float]:
+    return low_and_high(history.means.get(column, history.columns[column])[consistent(history)])
 
 
-def _median(tracks: tuple[Track, ...], measure: Measure) -> float:
-    return float(np.median([measure(track) for track in tracks]))
+def _median(histories: tuple[History, ...], measure: Measure) -> float:
+    return float(np.median([measure(history) for history in histories]))
 
 
 def _spread(values: list[float]) -> float:
@@ -206,7 +211,7 @@ def _spread(values: list[float]) -> float:
     return max(values) / min(values)
 
 
-def test_images(track: Track) -> int:
+def test_images(history: History) -> int:
     """How many images a run's test errors rest on."""
-    run = track.source.run
+    run = history.source.run
     return run.test_size or TEST_IMAGES[run.data]

@@ -9,10 +9,10 @@ import pandas as pd
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.questions.bounded import ENCLOSING, phase_b
-from limitcycle.paper.questions.phases import Check, Tracks, long_periods, rows_between
+from limitcycle.paper.questions.phases import Check, Histories, long_periods, rows_between
 from limitcycle.paper.questions.reading import consistent, listed, periodic, share
 from limitcycle.reading.clock import Array, Rows
-from limitcycle.reading.history import Track, running_mean
+from limitcycle.reading.history import History, running_mean
 from limitcycle.reading.period import Period
 from limitcycle.theory import (
     Form,
@@ -29,12 +29,14 @@ SELDOM = 0.01  # share of steps that may contradict
 FORMS: tuple[Form, ...] = ("exact", "printed")
 
 
-def jump_conditions(of: Tracks) -> Check:
+def jump_conditions(of: Histories) -> Check:
     """(4a) and (4b) at δ = ηλ with ℓ(t), L(t) that enclose every step of phase B."""
 
     def check(evidence: Evidence) -> Finding:
         cases = [
-            _conditions(track, period) for track in of(evidence) for period in long_periods(track)
+            _conditions(history, period)
+            for history in of(evidence)
+            for period in long_periods(history)
         ]
         if not cases:
             return undecided("no complete period")
@@ -53,19 +55,19 @@ def jump_conditions(of: Tracks) -> Check:
     return check
 
 
-def _conditions(track: Track, period: Period) -> Array:
+def _conditions(history: History, period: Period) -> Array:
     """Steps, jumps, contradictions of the exact and the printed form, steps that are decided."""
-    phase = phase_b(track, period, ENCLOSING)
+    phase = phase_b(history, period, ENCLOSING)
     valid = np.isfinite(phase.gradient.lower)
     rows = phase.rows[valid]
-    squared = track.columns["norm"][rows] ** 2
-    delta = track.lr * track.weight_decay
-    jumped = track.columns["cosine_distance"][rows] > delta
+    squared = history.columns["norm"][rows] ** 2
+    delta = history.lr * history.weight_decay
+    jumped = history.columns["cosine_distance"][rows] > delta
     wrong = []
     open_steps = np.zeros(len(rows), dtype=bool)
     low, high = phase.gradient.lower[valid], phase.gradient.upper[valid]
     for form in FORMS:
-        rest = (track.lr, track.weight_decay, delta)
+        rest = (history.lr, history.weight_decay, delta)
         possible = squared < possible_jump_threshold(high, *rest, form=form)
         certain = squared < guaranteed_jump_threshold(low, *rest, form=form)
         wrong.append(((jumped & ~possible) | (certain & ~jumped)).sum())
@@ -83,27 +85,27 @@ class Wait:
     printed: tuple[float, float]
 
 
-def waits(track: Track) -> list[Wait]:
+def waits(history: History) -> list[Wait]:
     """One a period: δ = ηλ/2, ℓ and L the extremes of g̃ from the start to the jump itself."""
-    found = [_wait(track, period) for period in long_periods(track)]
+    found = [_wait(history, period) for period in long_periods(history)]
     return [wait for wait in found if wait is not None]
 
 
-def _wait(track: Track, period: Period) -> Wait | None:
-    rows = rows_between(track, period.phase_b, period.end + 1)
-    inside = rows_between(track, period.phase_b, period.phase_c)
-    distance = track.columns["cosine_distance"]
+def _wait(history: History, period: Period) -> Wait | None:
+    rows = rows_between(history, period.phase_b, period.end + 1)
+    inside = rows_between(history, period.phase_b, period.phase_c)
+    distance = history.columns["cosine_distance"]
     trend = running_mean(distance[inside], max(len(inside) // 10, 1))
     start = int(inside[np.argmin(trend)])
-    delta = track.lr * track.weight_decay / 2
+    delta = history.lr * history.weight_decay / 2
     jumps = np.flatnonzero(distance[start : rows[-1] + 1] > delta)
     if len(jumps) == 0:
         return None
     end = start + int(jumps[0])
-    gradient = track.columns["effective_grad_norm"][start : end + 1]
+    gradient = history.columns["effective_grad_norm"][start : end + 1]
     case = (
-        float(track.columns["norm"][start]), float(gradient.min()), float(gradient.max()),
-        track.lr, track.weight_decay, delta,
+        float(history.columns["norm"][start]), float(gradient.min()), float(gradient.max()),
+        history.lr, history.weight_decay, delta,
     )  # fmt: skip
     exact, printed = ((_time(t_min, case, form), _time(t_max, case, form)) for form in FORMS)
     return Wait(float(end - start), exact, printed)
@@ -116,11 +118,11 @@ def _time(bound: Callable[..., Array], case: Sequence[float], form: str) -> floa
         return float("nan")
 
 
-def jump_times(of: Tracks) -> Check:
+def jump_times(of: Histories) -> Check:
     """Measured waiting times against t_min and t_max, exact and printed."""
 
     def check(evidence: Evidence) -> Finding:
-        found = [wait for track in of(evidence) for wait in waits(track)]
+        found = [wait for history in of(evidence) for wait in waits(history)]
         if not found:
             return undecided("no complete period with a δ-jump at its end")
         if not any(np.isfinite(wait.exact).any() for wait in found):
@@ -158,23 +160,23 @@ def _middle(values: Array) -> str:
     return f"{np.median(finite):.3g}" if len(finite) else "–"
 
 
-def global_bounds(track: Track) -> tuple[float, float]:
+def global_bounds(history: History) -> tuple[float, float]:
     """The smallest and the largest g̃ of the consistent stage."""
-    gradient = track.columns["effective_grad_norm"][consistent(track)]
+    gradient = history.columns["effective_grad_norm"][consistent(history)]
     return float(np.nanmin(gradient)), float(np.nanmax(gradient))
 
 
-def premise_of_interval(of: Tracks) -> Check:
+def premise_of_interval(of: Histories) -> Check:
     """2ηλL ≤ ℓ with the extremes of the consistent stage."""
 
     def check(evidence: Evidence) -> Finding:
-        found = [track for track in of(evidence) if periodic(track)]
+        found = [history for history in of(evidence) if periodic(history)]
         if not found:
             return undecided("no run with periods")
         ratios = []
-        for track in found:
-            low, high = global_bounds(track)
-            ratios.append(2 * track.lr * track.weight_decay * high / low)
+        for history in found:
+            low, high = global_bounds(history)
+            ratios.append(2 * history.lr * history.weight_decay * high / low)
         return holds_if(
             share(ratio <= 1 for ratio in ratios) > 0.5,
             f"2ηλL/ℓ = {listed(ratios)}",
@@ -186,11 +188,11 @@ def premise_of_interval(of: Tracks) -> Check:
     return check
 
 
-def interval(of: Tracks) -> Check:
+def interval(of: Histories) -> Check:
     """ρ² ∈ [κℓ, κL] with global bounds, in the consistent stage."""
 
     def check(evidence: Evidence) -> Finding:
-        found = [track for track in of(evidence) if periodic(track)]
+        found = [history for history in of(evidence) if periodic(history)]
         if not found:
             return undecided("no run with periods")
         inside, allowed, used = zip(*map(_in_interval, found), strict=True)
@@ -207,22 +209,24 @@ def interval(of: Tracks) -> Check:
     return check
 
 
-def _in_interval(track: Track) -> tuple[float, float, float]:
+def _in_interval(history: History) -> tuple[float, float, float]:
     """Share of steps inside, decades of the interval, decades that ρ² uses."""
-    low, high = (float(kappa(track.lr, track.weight_decay)) * g for g in global_bounds(track))
-    squared = track.columns["norm"][consistent(track)] ** 2
+    low, high = (float(kappa(history.lr, history.weight_decay)) * g for g in global_bounds(history))
+    squared = history.columns["norm"][consistent(history)] ** 2
     inside = share((squared >= low) & (squared <= high))
     return inside, float(np.log10(high / low)), float(np.log10(squared.max() / squared.min()))
 
 
-def local_interval(of: Tracks, bounds: Callable[[Track, Period], tuple[Rows, Interval]]) -> Check:
+def local_interval(
+    of: Histories, bounds: Callable[[History, Period], tuple[Rows, Interval]]
+) -> Check:
     """ρ² ∈ [κℓ(t), κL(t)] with bounds that follow g̃ through phase B."""
 
     def check(evidence: Evidence) -> Finding:
         found = [
-            _locally(track, *bounds(track, period))
-            for track in of(evidence)
-            for period in long_periods(track)
+            _locally(history, *bounds(history, period))
+            for history in of(evidence)
+            for period in long_periods(history)
         ]
         if not found:
             return undecided("no complete period")
@@ -241,28 +245,28 @@ def local_interval(of: Tracks, bounds: Callable[[Track, Period], tuple[Rows, Int
     return check
 
 
-def bounds_of_phase(track: Track, period: Period) -> tuple[Rows, Interval]:
+def bounds_of_phase(history: History, period: Period) -> tuple[Rows, Interval]:
     """ℓ(t) and L(t) of Eq. (17) around every step of phase B from t_valid on."""
-    phase = phase_b(track, period, ENCLOSING)
+    phase = phase_b(history, period, ENCLOSING)
     valid = np.isfinite(phase.gradient.lower)
     return phase.rows[valid], Interval(phase.gradient.lower[valid], phase.gradient.upper[valid])
 
 
-def bounds_of_epoch(track: Track, period: Period) -> tuple[Rows, Interval]:
+def bounds_of_epoch(history: History, period: Period) -> tuple[Rows, Interval]:
     """The extremes of g̃ over the epoch around each step of phase B (Remark 1: several steps)."""
-    rows = rows_between(track, period.phase_b, period.phase_c)
-    epochs = track.clock.epochs
+    rows = rows_between(history, period.phase_b, period.phase_c)
+    epochs = history.clock.epochs
     width = 1 if epochs is None else round(len(epochs) / max(np.ptp(epochs), 1.0))
-    gradient = pd.Series(track.columns["effective_grad_norm"])
+    gradient = pd.Series(history.columns["effective_grad_norm"])
     around = gradient.rolling(max(width, 1), center=True, min_periods=1)
     low, high = around.min().to_numpy(), around.max().to_numpy()
     return rows, Interval(low[rows], high[rows])
 
 
-def _locally(track: Track, rows: Rows, bounds: Interval) -> tuple[float, float, float]:
+def _locally(history: History, rows: Rows, bounds: Interval) -> tuple[float, float, float]:
     """Share of steps inside, share above, median L/ℓ."""
-    squared = track.columns["norm"][rows] ** 2
-    factor = float(kappa(track.lr, track.weight_decay))
+    squared = history.columns["norm"][rows] ** 2
+    factor = float(kappa(history.lr, history.weight_decay))
     low, high = factor * bounds.lower, factor * bounds.upper
     inside, above = share((squared >= low) & (squared <= high)), share(squared > high)
     return inside, above, float(np.median(bounds.upper / bounds.lower))

@@ -1,4 +1,4 @@
-"""What claims read off a track: numbers that several of them share."""
+"""What claims read off a history: numbers that several of them share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,45 +7,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 
 Array = NDArray[np.float64]
 
 
-def periodic(track: Track) -> bool:
+def periodic(history: History) -> bool:
     """Whether the run has periods: at least two destabilisations in which the norm turned."""
-    return track.diagnosis.label == "periodic"
+    return history.diagnosis.label == "periodic"
 
 
-def unbroken(tracks: Sequence[Track]) -> Sequence[Track]:
-    """``tracks``, of which none broke off: that a run had no jump says nothing if it could not.
+def unbroken(histories: Sequence[History]) -> Sequence[History]:
+    """``histories``, of which none broke off: that a run had no jump says nothing if it could not.
 
     Raises:
         UserError: one diverged, or has too few rows to be judged.
     """
-    for track in tracks:
-        if track.diagnosis.label == "diverged":
-            raise UserError(f"{track.label} diverged: {track.diagnosis.failure}")
-        if track.diagnosis.label == "unknown":
-            raise UserError(f"{track.label} has too few rows to be judged")
-    return tracks
+    for history in histories:
+        if history.diagnosis.label == "diverged":
+            raise UserError(f"{history.label} diverged: {history.diagnosis.failure}")
+        if history.diagnosis.label == "unknown":
+            raise UserError(f"{history.label} has too few rows to be judged")
+    return histories
 
 
-def jumps(track: Track) -> int:
+def jumps(history: History) -> int:
     """How many destabilisations were found."""
-    return len(track.diagnosis.events)
+    return len(history.diagnosis.events)
 
 
-def period_units(track: Track) -> float:
+def period_units(history: History) -> float:
     """The median period in units of 1/(ηλ); NaN with fewer than two destabilisations."""
-    return float(track.diagnosis.period * track.lr * track.weight_decay)
+    return float(history.diagnosis.period * history.lr * history.weight_decay)
 
 
-def consistent(track: Track) -> slice:
+def consistent(history: History) -> slice:
     """The rows of the consistent stage; the last half where warm-up's end is not known."""
-    start = track.diagnosis.consistent_from
-    rows = len(track.clock.steps)
-    return slice(rows // 2 if start is None else int(track.rows_of([start])[0]), rows)
+    start = history.diagnosis.consistent_from
+    rows = len(history.clock.steps)
+    return slice(rows // 2 if start is None else int(history.rows_of([start])[0]), rows)
 
 
 def low_and_high(values: Array) -> tuple[float, float]:
@@ -56,15 +56,15 @@ def low_and_high(values: Array) -> tuple[float, float]:
     return (float(np.quantile(found, 0.01)), float(np.quantile(found, 0.99)))
 
 
-def best_test_error(track: Track) -> float:
+def best_test_error(history: History) -> float:
     """The smallest test error measured, as a fraction; NaN where none was."""
-    measured = track.test_error[np.isfinite(track.test_error)]
+    measured = history.test_error[np.isfinite(history.test_error)]
     return float(measured.min()) if len(measured) else float("nan")
 
 
-def late_loss(track: Track) -> float:
+def late_loss(history: History) -> float:
     """The median training loss of the last half of the run, nats."""
-    loss = track.columns["loss"]
+    loss = history.columns["loss"]
     return float(np.nanmedian(loss[len(loss) // 2 :]))
 
 

@@ -13,7 +13,7 @@ from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import unbroken
 from limitcycle.paper.scale import Scale
-from limitcycle.reading.history import Track
+from limitcycle.reading.history import History
 from limitcycle.record import Run
 
 C = 2
@@ -56,7 +56,7 @@ def bitwise_equal(evidence: Evidence) -> Finding:
         name: max(map(_differing_rows, evidence[name], evidence[rescaled(name)]))
         for name in OPTIMISERS
     }
-    rows = min(len(track.source.steps) for name in OPTIMISERS for track in evidence[name])
+    rows = min(len(history.source.steps) for name in OPTIMISERS for history in evidence[name])
     if not any(differing.values()) and rows < STEPS:
         return undecided(f"the shortest run has {rows:,} rows of {STEPS:,}")
     words = ", ".join(f"{name} {count:,}" for name, count in differing.items())
@@ -80,14 +80,14 @@ def eps_parts(evidence: Evidence) -> Finding:
     )
 
 
-def parting(one: Track, other: Track) -> int | None:
+def parting(one: History, other: History) -> int | None:
     """The first step at which the losses differ by 1 %; None where they never do."""
     ours, theirs = one.columns["loss"], other.columns["loss"]
     apart = np.flatnonzero(~(np.abs(theirs / ours - 1) <= APART))
     return int(one.clock.steps[apart[0]]) if len(apart) else None
 
 
-def _differing_rows(one: Track, other: Track) -> int:
+def _differing_rows(one: History, other: History) -> int:
     """How many rows of the step tables are not what Proposition 4 says, bit by bit."""
     ours, theirs = one.source.steps, other.source.steps
     if len(ours) != len(theirs):

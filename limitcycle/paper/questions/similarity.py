@@ -28,9 +28,9 @@ def compared(evidence: Evidence, pair: Pair) -> list[Similarity]:
         MissingError: no seed has one.
     """
     found, problem = [], None
-    for track, other in zip(evidence[pair], evidence[independent(pair)], strict=True):
+    for history, other in zip(evidence[pair], evidence[independent(pair)], strict=True):
         try:
-            found.append(similarity(track, other))
+            found.append(similarity(history, other))
         except MissingError as missing:
             problem = missing
     if not found:

@@ -8,7 +8,7 @@ from limitcycle.paper.figures import figure04, figure11
 from limitcycle.paper.questions.fixed_norm import EARLY, FREE, LATE, label, loss_rises
 from limitcycle.paper.questions.full_batch import of_scale
 from limitcycle.paper.scale import QUICK, SCALES
-from limitcycle.reading.history import track_of
+from limitcycle.reading.history import history_of
 from tests.paper.periods import bumpy
 from tests.paper.records import at_once, calm, diverged, evidence, sawtooth, stuck
 
@@ -100,7 +100,7 @@ def test_without_its_runs_it_is_undecided(name):
 
 @pytest.mark.parametrize("bumps", [(), (2000,), (1500, 3000)])
 def test_rises_are_counted_without_a_moving_norm(bumps):
-    assert loss_rises(track_of(bumpy(calm(), *bumps), "made")) == len(bumps)
+    assert loss_rises(history_of(bumpy(calm(), *bumps), "made")) == len(bumps)
 
 
 def test_fixed_norms_start_before_the_parents_first_jump(tmp_path):
@@ -108,9 +108,9 @@ def test_fixed_norms_start_before_the_parents_first_jump(tmp_path):
     parent.snapshots = [
         tmp_path / f"step-{step - 1:012d}.safetensors" for step in range(50, 800, 50)
     ]
-    track = track_of(parent, "parent")
-    later = figure04.SPHERES.later(QUICK, {FREE: track})
-    jump = track.diagnosis.events["start"].iloc[0]
+    history = history_of(parent, "parent")
+    later = figure04.SPHERES.later(QUICK, {FREE: history})
+    jump = history.diagnosis.events["start"].iloc[0]
     starts = [int(run.start_from[-24:].split("-")[-1].split(".")[0]) + 1 for run in later.values()]
     assert list(later) == [EARLY, LATE]
     for start, fraction in zip(starts, (0.75, 0.90), strict=True):

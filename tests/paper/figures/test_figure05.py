@@ -49,10 +49,10 @@ def alike(*, within=0.98, ratio=0.93, far=0.05, own=0.2, other=0.1):
 def _by_hand(monkeypatch):
     """The similarity of a record is the one that hangs on it; an exception there is raised."""
 
-    def similarity(track, _independent):
-        if isinstance(track.source.similarity, Exception):
-            raise track.source.similarity
-        return track.source.similarity
+    def similarity(history, _independent):
+        if isinstance(history.source.similarity, Exception):
+            raise history.source.similarity
+        return history.source.similarity
 
     monkeypatch.setattr(claims, "similarity", similarity)
     monkeypatch.setattr("limitcycle.paper.figures.figure05.similarity", similarity)

@@ -38,8 +38,8 @@ def test_runs_that_diverged_leave_it_undecided(name, record):
 
 
 def test_a_run_that_left_no_steps_is_not_drawn():
-    track = ratios().first("η = 0.1, λ = 0.01")
-    empty = replace(track, clock=track.clock.take(np.empty(0, dtype=int)))
+    history = ratios().first("η = 0.1, λ = 0.01")
+    empty = replace(history, clock=history.clock.take(np.empty(0, dtype=int)))
     with pytest.raises(MissingError, match="left no steps"):
         last_units(empty, UNITS)
 
@@ -50,9 +50,9 @@ def test_without_its_runs_it_is_undecided(name):
 
 
 def test_only_the_end_of_the_run_is_enlarged():
-    track = ratios().first("η = 0.1, λ = 0.01")
-    shown = last_units(track, UNITS)
-    assert shown.clock.steps[-1] == track.clock.steps[-1]
+    history = ratios().first("η = 0.1, λ = 0.01")
+    shown = last_units(history, UNITS)
+    assert shown.clock.steps[-1] == history.clock.steps[-1]
     assert len(shown.clock.steps) == len(shown.columns["norm"]) == 2_501
 
 

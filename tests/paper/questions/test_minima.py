@@ -6,7 +6,7 @@ import pytest
 from limitcycle.lab import train
 from limitcycle.paper.evidence import MissingError
 from limitcycle.paper.questions import minima
-from limitcycle.reading.history import track_of
+from limitcycle.reading.history import history_of
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import read_checkpoint
 from tests.paper.records import calm, sawtooth
@@ -25,7 +25,7 @@ def loaded(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(loaded):
     """Their similarity."""
-    return minima.similarity(*(track_of(run, "") for run in loaded))
+    return minima.similarity(*(history_of(run, "") for run in loaded))
 
 
 def test_the_anchor_is_like_itself(found):
@@ -62,26 +62,26 @@ def test_the_independent_network_is_matched_by_test_error(found, loaded):
 
 
 def test_the_anchor_has_the_lowest_loss_of_the_first_consistent_period():
-    track = track_of(sawtooth(period=700), "")
-    steps = np.arange(50.0, len(track.clock.steps), 50)
-    anchor = steps[minima.anchor_of(track, steps)]
-    starts = track.diagnosis.events["start"].to_numpy(dtype=float)
-    assert track.diagnosis.consistent_from is not None
-    assert anchor > track.diagnosis.consistent_from
+    history = history_of(sawtooth(period=700), "")
+    steps = np.arange(50.0, len(history.clock.steps), 50)
+    anchor = steps[minima.anchor_of(history, steps)]
+    starts = history.diagnosis.events["start"].to_numpy(dtype=float)
+    assert history.diagnosis.consistent_from is not None
+    assert anchor > history.diagnosis.consistent_from
     assert np.searchsorted(starts, anchor) == np.searchsorted(
-        starts, track.diagnosis.consistent_from, side="right"
+        starts, history.diagnosis.consistent_from, side="right"
     )
-    assert minima.in_phase_b(track, np.array([anchor])).all()
+    assert minima.in_phase_b(history, np.array([anchor])).all()
 
 
 def test_without_destabilisations_there_is_no_anchor():
-    track = track_of(calm(), "")
+    history = history_of(calm(), "")
     with pytest.raises(MissingError):
-        minima.anchor_of(track, np.arange(50.0, 5000, 50))
+        minima.anchor_of(history, np.arange(50.0, 5000, 50))
 
 
 def test_without_snapshots_there_is_no_similarity(tmp_path):
     run = Run(lr=1.0, weight_decay=0.01, steps=60, width=8, depth=1)
-    track = track_of(train(run, tmp_path / "run"), "")
+    history = history_of(train(run, tmp_path / "run"), "")
     with pytest.raises(MissingError):
-        minima.similarity(track, track)
+        minima.similarity(history, history)
