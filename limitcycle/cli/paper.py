@@ -26,7 +26,7 @@ from limitcycle.paper import (
     write_rehearsal,
 )
 from limitcycle.paper.pages import MARKS, Entry, measured
-from limitcycle.paper.rehearsal import kinds, outcome, passed, rehearsal_markdown
+from limitcycle.paper.rehearsal import outcome, passed, rehearsal_markdown, workloads
 from limitcycle.record import Run
 
 
@@ -90,7 +90,7 @@ def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console
 
 def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> int:
     """Three steps of every kind of run, and a page that says how they went; exit code."""
-    scale, found = plans[0].scale, kinds(plans)
+    scale, found = plans[0].scale, workloads(plans)
     runs = sum(len(kind.names) for kind in found)
     say(
         console,

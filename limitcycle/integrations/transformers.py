@@ -13,7 +13,7 @@ from limitcycle.errors import UserError
 from limitcycle.integrations.adapter import Adapter, ending, unscaled
 from limitcycle.measure import inner_optimizer
 from limitcycle.symmetry import Symmetries
-from limitcycle.watching.sinks import say
+from limitcycle.watching.notice import notice
 
 
 class TransformersWatch(Adapter):
@@ -104,7 +104,7 @@ class TransformersWatch(Adapter):
         if self._hook is None or self.watch is None or self._own_loss or "loss" not in logs:
             return
         if self._own_loss is None and args.logging_steps != 1:
-            say(
+            notice(
                 "the model's output holds no loss that is trained on: the loss of a row is the one "
                 "that the trainer logs, a mean over its steps (logging_steps=1 gives each its own)"
             )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from limitcycle.lab import machine
 from limitcycle.lab.functional import State
-from limitcycle.lab.member import Member, Progress, Rows
+from limitcycle.lab.member import Member, Progress, StepRows
 
 _BLOCK_SECONDS = 2.0
 
@@ -23,7 +23,7 @@ class Advanced(NamedTuple):
     """A member's state at the end of a block, and the block's rows: the engine's and ``lr``."""
 
     state: State
-    rows: Rows
+    rows: StepRows
 
 
 class Computer(Protocol):

@@ -20,7 +20,7 @@ from limitcycle.record.files import read_json
 _CARRY = "recorder/sums"
 _TIMED = ("training", "evaluation", "recording")
 
-Rows = Mapping[str, NDArray[Any]]
+StepRows = Mapping[str, NDArray[Any]]
 
 
 class Progress(NamedTuple):
@@ -94,7 +94,7 @@ class Member:
         """Say that the run is under way."""
         self.folder.set_status("running", self.done)
 
-    def keep(self, end: int, state: State, rows: Rows) -> None:
+    def keep(self, end: int, state: State, rows: StepRows) -> None:
         """Take the state after the updates up to ``end``, and their rows: the engine's and ``lr``.
 
         Raises:
@@ -156,7 +156,7 @@ class Member:
             "together), and so does a smaller width, resolution or batch_size"
         )
 
-    def _check_finite(self, rows: Rows) -> None:
+    def _check_finite(self, rows: StepRows) -> None:
         """Stop at the first loss that is not finite, with everything up to it kept."""
         bad = np.flatnonzero(~np.isfinite(rows["loss"]))
         if not len(bad):

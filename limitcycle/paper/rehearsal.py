@@ -17,7 +17,7 @@ from limitcycle.record import Run
 
 
 @dataclass(frozen=True)
-class Kind:
+class Workload:
     """Runs that compute the same things.
 
     Attributes:
@@ -35,7 +35,7 @@ class Kind:
         return self.names[0] + (f" and {others} like it" if others else "")
 
 
-def kinds(plans: Sequence[Plan]) -> list[Kind]:
+def workloads(plans: Sequence[Plan]) -> list[Workload]:
     """The kinds of runs of ``plans``, without those that start from others: alike in all this."""
     alike: dict[str, dict[str, tuple[str, Run]]] = {}
     for plan in plans:
@@ -46,7 +46,7 @@ def kinds(plans: Sequence[Plan]) -> list[Kind]:
     found = []
     for named in alike.values():
         names, members = zip(*named.values(), strict=True)
-        found.append(Kind(max(members, key=lambda run: run.lr), names))
+        found.append(Workload(max(members, key=lambda run: run.lr), names))
     return found
 
 
@@ -77,7 +77,9 @@ def outcome(done: Rehearsal) -> str:
     )
 
 
-def rehearsal_markdown(scale: Scale, tried: Sequence[tuple[Kind, Rehearsal]], device: str) -> str:
+def rehearsal_markdown(
+    scale: Scale, tried: Sequence[tuple[Workload, Rehearsal]], device: str
+) -> str:
     """The page of a rehearsal, a row a kind of run."""
     failed = sum(not passed(done) for _, done in tried)
     runs = sum(len(kind.names) for kind, _ in tried)
@@ -94,7 +96,7 @@ def rehearsal_markdown(scale: Scale, tried: Sequence[tuple[Kind, Rehearsal]], de
     return "\n".join([*lines, *(_row(kind, done) for kind, done in tried)]) + "\n"
 
 
-def _row(kind: Kind, done: Rehearsal) -> str:
+def _row(kind: Workload, done: Rehearsal) -> str:
     name, others = kind.names[0], len(kind.names) - 1
     if done.problem:
         return f"| {name} | {others} | FAILED: {done.problem} | – | – |"

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.reading import constants as c
+from limitcycle.reading.clock import Array, Rows
 from limitcycle.reading.series import Series
 from limitcycle.reading.turns import noise, turning_points
-
-Array = NDArray[np.float64]
-Rows = NDArray[np.intp]
 
 
 class Event(NamedTuple):

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Rows = NDArray[np.intp]
+from limitcycle.reading.clock import Array, Rows
 
 
 def turning_points(values: Array, swing: float) -> Rows:
@@ -51,7 +50,7 @@ def _extrema(values: Array) -> Rows:
     moving = np.flatnonzero(direction)
     turned = direction[moving[1:]] != direction[moving[:-1]]
     last = max(len(values) - 1, 0)
-    return np.unique(np.concatenate([[0], moving[1:][turned], [last]])).astype(np.intp)
+    return np.unique(np.concatenate([[0], moving[1:][turned], [last]])).astype(np.int64)
 
 
 def _without(swings: NDArray[np.bool_]) -> NDArray[np.bool_]:

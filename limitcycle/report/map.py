@@ -29,7 +29,7 @@ from limitcycle.report.figure import (
     Text,
 )
 from limitcycle.report.regions import Words, borders, place, regions
-from limitcycle.report.ruler import ProductLine, product_lines, said, ticks
+from limitcycle.report.ticks import ProductLine, product_lines, said, ticks
 
 Texts = tuple[tuple[str, ...], ...]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Exponents = dict[str, float]
-Kind = Literal["scale-invariant", "rescaling", "mixed", "dead"]
+GroupKind = Literal["scale-invariant", "rescaling", "mixed", "dead"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Group:
     names: tuple[str, ...]
     generators: tuple[Exponents, ...]
     exponents: Exponents | None
-    kind: Kind
+    kind: GroupKind
     leak: float
     residual: float
     why: str = ""

@@ -13,7 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from limitcycle.errors import UserError
 from limitcycle.symmetry.answer import Symmetries
-from limitcycle.symmetry.group import Exponents, Group, Kind
+from limitcycle.symmetry.group import Exponents, Group, GroupKind
 from limitcycle.symmetry.integers import Vector, holds_nonnegative, smallest_positive
 from limitcycle.symmetry.nullspace import DOUBLE, SINGLE, Component, EulerProducts, Limits
 from limitcycle.symmetry.probe import ROUNDING, Loss, Probe, Row
@@ -306,7 +306,7 @@ def _group(component: Component, names: Sequence[str], own: Row | None) -> Group
     )
 
 
-def _kind(component: Component, generators: list[Vector]) -> tuple[Kind, Vector | None]:
+def _kind(component: Component, generators: list[Vector]) -> tuple[GroupKind, Vector | None]:
     if component.dead:
         return "dead", generators[0]
     positive = smallest_positive(generators)

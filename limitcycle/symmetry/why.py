@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from limitcycle.symmetry.group import Exponents, Kind
+from limitcycle.symmetry.group import Exponents, GroupKind
 from limitcycle.symmetry.probe import Probe, tensors_of
 from limitcycle.symmetry.table import spans
 
@@ -85,7 +85,7 @@ class Reasons:
 
 
 def sentence(
-    kind: Kind, generators: Sequence[Exponents], absorbers: Sequence[str], *, used: bool = True
+    kind: GroupKind, generators: Sequence[Exponents], absorbers: Sequence[str], *, used: bool = True
 ) -> str:
     """Why the scalings ``generators`` of a group change nothing; empty where that is not known."""
     if not used:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from limitcycle.watching.block import Row
+from limitcycle.watching.buffer import Row
 
 
 class Attribution:
@@ -41,7 +41,7 @@ class Attribution:
         """Whether what is said now is said of a step that has a row."""
         return (self.step - (0 if self._before is not False else 1)) % self._every == 0
 
-    def say(self, name: str, value: Any) -> None:
+    def add(self, name: str, value: Any) -> None:
         """Take a value of the step that is spoken of now."""
         self._said.setdefault(name, []).append(value)
 

@@ -1,6 +1,5 @@
 """Where rows go: anything that can be called with the new rows of both tables."""
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from limitcycle.reading.kept import DIAGNOSIS_FILE
 from limitcycle.record import WatchedFolder
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
+from limitcycle.watching.notice import notice
 
 SECONDS = 30.0  # between two parts of a table: few files, and little lost in a crash
 ROWS = 20_000
@@ -73,7 +73,7 @@ class Parquet:
 
     def open(self, info: Mapping[str, Any], symmetries: Mapping[str, Any]) -> int:
         """Claim the folder; the step after the last one that it holds."""
-        self._folder = WatchedFolder(self.path, info, say)
+        self._folder = WatchedFolder(self.path, info, notice)
         self._folder.write_json("symmetries.json", symmetries)
         self._folder.set_status("running", self._folder.next_step)
         return self._folder.next_step
@@ -164,7 +164,7 @@ class Sinks:
         except Exception as problem:  # whatever a logger of others raises
             self._sinks = [other for other in self._sinks if other is not sink]
             kind = type(problem).__name__
-            say(f"a sink failed ({kind}: {problem}) and is left out; the training goes on")
+            notice(f"a sink failed ({kind}: {problem}) and is left out; the training goes on")
 
 
 def _sink(given: Any) -> Callable[[pd.DataFrame, pd.DataFrame], None]:
@@ -181,8 +181,3 @@ def _sink(given: Any) -> Callable[[pd.DataFrame, pd.DataFrame], None]:
         "a sink is a folder, a sink of limitcycle.watching, a SummaryWriter, a run of W&B or "
         f"MLflow, or a function of two frames, not {type(given).__name__}"
     )
-
-
-def say(text: str) -> None:
-    """One line to the person who watches."""
-    print(f"limitcycle: {text}", file=sys.stderr)  # noqa: T201 - the library's voice

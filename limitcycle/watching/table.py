@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from limitcycle.measure import measured_columns
 from limitcycle.reading.optimizers import UpdateRule
-from limitcycle.watching.block import Reading
+from limitcycle.watching.buffer import Measurements
 from limitcycle.watching.groups import Watched
 
 Array = NDArray[np.float64]
@@ -29,7 +29,7 @@ class Settings(NamedTuple):
 
 
 def rows_of(
-    reading: Reading, groups: Sequence[Watched], rule: UpdateRule, *, updates: bool
+    measured: Measurements, groups: Sequence[Watched], rule: UpdateRule, *, updates: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The step table's rows and the group table's, of one block.
 
@@ -37,15 +37,15 @@ def rows_of(
     watched where there are none.
 
     Args:
-        reading: the block, T steps.
+        measured: the block, T steps.
         groups: what its Gram matrices are of.
         rule: of the optimizer.
         updates: whether updates were measured; where not, what follows from them is NaN.
     """
     counted = [index for index, group in enumerate(groups) if group.invariant]
     every = range(len(groups))
-    columns, settings = _columns(reading, groups, counted or list(every), rule, updates)
-    steps: dict[str, Any] = {"step": reading.step, **reading.logged}
+    columns, settings = _columns(measured, groups, counted or list(every), rule, updates)
+    steps: dict[str, Any] = {"step": measured.step, **measured.logged}
     steps |= {name: column[:, 0] for name, column in columns.items()}
     if rule.scaling == "gradient":
         steps["momentum"] = settings.momentum[:, 0]
@@ -55,8 +55,8 @@ def rows_of(
     names = pd.Series([group.name for group in groups]).array
     by_group = pd.DataFrame(
         {
-            "step": np.repeat(reading.step, len(groups)),
-            "group": names.take(np.tile(every, len(reading.step))),
+            "step": np.repeat(measured.step, len(groups)),
+            "group": names.take(np.tile(every, len(measured.step))),
             **{name: column[:, 1:].ravel() for name, column in columns.items()},
         }
     )
@@ -64,7 +64,7 @@ def rows_of(
 
 
 def _columns(
-    reading: Reading,
+    measured: Measurements,
     groups: Sequence[Watched],
     joint: Sequence[int],
     rule: UpdateRule,
@@ -72,12 +72,12 @@ def _columns(
 ) -> tuple[dict[str, Array], Settings]:
     """The columns, each (T, 1 + G): of the joint groups as one vector, then of every group; and
     the settings."""
-    with_update = _joint_first(reading.with_update, joint)
+    with_update = _joint_first(measured.with_update, joint)
     if not updates:
         with_update = np.full_like(with_update, np.nan)
-    found = measured_columns(_joint_first(reading.with_gradient, joint), with_update)
+    found = measured_columns(_joint_first(measured.with_gradient, joint), with_update)
     members = [[groups[index] for index in joint], *([group] for group in groups)]
-    settings = _settings(reading, members)
+    settings = _settings(measured, members)
     # Weight decay that is added to a gradient and normalised with it shrinks nothing by ηλ.
     decay = (
         settings.weight_decay if rule.decays else np.where(settings.weight_decay == 0, 0.0, np.nan)
@@ -100,12 +100,12 @@ def _joint_first(grams: Array, joint: Sequence[int]) -> Array:
     return np.concatenate([grams[:, joint].sum(axis=1, keepdims=True), grams], axis=1)
 
 
-def _settings(reading: Reading, members: Sequence[Sequence[Watched]]) -> Settings:
+def _settings(measured: Measurements, members: Sequence[Sequence[Watched]]) -> Settings:
     """The settings that each set's tensors share, (T, S); NaN where they do not."""
     used = [tuple(sorted({i for group in each for i in group.settings})) for each in members]
     shared = {}
     for indices in set(used):  # few, however many groups there are
-        settings = reading.settings[:, indices]
+        settings = measured.settings[:, indices]
         alike = (settings == settings[:, :1]).all(axis=1)
         shared[indices] = np.where(alike, settings[:, 0], np.nan)
     return Settings(*np.stack([shared[each] for each in used], axis=1).transpose(2, 0, 1))

@@ -17,13 +17,14 @@ from limitcycle.reading import Diagnosis, RunData, diagnose
 from limitcycle.reading.optimizers import update_rule
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
-from limitcycle.watching.block import Block, Row
+from limitcycle.watching.buffer import GramBuffer, Row
 from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, dtypes_of, notes_of, watched_groups
 from limitcycle.watching.hooks import attach
+from limitcycle.watching.notice import notice
 from limitcycle.watching.refused import check, check_gradients
 from limitcycle.watching.settings import facts, run_info, settings_of
-from limitcycle.watching.sinks import Sinks, say
+from limitcycle.watching.sinks import Sinks
 from limitcycle.watching.table import rows_of
 
 _SCALER = ("grad_scale", "found_inf")
@@ -176,7 +177,7 @@ class Watch:
         if self._closed or not self._steps.is_kept:
             return
         for name, value in values.items():
-            self._steps.say(name, _number(name, value))
+            self._steps.add(name, _number(name, value))
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
@@ -241,7 +242,7 @@ class Watch:
         finally:
             self._sinks.close(state, self.step, reason, found)
         if not self._quiet and found is not None:
-            say(str(found))
+            notice(str(found))
 
     def _before(self) -> None:
         """The gradients of step t are there."""
@@ -257,13 +258,13 @@ class Watch:
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
         """A row of step t: its gradients, settings and what was said of it."""
-        if measured.block.full or time.monotonic() - measured.read_at > READ_AFTER:
+        if measured.buffer.full or time.monotonic() - measured.read_at > READ_AFTER:
             self._read()
         settings = [settings_of(group) for group in self._optimizer.param_groups]
         # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
         scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
         row = Row(self._steps.step, settings, scale, skipped)
-        self._place = measured.block.open(row)
+        self._place = measured.buffer.open(row)
         measured.products.before(self._place, updates=self._updates)
         self._steps.open(row)
 
@@ -278,7 +279,7 @@ class Watch:
     def _settle(self) -> None:
         """What was said after the last step belongs to it; a step that failed leaves no row."""
         if self._place is not None and self._measured is not None:
-            self._measured.block.drop()
+            self._measured.buffer.drop()
             self._place = None
             self._steps.withdraw()
         self._steps.settle()
@@ -294,7 +295,7 @@ class Watch:
         groups = watched_groups(self._symmetries, parameters, self._optimizer)
         self._open_sinks(self._symmetries, groups)
         if not any(group.invariant for group in groups):
-            say("nothing here is scale-invariant: norm and rates are those of all weights")
+            notice("nothing here is scale-invariant: norm and rates are those of all weights")
         self._steps.begin()
         self._measured = _Measured(groups)
         return self._measured
@@ -307,7 +308,9 @@ class Watch:
         if folder is not None:
             step = folder.open(info, symmetries.to_dict())
             if self._go_on_at is None and step > 0:
-                say(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
+                notice(
+                    f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them"
+                )
             self._go_on_at = step if self._go_on_at is None else self._go_on_at
             steps, groups_before = folder.go_back(self._go_on_at)
             self._frames = [steps] if len(steps) else []
@@ -319,11 +322,11 @@ class Watch:
         """Bring what lies on the device into the tables and hand it on."""
         self._settle()
         measured = self._measured
-        if measured is None or not len(measured.block):
+        if measured is None or not len(measured.buffer):
             return
         measured.read_at = time.monotonic()
         steps, groups = rows_of(
-            measured.block.read(), measured.groups, self._rule, updates=self._updates
+            measured.buffer.read(), measured.groups, self._rule, updates=self._updates
         )
         if len(steps):
             self._frames.append(steps)
@@ -339,7 +342,7 @@ class _Measured:
         tensors = [tensor for group in groups for tensor in group.tensors]
         owners = [index for index, group in enumerate(groups) for _ in group.tensors]
         self.products = InnerProducts(tensors, owners, len(groups))
-        self.block = Block(len(groups), tensors[0].device)
+        self.buffer = GramBuffer(len(groups), tensors[0].device)
         self.read_at = time.monotonic()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from limitcycle.cli.main import main
 from limitcycle.lab import Rehearsal
 from limitcycle.paper import Plan, experiments, scale_named
-from limitcycle.paper.rehearsal import Kind, kinds, passed, rehearsal_markdown
+from limitcycle.paper.rehearsal import Workload, passed, rehearsal_markdown, workloads
 from limitcycle.record import Run
 
 PAPER = scale_named("paper")
@@ -16,7 +16,7 @@ ALIKE = ("lr", "weight_decay", "seed", "steps", "epochs", "eval_every", "snapsho
 def test_every_distinct_run_has_one_that_stands_for_it():
     plans = [Plan(figure, PAPER, Path("nowhere"), None) for figure in experiments(())]
     distinct = {runs[0].identity: runs[0] for plan in plans for runs in plan.runs.values()}
-    found = kinds(plans)
+    found = workloads(plans)
     assert sum(len(kind.names) for kind in found) == len(distinct)
     others = {tuple(v for k, v in vars(run).items() if k not in ALIKE) for run in distinct.values()}
     stand = {tuple(v for k, v in vars(kind.run).items() if k not in ALIKE) for kind in found}
@@ -26,7 +26,7 @@ def test_every_distinct_run_has_one_that_stands_for_it():
 def test_the_highest_learning_rate_is_tried():
     (kind,) = (
         kind
-        for kind in kinds([Plan(experiments((2,))[0], PAPER, Path("nowhere"), None)])
+        for kind in workloads([Plan(experiments((2,))[0], PAPER, Path("nowhere"), None)])
         if len(kind.names) > 5
     )
     assert kind.run.lr == max(PAPER.lrs)
@@ -39,8 +39,8 @@ def test_a_loss_that_is_not_finite_did_not_pass():
 
 
 def test_the_page_has_a_row_a_kind_and_counts_what_failed():
-    fine = Kind(Run(), ("figure 2: η = 3", "figure 2: η = 1"))
-    broken = Kind(Run(lr=1.0), ("figure 9: full batch",))
+    fine = Workload(Run(), ("figure 2: η = 3", "figure 2: η = 1"))
+    broken = Workload(Run(lr=1.0), ("figure 9: full batch",))
     tried = [(fine, Rehearsal(fine.run, (2.3, 2.2, 2.1), 0.5, 800.0))]
     tried.append((broken, Rehearsal(broken.run, problem="out of memory")))
     page = rehearsal_markdown(PAPER, tried, "cpu")

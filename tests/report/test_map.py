@@ -21,8 +21,8 @@ from limitcycle.report.map import COLOURS, footnote, map_figure
 from limitcycle.report.paint import STYLE, _canvas
 from limitcycle.report.paint_cells import mixed
 from limitcycle.report.regions import borders, place, regions
-from limitcycle.report.ruler import position, product_lines, ticks
 from limitcycle.report.scales import round_values
+from limitcycle.report.ticks import position, product_lines, ticks
 
 AXES = {
     "lr": np.geomspace(0.03, 30, 12).tolist(),

@@ -43,7 +43,7 @@ class ResNet18(nn.Module):
         for stage in range(4):
             for block in range(depth):
                 stride = 2 if stage and not block else 1
-                blocks.append(Block(fan_in, width << stage, stride, norm))
+                blocks.append(ResidualBlock(fan_in, width << stage, stride, norm))
                 fan_in = width << stage
         self.blocks = nn.Sequential(*blocks)
         self.last_norm = normalisation(norm, fan_in)
@@ -57,7 +57,7 @@ class ResNet18(nn.Module):
         return logits
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """x ↦ shortcut(x) + conv(relu(norm(conv(relu(norm(x)))))), channels last but one doubled."""
 
     def __init__(self, fan_in: int, fan_out: int, stride: int, norm: Norm) -> None:

@@ -31,7 +31,7 @@ def said(value: Any) -> str:
 
 def ticks(values: Sequence[Any]) -> tuple[tuple[float, str], ...]:
     """Where an axis of these values has ticks, and what they say."""
-    if len(values) <= _FEW or not _is_ruler(values):
+    if len(values) <= _FEW or not _are_positive_numbers(values):
         return tuple((float(at), said(value)) for at, value in enumerate(values))
     low, high = float(values[0]), float(values[-1])
     if low > 0 and high / low >= 10:
@@ -104,8 +104,8 @@ def _round_products(plane: Plane) -> list[float]:
     return [float(f"1e{at}") for at in range(math.ceil(low), math.floor(high) + 1, stride)]
 
 
-def _is_ruler(values: Sequence[Any]) -> bool:
-    """Whether the values are numbers that an axis can be read by."""
+def _are_positive_numbers(values: Sequence[Any]) -> bool:
+    """Whether an axis can be read by the values: all are numbers above 0."""
     return all(isinstance(v, int | float) and v > 0 for v in values)
 
 

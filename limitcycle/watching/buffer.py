@@ -34,7 +34,7 @@ class Row:
     logged: dict[str, list[Any]] = field(default_factory=dict)
 
 
-class Reading(NamedTuple):
+class Measurements(NamedTuple):
     """A block on the host: T steps, G groups, P parameter groups of the optimizer.
 
     ``with_gradient`` and ``with_update``: (T, G, 2, 2); ``settings``: (T, P, 3); ``logged``: (T,)
@@ -48,7 +48,7 @@ class Reading(NamedTuple):
     logged: dict[str, Array]
 
 
-class Block:
+class GramBuffer:
     """The Gram matrices of up to `CAPACITY` steps."""
 
     def __init__(self, groups: int, device: torch.device) -> None:
@@ -77,7 +77,7 @@ class Block:
         self._rows.pop()
         self._places[len(self._rows)].zero_()
 
-    def read(self) -> Reading:
+    def read(self) -> Measurements:
         """Everything since the last reading, without steps that a scaler skipped; then empty."""
         rows, self._rows = self._rows, []
         grams = self._grams[: len(rows)]
@@ -91,7 +91,7 @@ class Block:
         settings = _numbers([[v for group in row.settings for v in group] for row in rows])
         names = dict.fromkeys(name for row in rows for name in row.logged)
         logged = {name: _means([row.logged.get(name, []) for row in rows])[kept] for name in names}
-        return Reading(
+        return Measurements(
             step=np.array([row.step for row in rows], dtype=np.int64)[kept],
             with_gradient=values[kept][:, :, :2, :2],
             with_update=values[kept][:, :, ::2, ::2],
