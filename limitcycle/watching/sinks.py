@@ -1,5 +1,6 @@
 """Where rows go: anything that can be called with the new rows of both tables."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -149,8 +150,11 @@ class Sinks:
     def keep(self, diagnosis: Callable[[], Diagnosis]) -> None:
         """Have the reading kept beside the run folder's rows, if there is one."""
         folder = self.folder
-        if folder is not None:
-            self._try(folder, lambda: folder.keep(diagnosis()))
+        if folder is None:
+            return
+        with contextlib.suppress(UserError):  # rows that cannot be judged are kept all the same
+            found = diagnosis()
+            self._try(folder, lambda: folder.keep(found))
 
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Close those that can be closed."""
