@@ -40,15 +40,16 @@ def moving(tmp_path_factory):
     path = tmp_path_factory.mktemp("moving") / "run"
     table = table.assign(**SETTINGS, effective_lr=0.1 / table["norm"] ** 2, momentum=0.9)
     with RunFolder(path, run, {}) as folder:
-        folder.append(table, pd.DataFrame())
+        folder.append(table.iloc[:3000], pd.DataFrame())
+        folder.append(table.iloc[3000:], pd.DataFrame())
         folder.set_status("done", len(table))
     return path
 
 
-def without_momentum(path, copy):
-    """``path`` as a version before wrote it."""
+def without_momentum(path, copy, parts=None):
+    """``path`` as a version before wrote it, or at least its first ``parts``."""
     shutil.copytree(path, copy)
-    for part in (copy / "steps").iterdir():
+    for part in sorted((copy / "steps").iterdir())[:parts]:
         pq.write_table(pq.read_table(part, partitioning=None).drop_columns("momentum"), part)
     return copy
 
@@ -69,8 +70,9 @@ def test_a_runs_table_knows_its_momentum(moving, tmp_path, capsys, older):
     assert json.loads(capsys.readouterr().out) == {"run": of_run.to_dict()}
 
 
-def test_rows_of_a_version_that_did_not_record_it_have_their_momentum(moving, tmp_path):
-    run = lc.load(without_momentum(moving, tmp_path / "run"))
+@pytest.mark.parametrize("parts", [1, 2])
+def test_rows_of_a_version_that_did_not_record_it_have_their_momentum(moving, tmp_path, parts):
+    run = lc.load(without_momentum(moving, tmp_path / "run", parts))
     pd.testing.assert_frame_equal(run.steps, lc.load(moving).steps)
     assert run.description.identity == lc.load(moving).description.identity
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from limitcycle.errors import RunError, UserError
+from limitcycle.reading import diagnose
 from limitcycle.reading.clock import Clock
 from limitcycle.record import Run
 from limitcycle.report import summarise, write_report
@@ -214,3 +215,12 @@ def test_how_to_reproduce():
         .replace(", 'out')", ")")
     )
     assert made["run"] == Run(lr=0.3, fixed_norm="start")
+
+
+def test_the_page_says_what_the_door_says(sawtooth, tmp_path):
+    run = sawtooth(rows=3_000)
+    page = write_report([run], tmp_path / "r.html").read_text(encoding="utf-8")
+    found = diagnose(run)
+    assert found.advice.text in str(found)
+    for said in (str(found), found.headline):
+        assert html.escape(said) in page
