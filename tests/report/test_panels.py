@@ -5,8 +5,6 @@ import pandas as pd
 import pytest
 
 from limitcycle.errors import UserError
-from limitcycle.reading.clock import Clock
-from limitcycle.reading.history import running_mean
 from limitcycle.reading.period import typical_period
 from limitcycle.record import Run
 from limitcycle.report.figure import Line, Points, Span, drawable
@@ -211,13 +209,6 @@ def test_with_momentum_there_is_no_line_of_balance(sawtooth):
     assert len(panel.marks) == 2 and panel.note.startswith("no line of balance: with momentum")
 
 
-def test_the_verdict_of_a_track_knows_the_momentum(sawtooth):
-    run = sawtooth(rows=6_000, period=600)
-    moving = dataclasses.replace(run, run=dataclasses.replace(run.run, momentum=0.5))
-    plain, halved = (history.diagnosis.forecast.median for history in histories([run, moving]))
-    assert halved == pytest.approx(plain / 2, rel=0.01)
-
-
 def test_an_effective_learning_rate_that_underflows_is_said(sawtooth):
     run = sawtooth(rows=200)
     steps = run.steps.assign(effective_lr=0.0)
@@ -249,17 +240,7 @@ def test_labels_name_what_differs(double):
     assert label(Run(), None) == ["r0", "r1"]
 
 
-def test_running_mean_is_centred_and_leaves_out_what_is_missing():
-    values = np.array([1.0, 2.0, np.nan, np.inf, 8.0])
-    assert running_mean(values, 3) == pytest.approx([1.5, 1.5, 2.0, 8.0, 8.0])
-    assert running_mean(values, 1) is values
-
-
 def test_what_a_logarithmic_axis_cannot_show():
     values = np.array([-1.0, 0.0, 2.0, np.inf, np.nan])
     assert drawable(values, log=True)[2] == 2 and np.isnan(drawable(values, log=True)).sum() == 4
     assert np.isnan(drawable(values, log=False)).sum() == 2
-
-
-def test_a_clock_without_epochs_says_so():
-    assert Clock(np.arange(3.0)).on("epochs") is None
