@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from limitcycle.reading import words
@@ -115,6 +116,7 @@ def _reckons_with_decay(found: Findings) -> bool:
 
 def _late(steps: pd.DataFrame, name: str) -> float:
     """The median of a column over the last tenth of the rows; NaN where there is no such number."""
-    if name not in steps or not pd.api.types.is_numeric_dtype(steps[name]):
+    if name not in steps or not pd.api.types.is_float_dtype(steps[name]):
         return float("nan")
-    return float(steps[name].tail(max(len(steps) // 10, 1)).median())
+    late = steps[name].tail(max(len(steps) // 10, 1))
+    return float(pd.Series(late.to_numpy(np.float64, na_value=np.nan)).median())

@@ -217,3 +217,25 @@ def test_a_label_that_nobody_wrote_words_for_is_an_error(speak):
     found = dataclasses.replace(diagnose(quiet()), label="dancing")
     with pytest.raises(AssertionError, match="dancing"):
         speak(found)
+
+
+@pytest.mark.parametrize(
+    "rotation",
+    [
+        "fast",
+        pd.array([None] * 5000, dtype="Float64"),
+        np.full(5000, np.nan),
+        np.full(5000, 1j),
+        pd.Timestamp("2024-01-01"),
+    ],
+    ids=["text", "nothing", "nan", "complex", "time"],
+)
+def test_a_foreign_column_of_that_name_is_no_rotation(rotation):
+    found = diagnose(quiet().assign(rotation=rotation))
+    assert np.isnan(found.rotation) and "The weights turn" not in str(found)
+
+
+def test_rotation_is_that_of_the_last_tenth():
+    found = diagnose(quiet().assign(rotation=np.linspace(0, 1, 5000)))
+    assert found.rotation == pytest.approx(0.95, abs=1e-3)
+    assert "The weights turn by 0.95 rad a step." in str(found)
