@@ -77,7 +77,7 @@ def _read(data: RunData) -> Diagnosis:
     steps = as_frame(data.steps)
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
     table = read_table(judged, data.lr, data.weight_decay, data.momentum)
-    found = judge(series_of(table), data)
+    found = judge(series_of(table, len(steps)), data)
     advice = advise(found, table, rounded_away(table, data.dtypes))
     advice = replace(advice, text=words.advice(advice), code=words.code(advice))
     notes = tuple(filter(None, [*data.notes, note, *_notes(data, table, found)]))

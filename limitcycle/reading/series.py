@@ -63,7 +63,6 @@ def read_table(
             outside its range, or an array has another length.
     """
     table: pd.DataFrame = needed_columns(as_frame(frame))
-    rows = len(table)
     for name, given in (("lr", lr), ("weight_decay", weight_decay), ("momentum", momentum)):
         if given is not None:
             table[name] = _setting(name, given, len(table))
@@ -72,12 +71,16 @@ def read_table(
     effective = _effective_lr(table)
     if effective is not None:
         table["effective_lr"] = effective
-    table.attrs["given"] = rows
     return table
 
 
-def series_of(table: pd.DataFrame) -> Series:
-    """The usable rows of a table in order (see `read_table`): finite norm > 0, finite loss ≥ 0."""
+def series_of(table: pd.DataFrame, given: int) -> Series:
+    """The usable rows of a table in order: finite norm > 0, finite loss ≥ 0.
+
+    Args:
+        table: of `read_table`.
+        given: how many rows there were before that.
+    """
     arrays = {str(name): table[name].to_numpy(np.float64) for name in table.columns}
     loss, norm = arrays["loss"], arrays["norm"]
     finite = np.isfinite(loss) & np.isfinite(norm)
@@ -95,7 +98,7 @@ def series_of(table: pd.DataFrame) -> Series:
         momentum=np.nan_to_num(kept.get("momentum", np.zeros(int(usable.sum())))),
         effective_lr=kept.get("effective_lr"),
         epoch=kept.get("epoch"),
-        given=table.attrs["given"],
+        given=given,
         broken_from=None if broken is None else int(steps[broken]),
     )
 
