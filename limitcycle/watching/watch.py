@@ -106,7 +106,7 @@ class Watch:
         self._symmetries = None if symmetries is None else symmetries.bound(model)
         self._frames: list[pd.DataFrame] = []
         self._group_frames: list[pd.DataFrame] = []
-        self._steps = Attribution(every)
+        self._attribution = Attribution(every)
         self._go_on_at: int | None = None
         self._place: torch.Tensor | None = None
         self._measured: _Measured | None = None
@@ -143,7 +143,7 @@ class Watch:
     @property
     def step(self) -> int:
         """Calls of ``optimizer.step`` so far, those of the job's earlier parts included."""
-        return self._steps.step if self._go_on_at is None else self._go_on_at
+        return self._attribution.step if self._go_on_at is None else self._go_on_at
 
     @property
     def steps(self) -> pd.DataFrame:
@@ -174,10 +174,10 @@ class Watch:
         accumulated gradients, are averaged. What is said before a step belongs to it; in a script
         that says nothing before its first step, what is said after a step belongs to that.
         """
-        if self._closed or not self._steps.is_kept:
+        if self._closed or not self._attribution.is_kept:
             return
         for name, value in values.items():
-            self._steps.add(name, _number(name, value))
+            self._attribution.add(name, _number(name, value))
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
@@ -246,14 +246,14 @@ class Watch:
 
     def _before(self) -> None:
         """The gradients of step t are there."""
-        if self._steps.at_rest:
+        if self._attribution.at_rest:
             return  # at once, for this is all that most steps cost when few are measured
         self._settle()
         measured = self._measured or self._begin()
-        if self._steps.has_row:
+        if self._attribution.has_row:
             self._open(measured)
         else:
-            self._steps.pass_over()
+            self._attribution.pass_over()
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
@@ -263,10 +263,10 @@ class Watch:
         settings = [settings_of(group) for group in self._optimizer.param_groups]
         # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
         scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
-        row = Row(self._steps.step, settings, scale, skipped)
+        row = Row(self._attribution.step, settings, scale, skipped)
         self._place = measured.buffer.open(row)
         measured.products.before(self._place, updates=self._updates)
-        self._steps.open(row)
+        self._attribution.open(row)
 
     def _after(self) -> None:
         """Step t has been made."""
@@ -274,15 +274,15 @@ class Watch:
             with torch.no_grad():
                 self._measured.products.after(self._place)
         self._place = None
-        self._steps.step += 1
+        self._attribution.step += 1
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it; a step that failed leaves no row."""
         if self._place is not None and self._measured is not None:
             self._measured.buffer.drop()
             self._place = None
-            self._steps.withdraw()
-        self._steps.settle()
+            self._attribution.withdraw()
+        self._attribution.settle()
 
     @torch.no_grad()
     def _begin(self) -> "_Measured":
@@ -296,7 +296,7 @@ class Watch:
         self._open_sinks(self._symmetries, groups)
         if not any(group.invariant for group in groups):
             notice("nothing here is scale-invariant: norm and rates are those of all weights")
-        self._steps.begin()
+        self._attribution.begin()
         self._measured = _Measured(groups)
         return self._measured
 
@@ -315,7 +315,7 @@ class Watch:
             steps, groups_before = folder.go_back(self._go_on_at)
             self._frames = [steps] if len(steps) else []
             self._group_frames = [groups_before] if len(groups_before) else []
-        self._steps.step, self._go_on_at = self._go_on_at or 0, None
+        self._attribution.step, self._go_on_at = self._go_on_at or 0, None
         self._sinks.begin(info, symmetries, self.step)
 
     def _read(self) -> None:
