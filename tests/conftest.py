@@ -1,4 +1,4 @@
-"""What all tests share: one thread a process, one cache for the session, the way to the real data."""
+"""What all tests share: a thread a process, one cache for the session, the way to the real data."""
 
 import os
 

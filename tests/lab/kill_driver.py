@@ -1,7 +1,7 @@
 """Trains runs in forked children that are killed, and compares what remains, bit by bit.
 
-``python -m tests.lab.kill_driver writes|some-writes|random|together FOLDER``; prints what it did, exits with 1
-at the first difference. A process of its own, so that forking it is safe.
+``python -m tests.lab.kill_driver writes|some-writes|random|together FOLDER``; prints what it
+did, exits with 1 at the first difference. A process of its own, so that forking it is safe.
 """
 
 import itertools
