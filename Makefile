@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# A worker a core, each with one thread (tests/conftest.py); who is done takes over from the others.
+SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 
 .PHONY: demo test test-all check format bench bench-docs clean
 
@@ -11,15 +13,15 @@ demo: $(READY)
 	$(BIN)/limitcycle demo --out runs/demo
 
 test: $(READY) check
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-all: $(READY) check
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "slow or not slow"
 
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 format: $(READY)

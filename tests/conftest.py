@@ -1,6 +1,11 @@
-"""What all tests share: one cache for the session, and the way to the real data."""
+"""What all tests share: a thread a process, one cache for the session, the way to the real data."""
 
 import os
+
+# Tests run side by side, and the nets in them are so small that threads only get in each other's
+# way. It has to be said before torch is imported; whoever says another number is heard.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest
@@ -10,10 +15,16 @@ import pytest
 def _one_cache(tmp_path_factory: pytest.TempPathFactory):
     """Nothing a test finds or decodes lands in the user's cache."""
     former = os.environ.get("LIMITCYCLE_CACHE")
-    os.environ["LIMITCYCLE_CACHE"] = former or str(tmp_path_factory.mktemp("cache"))
+    os.environ["LIMITCYCLE_CACHE"] = former or str(_shared(tmp_path_factory) / "cache")
     yield
     if former is None:
         del os.environ["LIMITCYCLE_CACHE"]
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session: the same one for all workers that run side by side."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")

@@ -34,10 +34,16 @@ def check(done, run, steps):
     return label
 
 
+def test_a_plain_loop_is_watched(tmp_path):
+    done, found = run("plain.py", tmp_path / "run", 40)
+    check(done, found, 40)
+    assert set(found.groups["group"]) == {"0.weight", "1.weight (+1)", "3.weight", "other"}
+
+
+@pytest.mark.slow
 def test_a_plain_loop_jumps_periodically(tmp_path):
     done, found = run("plain.py", tmp_path / "run", 1000)
     assert check(done, found, 1000) == "periodic"
-    assert set(found.groups["group"]) == {"0.weight", "1.weight (+1)", "3.weight", "other"}
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The worked story runs, and docs/story.md says what its record says, in the product's words."""
 
+import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -13,39 +15,48 @@ PAGE = ROOT / "docs" / "story.md"
 STEPS = 33
 
 
-@pytest.fixture
-def story(monkeypatch):
+@pytest.fixture(scope="module")
+def story():
     """The example's module."""
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import story
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "examples"))
+        import story
 
-    yield story
+        yield story
     for name in ("story", "story_told", "story_pictures"):
         sys.modules.pop(name, None)
 
 
-def test_the_story_is_made_by_one_command(story, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(story, "LOOK_EVERY", 15)
-    page = tmp_path / "told.md"
+@pytest.fixture(scope="module")
+def made(story, tmp_path_factory):
+    """The folder in which the example's command was run, the page that it filled, what it said."""
+    folder = tmp_path_factory.mktemp("story")
+    page = folder / "told.md"
     page.write_text("before\n<!-- symptom -->\n<!-- end -->\nafter\n", encoding="utf-8")
-    story.main(["--out", str(tmp_path / "told"), "--steps", str(STEPS)])
-    told = story.Told.read(tmp_path / "told")
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(story, "LOOK_EVERY", 15)
+        story.main(["--out", str(folder / "told"), "--steps", str(STEPS)])
+    return folder, page.read_text(encoding="utf-8"), said.getvalue()
+
+
+@pytest.mark.slow
+def test_the_story_is_made_by_one_command(story, made):
+    folder, page, said = made
+    told = story.Told.read(folder / "told")
     assert {way: len(record) for way, record in told.records.items()} == dict.fromkeys(
         told.records, STEPS - told.moment
     ) | {"as-it-was": STEPS}
     for picture in ("before.png", "after.png"):
-        assert (tmp_path / "told" / picture).stat().st_size > 10_000
+        assert (folder / "told" / picture).stat().st_size > 10_000
     blocks = told.blocks()
-    assert page.read_text(encoding="utf-8") == (
-        f"before\n<!-- symptom -->\n{blocks['symptom']}\n<!-- end -->\nafter\n"
-    )
-    assert blocks["diagnosis"] in capsys.readouterr().out
+    assert page == f"before\n<!-- symptom -->\n{blocks['symptom']}\n<!-- end -->\nafter\n"
+    assert blocks["diagnosis"] in said
 
 
-def test_ways_differ_in_what_was_changed_and_only_from_the_moment_on(story, tmp_path, monkeypatch):
-    monkeypatch.setattr(story, "LOOK_EVERY", 15)
-    story.train_all(tmp_path, STEPS)
-    told = story.Told.read(tmp_path)
+@pytest.mark.slow
+def test_ways_differ_in_what_was_changed_and_only_from_the_moment_on(story, made):
+    told = story.Told.read(made[0] / "told")
     base = told.records["as-it-was"].set_index("step")
     for way, record in told.records.items():
         first = record.set_index("step").loc[told.moment]

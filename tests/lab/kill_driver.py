@@ -1,7 +1,7 @@
 """Trains runs in forked children that are killed, and compares what remains, bit by bit.
 
-``python -m tests.lab.kill_driver writes|random|together FOLDER``; prints what it did, exits with 1
-at the first difference. A process of its own, so that forking it is safe.
+``python -m tests.lab.kill_driver writes|some-writes|random|together FOLDER``; prints what it
+did, exits with 1 at the first difference. A process of its own, so that forking it is safe.
 """
 
 import itertools
@@ -87,21 +87,20 @@ def assert_equal(reference: Path, other: Path) -> None:
         assert np.array_equal(array, theirs.arrays[name]), name
 
 
-def kill_at_every_write(folder: Path) -> int:
-    """Kill once at every instant of writing of a short run; go on; compare."""
+def kill_at_writes(folder: Path, stride: int) -> int:
+    """Kill once at every ``stride``-th instant of writing of a short run; go on; compare."""
     run = Run(lr=0.3, width=8, steps=20, momentum=0.9, augment=True, snapshot_every=15)
     plain = lambda out: train(run, out, checkpoint_seconds=0.0)  # noqa: E731
     assert finish(in_child(lambda: plain(folder / "reference"))) == 0
-    kills = 0
-    while True:
-        out = folder / f"killed-{kills + 1}"
-        ended = finish(in_child(killing_at(kills + 1, lambda out=out: plain(out))))
+    for kills in itertools.count():
+        out = folder / f"killed-{kills}"
+        ended = finish(in_child(killing_at(1 + kills * stride, lambda out=out: plain(out))))
         if ended == 0:
             return kills
         assert ended == -signal.SIGKILL, ended
-        kills += 1
         assert finish(in_child(lambda out=out: plain(out))) == 0
         assert_equal(folder / "reference", out)
+    raise AssertionError
 
 
 def kill_runs_together(folder: Path, stride: int = 9) -> int:
@@ -150,7 +149,8 @@ def kill_at_random(folder: Path, kills: int = 20) -> int:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     how = {
-        "writes": kill_at_every_write,
+        "writes": lambda folder: kill_at_writes(folder, 1),
+        "some-writes": lambda folder: kill_at_writes(folder, 11),  # prime to a write's six instants
         "random": kill_at_random,
         "together": kill_runs_together,
     }[sys.argv[1]]

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 KILLS = [
-    ("writes", 40),
+    ("some-writes", 4),
+    pytest.param("writes", 40, marks=pytest.mark.slow),
     pytest.param("random", 20, marks=pytest.mark.slow),
     pytest.param("together", 25, marks=pytest.mark.slow),
 ]
