@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from limitcycle._version import __version__
 from limitcycle.control import project
-from limitcycle.errors import RunError, UserError
+from limitcycle.errors import UserError
+from limitcycle.lab.cache import cached
 from limitcycle.lab.data import Dataset, load_dataset
 from limitcycle.lab.functional import FunctionalNet, State
 from limitcycle.lab.nets import build_net
-from limitcycle.lab.sources import cache_folder
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import Arrays, read_checkpoint
 from limitcycle.record.files import read_json, write_json
@@ -109,17 +109,12 @@ def find_symmetries(run: Run, data: Dataset) -> Symmetries:
     """The net's scaling symmetries as `limitcycle.symmetry` finds them, cached by description."""
     described = (run.net, run.width, run.depth, run.norm, run.head_norm is None, run.train_head)
     key = json.dumps([__version__, *described, *data.image_shape, data.classes])
-    path = cache_folder() / "symmetries" / f"{sha256(key.encode()).hexdigest()[:16]}.json"
-    try:
-        return Symmetries.from_dict(read_json(path))
-    except (UserError, KeyError, TypeError):
-        found = symmetries(*_smaller(run, data))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, found.to_dict())
-    except (OSError, UserError, RunError):
-        pass  # a cache that cannot be written costs time, not the run
-    return found
+    return cached(
+        f"symmetries/{sha256(key.encode()).hexdigest()[:16]}.json",
+        make=lambda: symmetries(*_smaller(run, data)),
+        read=lambda path: Symmetries.from_dict(read_json(path)),
+        write=lambda path, found: write_json(path, found.to_dict()),
+    )
 
 
 def _smaller(run: Run, data: Dataset) -> tuple[nn.Module, Tensor]:

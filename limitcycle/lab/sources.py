@@ -16,10 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
+from limitcycle.lab.cache import cached
 from limitcycle.record.checkpoints import read_checkpoint, write_checkpoint
-from limitcycle.record.files import disk_errors
 
 DIGITS_TRAIN = 1_408  # eleven batches of 128: a ragged last batch would set off jumps of its own
+
+
+_PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+_CACHED = "step-000000000000.safetensors"  # decoded images are kept as a checkpoint
 
 
 class Images(NamedTuple):
@@ -57,12 +61,6 @@ def load_images(name: str) -> Images:
     return _digits() if name == "digits" else _cifar(name)
 
 
-def cache_folder() -> Path:
-    """Where decoded data and found symmetries are kept (``LIMITCYCLE_CACHE`` moves it)."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limitcycle"
-    return Path(os.environ.get("LIMITCYCLE_CACHE") or default)
-
-
 def _digits() -> Images:
     """Handwritten digits, 8×8: 1,408 to train, 389 to test, split once and for all."""
     try:
@@ -79,19 +77,16 @@ def _digits() -> Images:
 
 def _cifar(name: str) -> Images:
     source = _find(name)
-    cache = cache_folder() / "data" / f"{name}-{_fingerprint(source)}"
-    stored = sorted(cache.glob("*.safetensors"))
-    arrays = _read_cache(stored[-1]) if stored else None
-    if arrays is None:
-        arrays = _decode(name, source)
-        with disk_errors(cache):
-            cache.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(cache, 1, arrays)
+    with _readable(source):
+        stored = f"data/{name}-{_fingerprint(source)}/{_CACHED}"
+    arrays = cached(
+        stored,
+        make=lambda: _decode(name, source),
+        read=_read_cache,
+        write=lambda path, arrays: write_checkpoint(path.parent, 1, arrays),
+    )
     return Images(
-        arrays["train_images"],
-        arrays["train_labels"],
-        arrays["test_images"],
-        arrays["test_labels"],
+        **{part: arrays[part] for part in _PARTS},
         classes=_CIFAR[name].classes,
         white=255.0,
         remark=_remark(name, arrays),
@@ -122,11 +117,9 @@ def _fingerprint(source: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def _read_cache(path: Path) -> dict[str, NDArray[Any]] | None:
-    try:
-        return read_checkpoint(path).arrays
-    except UserError:
-        return None  # a damaged cache is no loss: it is made again
+def _read_cache(path: Path) -> dict[str, NDArray[Any]]:
+    arrays = read_checkpoint(path).arrays
+    return {part: arrays[part] for part in _PARTS}
 
 
 def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:

@@ -33,6 +33,7 @@ from limitcycle.lab.loop import Advanced, Loop
 from limitcycle.lab.member import Member, Progress
 from limitcycle.lab.training import origin, under_way
 from limitcycle.record import LoadedRun, Run, RunFolder, load
+from limitcycle.record.folder import is_finished
 
 # What may differ from slot to slot; of some only the presence shapes a step.
 _OWN = ("lr", "weight_decay", "seed", "schedule", "warmup_steps", "init_scale", "start_from")
@@ -133,10 +134,12 @@ def _enter(
     data: Dataset | None = None
     for slot, (run, out) in enumerate(zip(runs, outs, strict=True)):
         tell = partial(notice, slot)
-        described = {**info, "together": _seat(slot, runs)}
         with contextlib.ExitStack() as entered:
             try:
-                folder = RunFolder(Path(out), run, {**described, **origin(run)}, tell)
+                described = {**info, "together": _seat(slot, runs), **origin(run)}
+                if is_finished(Path(out), run, described):
+                    continue
+                folder = RunFolder(Path(out), run, described, tell)
                 entered.enter_context(folder)
                 member = under_way(run, folder, how, tell, data)
             except (UserError, RunError) as problem:

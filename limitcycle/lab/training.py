@@ -23,6 +23,7 @@ from limitcycle.lab.member import Member
 from limitcycle.lab.member import Progress as Progress
 from limitcycle.lab.setup import Setup, prepare
 from limitcycle.record import LoadedRun, Run, RunFolder, load
+from limitcycle.record.folder import is_finished
 
 
 def train(
@@ -65,13 +66,17 @@ def train(
     """
     out = Path(out)
     how = How(device, threads, precision, graph, record_every, checkpoint_seconds, stop_after)
-    with how.computing(run) as info, RunFolder(out, run, {**info, **origin(run)}, notice) as folder:
-        member = under_way(run, folder, how, notice)
-        if member is not None:
-            loop = Loop([member], Alone(member.setup, how), checkpoint_seconds)
-            loop.go(how.until(should_stop), lambda _, now: progress(now))
-            if member.problem is not None:
-                raise member.problem
+    with how.computing(run) as info:
+        described = {**info, **origin(run)}
+        if is_finished(out, run, described):
+            return load(out)
+        with RunFolder(out, run, described, notice) as folder:
+            member = under_way(run, folder, how, notice)
+            if member is not None:
+                loop = Loop([member], Alone(member.setup, how), checkpoint_seconds)
+                loop.go(how.until(should_stop), lambda _, now: progress(now))
+                if member.problem is not None:
+                    raise member.problem
     return load(out)
 
 

@@ -174,9 +174,15 @@ def _plain_path(value: Any) -> Any:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise UserError(f"{name} must be a finite number, not {value!r}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number may be larger than any float
+        number = math.inf
+    if not math.isfinite(number):
+        raise UserError(f"{name} must be a finite number, not {number!r}")
+    return number
 
 
 def _check(run: Run) -> None:
