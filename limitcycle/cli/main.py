@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from limitcycle._version import __version__
 from limitcycle.cli.settings import add_axes, add_settings, number
+from limitcycle.cli.streams import print_anything
 from limitcycle.errors import RunError, UserError
 
 # Verb → module of `limitcycle.cli`, and the function in it.
@@ -39,6 +40,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
+    print_anything()
     options = parser().parse_args(arguments)
     try:
         return _call(options)

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,8 +133,9 @@ def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
     datasets.logging.set_verbosity(logging.CRITICAL)  # what it raises is said in one line, below
     arrays: dict[str, NDArray[Any]] = {}
     for split in ("train", "test"):
-        with _readable(source):
-            rows = datasets.load_dataset(source, split=split, streaming=True)
+        # What it would keep of a stream is next to nothing, and its own folder may be out of reach.
+        with _readable(source), tempfile.TemporaryDirectory() as scratch:
+            rows = datasets.load_dataset(source, split=split, streaming=True, cache_dir=scratch)
             images, labels = _columns(rows, _CIFAR[name], source)
         arrays[f"{split}_images"] = images
         arrays[f"{split}_labels"] = labels

@@ -206,10 +206,11 @@ def _is_deep(content: Any) -> bool:
 
 
 def _flush_folder(path: Path) -> None:
-    """Have the folder's new entry on the disk; Windows opens no folders."""
-    if os.name == "nt":
+    """Have the folder's new entry on the disk, where folders can be opened."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # as on Windows, and of a folder that may only be written
         return
-    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

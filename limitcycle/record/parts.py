@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from limitcycle.errors import UserError
 from limitcycle.record.files import disk_errors, first_line, open_plain, reading, write_whole
-from limitcycle.record.schema import UNITS, WATCHED_COLUMNS, empty, to_arrow
+from limitcycle.record.schema import COLUMNS_DIGEST, UNITS, columns_digest, empty, to_arrow
 
 _NAME = re.compile(r"(?P<first>\d{12})-(?P<last>\d{12})\.parquet")
 _TRIES = 5  # at a table whose parts a run that goes on replaces meanwhile
@@ -111,7 +111,6 @@ def _overlap(parts: Sequence[Part]) -> bool:
 def _joined(folder: Path, parts: Sequence[Part], tables: Sequence[pa.Table]) -> pd.DataFrame:
     if not tables:
         return empty(folder.name)
-    _check_columns(parts, tables)
     with _damaged(folder):
         frame = _frame(pa.concat_tables(tables, promote_options="permissive"))
     if _overlap(parts):
@@ -131,7 +130,8 @@ def _read(part: Part) -> pa.Table | None:
             _check(part, table)
     except FileNotFoundError:
         return None
-    return table
+    # What pandas left there for itself is not needed, and no checksum covers it.
+    return table.replace_schema_metadata(None)
 
 
 def _rows_in(path: Path) -> int:
@@ -163,6 +163,9 @@ def _check(part: Part, table: pa.Table) -> None:
     names = table.column_names
     if len(set(names)) < len(names):
         raise ValueError("a column is there twice")
+    written = (table.schema.metadata or {}).get(COLUMNS_DIGEST)  # earlier versions wrote none
+    if written is not None and written != columns_digest(table.schema):
+        raise ValueError("its columns are not those that were written")
     units = UNITS.get(part.path.parent.name, {})
     for field in table.schema:
         text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
@@ -176,21 +179,8 @@ def _check(part: Part, table: pa.Table) -> None:
         raise ValueError("its rows are not those of its name")
 
 
-def _check_columns(parts: Sequence[Part], tables: Sequence[pa.Table]) -> None:
-    """All parts of a table have the same of the columns that it had from the first version on."""
-    core = set(UNITS.get(parts[0].path.parent.name, ())) - set(WATCHED_COLUMNS)
-    expected = core & {name for table in tables for name in table.column_names}
-    for part, table in zip(parts, tables, strict=True):
-        if lost := sorted(expected - set(table.column_names)):
-            raise UserError(
-                f"{part.path} is damaged (it has no column {lost[0]!r}): restore it, or start the "
-                "run anew in another folder"
-            )
-
-
 def _frame(table: pa.Table) -> pd.DataFrame:
-    # What pandas left in the file for itself is not needed, and not covered by any checksum.
-    frame = table.to_pandas(ignore_metadata=True)
+    frame = table.to_pandas()
     assert isinstance(frame, pd.DataFrame)
     return frame
 

@@ -38,10 +38,8 @@ class WatchedFolder(LockedFolder):
         """Say that the run goes on from ``step``; the rows from there on, made again, are dropped.
 
         Raises:
-            UserError: of the rows before it some are damaged or missing.
+            UserError: a part before it is damaged.
         """
-        if step > 0:
-            check_rows(self.path)
         self._covered = Promise(step, count_tables(self.path, step, _TABLES))
         self.set_status("running", step)
         for name in _TABLES:
@@ -65,6 +63,7 @@ class WatchedFolder(LockedFolder):
             raise UserError(
                 f"{self.path} holds a run of the lab: choose another folder to watch into"
             )
+        check_rows(self.path)
 
     def _promised(self) -> dict[str, Any]:
         completed, rows = self._covered
