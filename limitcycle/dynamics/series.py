@@ -98,7 +98,7 @@ def read_series(
 def _hyper(name: str, given: ArrayLike, rows: int) -> Array:
     try:
         values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{name} must be a number, or one a row, not {given!r}") from None
     if values.ndim > 1 or (values.ndim == 1 and len(values) != rows):
         raise UserError(f"{name} has shape {values.shape}, the table has {rows} rows")

@@ -174,15 +174,9 @@ def _plain_path(value: Any) -> Any:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise UserError(f"{name} must be a finite number, not {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:  # a whole number may be larger than any float
-        number = math.inf
-    if not math.isfinite(number):
-        raise UserError(f"{name} must be a finite number, not {number!r}")
-    return number
+    return float(value)
 
 
 def _check(run: Run) -> None:
