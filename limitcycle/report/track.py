@@ -246,7 +246,7 @@ def _columns(frame: pd.DataFrame, lr: float) -> dict[str, Array]:
     """The series that are drawn; the effective ones computed where the table leaves them out."""
     names = (*DRAWN, "effective_lr")
     found = {name: _series(frame, name) for name in names}
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         if "effective_lr" not in frame:
             found["effective_lr"] = lr / found["norm"] ** 2
         if "effective_grad_norm" not in frame:

@@ -5,7 +5,6 @@ where something was not measured. None of that may cost a report, least of all t
 neighbours.
 """
 
-import itertools
 import json
 
 import numpy as np
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from limitcycle.cli.main import main
-from limitcycle.dynamics import diagnose, words
+from limitcycle.dynamics import LABELS, diagnose, words
 from limitcycle.errors import UserError
 from limitcycle.lab import train
 from limitcycle.record import EPOCH_COLUMNS, STEP_COLUMNS, Run
@@ -26,7 +25,7 @@ from limitcycle.report.limits import aligned
 from limitcycle.report.panels import CURVES, four_panels, panels_of
 from limitcycle.report.period import most_telling, one_period
 from limitcycle.report.track import tracks
-from tests.report.conftest import Double
+from tests.report.conftest import Double, sawtooth_table
 
 AXES = ("steps", "epochs", "periods")
 SMALL = Run(lr=0.3, weight_decay=0.005, steps=2_000)
@@ -75,14 +74,14 @@ def records(draw):
     return made
 
 
-def judged(run):
-    """Whether a verdict can be had: a table needs loss and norm."""
-    return {"loss", "norm"} <= set(
-        run.steps if len(run.steps) else run.epochs.rename(columns={"train_loss": "loss"})
-    )
+def page_or_refusal(runs, axis, folder):
+    try:
+        draw_all(runs, axis, folder)
+    except UserError as refusal:
+        assert len(str(refusal).splitlines()) == 1
 
 
-def all_of(runs, axis, folder):
+def draw_all(runs, axis, folder):
     """Everything that a report draws and writes of ``runs``."""
     drawn = tracks(runs)
     figures = [four_panels(drawn, axis), panels_of(drawn, tuple(CURVES), axis)]
@@ -90,11 +89,10 @@ def all_of(runs, axis, folder):
     aligned([figure for figure in figures if figure is not None])
     assert len(summarise(runs)) == len(runs)
     write_report(runs, folder / "report.html", axis=axis)
-    return drawn
 
 
 QUICKLY = settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     report_multiple_bugs=False,
@@ -106,7 +104,69 @@ QUICKLY = settings(
 @QUICKLY
 @given(records(), st.sampled_from(AXES))
 def test_every_page_is_made_of_any_records_or_refused_in_a_line(tmp_path_factory, runs, axis):
+    page_or_refusal(runs, axis, tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.slow
+@settings(QUICKLY, max_examples=200)
+@given(records(), st.sampled_from(AXES))
+def test_every_page_is_made_of_many_more_records(tmp_path_factory, runs, axis):
+    page_or_refusal(runs, axis, tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.slow
+@settings(QUICKLY, max_examples=40)
+@given(records(), st.sampled_from(AXES))
+def test_every_picture_is_painted_of_any_records(tmp_path_factory, runs, axis):
     try:
-        all_of(runs, axis, tmp_path_factory.getbasetemp())
+        save_pictures(runs, tmp_path_factory.getbasetemp() / "small.png", axis=axis)
     except UserError as refusal:
         assert len(str(refusal).splitlines()) == 1
+
+
+@settings(QUICKLY, max_examples=40)
+@given(tables(STEP_COLUMNS))
+def test_every_table_is_judged_and_told_in_words(frame):
+    frame = frame.assign(**{name: 1.0 for name in ("loss", "norm") if name not in frame})
+    verdict = diagnose(frame)
+    assert words.paragraph(verdict) and words.phrase(verdict)
+    assert verdict.label == "unknown" or len(frame) >= 30 or verdict.label == "diverged"
+
+
+def left(folder, rows, state="stopped"):
+    """A run's folder as the lab leaves it after so many rows, its first evaluation among them."""
+    steps = sawtooth_table(rows=max(rows, 1)).head(rows)
+    epochs = pd.DataFrame({name: [0.5] for name in EPOCH_COLUMNS}).assign(step=0).head(rows)
+    with RunFolder(folder, SMALL, {"epoch_steps": 11, "train_size": 1408}) as opened:
+        if rows:
+            opened.save(rows, steps, epochs, {"weights": np.zeros(2)})
+        opened.set_status(state, rows)
+    return folder
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("rows", [0, 1, 2, 31])
+def test_the_commands_take_a_run_of_few_rows(tmp_path, capsys, rows, axis):
+    folder = str(left(tmp_path / "run", rows))
+    assert main(["report", folder, "--axis", axis]) == 0
+    assert main(["report", folder, "--axis", axis, "--out", str(tmp_path / "p.svg")]) == 0
+    assert main(["diagnose", folder]) == 0
+    capsys.readouterr()
+    assert main(["diagnose", folder, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["label"] in LABELS
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_run_that_has_only_begun_costs_its_neighbours_nothing(tmp_path, axis):
+    grid = tmp_path / "grid"
+    for name, rows in (("a", 0), ("b", 1), ("c", 700)):
+        left(grid / name, rows)
+    assert main(["report", str(grid), "--axis", axis]) == 0
+    assert (grid / "report.html").read_text().count('<td class="run">') == 3
+
+
+def test_a_run_stopped_before_its_first_step_is_shown(tmp_path):
+    run = Run(lr=0.3, steps=2_000, width=8, train_size=64, test_size=16, batch_size=32)
+    train(run, tmp_path / "run", stop_after=1e-9)
+    for axis in AXES:
+        assert main(["report", str(tmp_path / "run"), "--axis", axis]) == 0
