@@ -77,5 +77,5 @@ def _numbers(frame: pd.DataFrame, name: str) -> Array:
         raise UserError(f"column {name!r} holds times, not numbers")
     try:
         return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"column {name!r} does not hold numbers") from None

@@ -16,6 +16,7 @@ from limitcycle._version import __version__
 from limitcycle.control import project
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab.data import Dataset, load_dataset
+from limitcycle.lab.fits import check_batch_size, check_depth
 from limitcycle.lab.functional import FunctionalNet, State
 from limitcycle.lab.nets import build_net
 from limitcycle.lab.sources import cache_folder
@@ -76,16 +77,13 @@ def prepare(
         UserError: the data, the net and the batches do not fit together.
     """
     data = data or load_dataset(run, device)
+    check_depth(run, data.image_shape[1])
     module = build_net(run, data.image_shape, data.classes).to(getattr(torch, run.dtype))
     found = find_symmetries(run, data)
     measured = measured_names(module, found)
     size = len(data.train_labels)
     batch_size = run.batch_size if isinstance(run.batch_size, int) else size
-    if batch_size > size:
-        raise UserError(
-            f"batch_size {batch_size:,} is more than the {size:,} training images: take fewer, or "
-            '"full"'
-        )
+    check_batch_size(run, size)
     epoch_steps = -(-size // batch_size)
     _refuse_batch_of_one(module, data, batch_size, size % batch_size or batch_size)
     net = FunctionalNet(module, measured, autocast=device.type if bf16 else None)
@@ -150,8 +148,8 @@ def initial_state(run: Run, net: FunctionalNet, device: torch.device) -> dict[st
         state = from_arrays(net, arrays, state, source=run.start_from)
     if run.init_scale != 1:
         state["weights"][: net.leading] *= run.init_scale
-    if isinstance(run.fixed_norm, float):
-        leading = project(state["weights"][: net.leading], torch.tensor(run.fixed_norm))
+    if isinstance(run.fixed_norm, int | float):
+        leading = project(state["weights"][: net.leading], torch.tensor(float(run.fixed_norm)))
         state["weights"][: net.leading] = leading
     if run.momentum:
         state["momentum"] = torch.zeros_like(state["weights"])

@@ -305,7 +305,7 @@ def _periods(frame: pd.DataFrame, steps: Array, product: float) -> Array | None:
         return None
     before = np.diff(recorded, prepend=0.0) * np.concatenate([products[:1], products[:-1]])
     beyond = np.maximum(steps - recorded[-1], 0) * products[-1]
-    return np.interp(steps, recorded, np.cumsum(before)) + beyond
+    return np.asarray(np.interp(steps, recorded, np.cumsum(before)) + beyond)
 
 
 def _verdict(run: Recorded, frame: pd.DataFrame, **settings: float) -> Verdict:
