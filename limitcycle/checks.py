@@ -51,7 +51,7 @@ def whole(name: str, value: Any, *, least: int = 1, most: int = LARGEST_COUNT) -
     if not good or value < least:
         raise UserError(f"{name} must be a whole number of at least {least}, not {shown(value)}")
     if value > most:
-        raise UserError(f"{name} must be at most {most:,}, not {shown(value)}")
+        raise UserError(f"{name} must be a whole number of at most {most:,}, not {shown(value)}")
     return int(value)
 
 
