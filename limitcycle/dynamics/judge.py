@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from limitcycle.checks import finite, shown
 from limitcycle.dynamics import constants as c
 from limitcycle.dynamics.columns import Array
 from limitcycle.dynamics.events import Event, Found, find_events
@@ -87,9 +87,8 @@ def diagnose(
 
 
 def _check_level(stuck_above: Any) -> None:
-    number = isinstance(stuck_above, Real) and not isinstance(stuck_above, bool)
-    if stuck_above is not None and not (number and stuck_above >= 0):
-        raise UserError(f"stuck_above must be a loss of at least 0, not {stuck_above!r}")
+    if stuck_above is not None and finite("stuck_above", stuck_above) < 0:
+        raise UserError(f"stuck_above must be a loss of at least 0, not {shown(stuck_above)}")
 
 
 def _label(failure: str, rest: Rest | None, events: int) -> Label:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from limitcycle.checks import shown
 from limitcycle.dynamics.columns import Array, as_frame, needed_columns
 from limitcycle.errors import UserError
 
@@ -99,7 +100,7 @@ def _hyper(name: str, given: ArrayLike, rows: int) -> Array:
     try:
         values = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{name} must be a number, or one a row, not {given!r}") from None
+        raise UserError(f"{name} must be a number, or one a row, not {shown(given)}") from None
     if values.ndim > 1 or (values.ndim == 1 and len(values) != rows):
         raise UserError(f"{name} has shape {values.shape}, the table has {rows} rows")
     _check_range(name, values)

@@ -21,6 +21,17 @@ from limitcycle.lab.cache import cached
 from limitcycle.record.checkpoints import read_checkpoint, write_checkpoint
 
 DIGITS_TRAIN = 1_408  # eleven batches of 128: a ragged last batch would set off jumps of its own
+_DIGITS_TEST = 389
+
+
+class Facts(NamedTuple):
+    """What is known of a data set before it is read: images to train and test, what they are."""
+
+    train: int
+    test: int
+    channels: int
+    side: int
+    classes: int
 
 
 _PARTS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -51,6 +62,14 @@ _CIFAR: Mapping[str, _Cifar] = {
     "cifar10": _Cifar("uoft-cs/cifar10", "label", 10),
     "cifar100": _Cifar("uoft-cs/cifar100", "fine_label", 100),
 }
+
+
+def facts(name: str) -> Facts:
+    """What the data set ``name`` is where it is whole."""
+    if name == "digits":
+        return Facts(DIGITS_TRAIN, _DIGITS_TEST, channels=1, side=8, classes=10)
+    kind = _CIFAR[name]
+    return Facts(kind.train, kind.test, channels=3, side=32, classes=kind.classes)
 
 
 def load_images(name: str) -> Images:

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from limitcycle.checks import usable_path
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab.block import launched
 from limitcycle.lab.data import Dataset
@@ -31,7 +32,7 @@ from limitcycle.lab.graph import replayed
 from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
 from limitcycle.lab.member import Member, Progress
-from limitcycle.lab.training import origin, under_way
+from limitcycle.lab.training import check_new, origin, under_way
 from limitcycle.record import LoadedRun, Run, RunFolder, load
 from limitcycle.record.folder import is_finished
 
@@ -137,6 +138,7 @@ def _enter(
         with contextlib.ExitStack() as entered:
             try:
                 described = {**info, "together": _seat(slot, runs), **origin(run)}
+                check_new(run, usable_path(out, "out"), how)
                 if is_finished(Path(out), run, described):
                     continue
                 folder = RunFolder(Path(out), run, described, tell)

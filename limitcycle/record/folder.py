@@ -62,10 +62,11 @@ class RunFolder(LockedFolder):
     def abandon(self) -> None:
         """Give the folder back if it was claimed just now: its run cannot be made."""
         if self._fresh:
-            for name in ("run.json", "lock"):
+            for name in ("run.json", "symmetries.json", "lock"):
                 (self.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                self.path.rmdir()  # it may have been there before, with nothing in it, too
+                for folder in self._made:
+                    folder.rmdir()
 
     def resume(self) -> Checkpoint | None:
         """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond.

@@ -46,6 +46,8 @@ class LockedFolder:
     ) -> None:
         self.path = path
         self._notice = notice
+        # What is made here, the deepest first: it goes again where the run cannot be made.
+        self._made = [folder for folder in (path, *path.parents) if not is_there(folder)]
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         self._lock = take_lock(path)
