@@ -13,6 +13,7 @@ from limitcycle.dynamics.columns import Array, as_frame, needed_columns
 from limitcycle.errors import UserError
 
 Hyper = ArrayLike | None
+_SMALLEST = 5e-324  # positive float64
 WHOLE = 2.0**53  # beyond it not every whole number is a float
 
 
@@ -41,7 +42,7 @@ class Series:
     def __post_init__(self) -> None:
         positive = self.loss[self.loss > 0]
         # A float32 loss underflows to 0: it is as good as half of the smallest seen.
-        floor = positive.min() / 2 if positive.size else 1.0
+        floor = max(positive.min() / 2, _SMALLEST) if positive.size else 1.0
         object.__setattr__(self, "log_loss", np.log(np.maximum(self.loss, floor)))
         object.__setattr__(self, "log_norm", np.log(self.norm))
 
