@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import NoReturn
 
 from limitcycle._version import __version__
-from limitcycle.cli.settings import add_axes, add_settings, number
+from limitcycle.cli.settings import MOST_VALUES, add_axes, add_settings, count_of, number
+from limitcycle.cli.streams import print_anything
 from limitcycle.errors import RunError, UserError
 
 # Verb → module of `limitcycle.cli`, and the function in it.
@@ -27,6 +28,7 @@ _VERBS = {
     "diagnose": ("show", "diagnose"),
     "probe": ("probe", "probe"),
 }
+_LONGEST = 1_000  # letters of a refusal
 _DESCRIPTION = "Watch, explain and reproduce the periodic behaviour of training with weight decay."
 
 
@@ -34,12 +36,15 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"limitcycle: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"limitcycle: {_one_line(message)} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    options = parser().parse_args(arguments)
+    print_anything()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    _refuse_dashes(given)
+    options = parser().parse_args(given)
     try:
         return _call(options)
     except UserError as problem:
@@ -107,13 +112,28 @@ def _leave(number: int, _frame: object) -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"limitcycle: {message}", file=sys.stderr)  # noqa: T201 - the command line's voice
+    print(f"limitcycle: {_one_line(message)}", file=sys.stderr)  # noqa: T201 - its voice
     return code
+
+
+def _one_line(message: str) -> str:
+    """``message`` in one line, whatever names in it hold, and no longer than a reader reads."""
+    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    half = _LONGEST // 2
+    return plain if len(plain) <= _LONGEST else f"{plain[:half]} … {plain[-half:]}"
+
+
+def _refuse_dashes(arguments: Sequence[str]) -> None:
+    """Refuse ``--option=--``, of which argparse loses the value, and itself with it."""
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name.startswith("-") and value == "--":
+            parser().error(f"argument {name}: expected a value, not --")
 
 
 def _add_demo(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", default="limitcycle-demo", metavar="DIR", help="where the runs go")
-    verb.add_argument("--seed", type=int, default=0, metavar="N")
+    verb.add_argument("--seed", type=count_of, default=0, metavar="N")
     verb.add_argument(
         "--workers", type=_count, metavar="N", help="runs at once (default: the cores)"
     )
@@ -165,7 +185,7 @@ def _add_map(verb: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--steps", type=_count, metavar="N", help="the most updates (default 4,000)")
     what.add_argument(
-        "--units", type=float, metavar="X", help="of 1/(ηλ), after which a cell ends (default 12)"
+        "--units", type=number, metavar="X", help="of 1/(ηλ), after which a cell ends (default 12)"
     )
     what.add_argument(
         "--eval-every", type=_count, metavar="N", help="steps (default: a fiftieth of a cell's)"
@@ -181,7 +201,9 @@ def _add_map(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_paper(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("figures", nargs="*", type=int, metavar="N", help="1 to 19; none: list them")
+    verb.add_argument(
+        "figures", nargs="*", type=count_of, metavar="N", help="1 to 19; none: list them"
+    )
     verb.add_argument("--all", action="store_true", help="make all nineteen")
     verb.add_argument("--scale", default="quick", metavar="quick|laptop|paper")
     verb.add_argument("--out", metavar="DIR", help="default: limitcycle-paper/SCALE")
@@ -191,7 +213,7 @@ def _add_paper(verb: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only three steps of every kind of run",
     )
-    verb.add_argument("--seeds", type=_count, metavar="N", help="default: the figure's own")
+    verb.add_argument("--seeds", type=_seeds, metavar="N", help="default: the figure's own")
     verb.add_argument("--device", default="cpu", metavar="cpu|cuda")
     verb.add_argument("--workers", type=_count, metavar="N", help="runs at once (default: cores)")
     verb.add_argument("--threads", type=_count, metavar="T", help="CPU threads a run")
@@ -229,9 +251,9 @@ def _add_diagnose(verb: argparse.ArgumentParser) -> None:
     )
     for role in ("loss", "norm", "step"):
         verb.add_argument(f"--{role}", metavar="NAME", help=f"what the {role} is called there")
-    verb.add_argument("--lr", type=float, help="learning rate, where the table has none")
-    verb.add_argument("--weight-decay", type=float, help="weight decay, likewise")
-    verb.add_argument("--momentum", type=float, help="heavy-ball momentum, likewise")
+    verb.add_argument("--lr", type=number, help="learning rate, where the table has none")
+    verb.add_argument("--weight-decay", type=number, help="weight decay, likewise")
+    verb.add_argument("--momentum", type=number, help="heavy-ball momentum, likewise")
     verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
@@ -251,9 +273,16 @@ def _add_probe(verb: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    count = int(number(text, "a whole number", int))
+    count = count_of(text)
     if count < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return count
+
+
+def _seeds(text: str) -> int:
+    count = _count(text)
+    if count > MOST_VALUES:
+        raise argparse.ArgumentTypeError(f"must be at most {MOST_VALUES:,}")
     return count
 
 

@@ -3,12 +3,12 @@
 import argparse
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from limitcycle.checks import shown, usable_path
 from limitcycle.cli.atlas import letters, regions, short
 from limitcycle.cli.bars import bars, interruptible, say
 from limitcycle.cli.settings import SETTINGS, Setting, values
@@ -25,8 +25,8 @@ def map_plane(options: argparse.Namespace) -> int:
     """Make the map that ``options`` describe, its tables and its picture; exit code."""
     console, aside = Console(), Console(stderr=True)
     plane = plane_of(_settings(options), units=UNITS if options.units is None else options.units)
-    out = _given(options.out)
-    picture = out / "map.png" if options.png is None else _given(options.png)
+    out = usable_path(options.out, "--out")
+    picture = out / "map.png" if options.png is None else usable_path(options.png, "--png")
     check_map_picture(picture)
     made = Map(plane, out)
     _announce(made, options.workers or machine.cores(), aside)
@@ -105,7 +105,7 @@ def _axis(flag: str, text: str) -> str:
     name = text.replace("-", "_")
     if name not in AXES:
         known = ", ".join(each.replace("_", "-") for each in AXES)
-        raise UserError(f"{flag} {text!r} is no setting that spans a plane; choose of {known}")
+        raise UserError(f"{flag} {shown(text)} is no setting that spans a plane; choose of {known}")
     return name
 
 
@@ -130,10 +130,3 @@ def _one(setting: Setting, given: list[Any]) -> Any:
             f"{setting.flag} has {len(given)} values but is no axis: give one, or say --x {name}"
         )
     return given[0]
-
-
-def _given(path: str) -> Path:
-    """``path``, unless it is empty: an unset variable of a shell does not mean this folder."""
-    if not path.strip():
-        raise UserError("a path is empty: give a folder for --out, a file for --png")
-    return Path(path)

@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from limitcycle.checks import usable_path
 from limitcycle.cli.bars import say
 from limitcycle.cli.train import chosen_cluster, report_outcomes, run_jobs
 from limitcycle.errors import UserError
@@ -35,8 +36,8 @@ def paper(options: argparse.Namespace) -> int:
     if options.figures and options.all:
         raise UserError("give the figures' numbers, or --all, not both")
     scale = scale_named(options.scale)
-    out = Path(options.out or f"limitcycle-paper/{scale.name}")
-    book = Path(options.book) if options.book else out
+    out = usable_path(options.out or f"limitcycle-paper/{scale.name}", "--out")
+    book = usable_path(options.book, "--book") if options.book else out
     seeds = None if options.seeds is None else tuple(range(options.seeds))
     plans = [Plan(figure, scale, out, seeds) for figure in experiments(tuple(options.figures))]
     workers = options.workers or machine.cores()

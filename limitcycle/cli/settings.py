@@ -8,7 +8,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from limitcycle.checks import LARGEST_COUNT, shown
+
 MOST_VALUES = 1_000  # of a range
+MOST_RUNS = 10_000  # of a grid
 
 
 def number(text: str, what: str = "a number", kind: type[int] | type[float] = float) -> float:
@@ -16,25 +19,27 @@ def number(text: str, what: str = "a number", kind: type[int] | type[float] = fl
     try:
         return kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be {what}, not {shown(text)}") from None
+
+
+def count_of(text: str, what: str = "a whole number") -> int:
+    """``text`` as a whole number that a table can hold."""
+    found = int(number(text, what, int))
+    if abs(found) > LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"must be {what} below 2^63, not {shown(text)}")
+    return found
 
 
 def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from None
+    return count_of(text)
 
 
 def _real(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid float value: {text!r}") from None
+    return number(text)
 
 
 def _batch_size(text: str) -> int | None:
-    return None if text == "full" else int(number(text, "a whole number or full", int))
+    return None if text == "full" else count_of(text, "a whole number or full")
 
 
 def _norm(text: str) -> float | str:
@@ -163,14 +168,16 @@ def values(text: str, setting: Setting) -> list[Any]:
         return [setting.kind(text)]
     parts = text.split(":")
     if len(parts) != 3:
-        raise argparse.ArgumentTypeError(f"a range is LOW:HIGH:COUNT, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a range is LOW:HIGH:COUNT, not {shown(text)}")
     low, high = (setting.kind(part) for part in parts[:2])
     count = int(number(parts[2], "a whole number as COUNT of a range", int))
     if not 2 <= count <= MOST_VALUES:
-        raise argparse.ArgumentTypeError(f"COUNT must be 2 to {MOST_VALUES:,}, in {text!r}")
+        raise argparse.ArgumentTypeError(f"COUNT must be 2 to {MOST_VALUES:,}, in {shown(text)}")
     if not _rises(low, high):
-        raise argparse.ArgumentTypeError(f"LOW must be a number below HIGH, in {text!r}")
+        raise argparse.ArgumentTypeError(f"LOW must be a number below HIGH, in {shown(text)}")
     found = [_between(low, high, at / (count - 1), setting) for at in range(count)]
+    if not all(map(math.isfinite, found)):
+        raise argparse.ArgumentTypeError(f"LOW and HIGH lie too far apart, in {shown(text)}")
     if setting.kind in (_whole, _batch_size):
         return list(dict.fromkeys(round(value) for value in found))
     return [low, *(float(f"{value:.6g}") for value in found[1:-1]), high]

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from limitcycle.checks import usable_path
 from limitcycle.cli.bars import say
 from limitcycle.cli.tables import Table, read_events_below, read_files
 from limitcycle.dynamics import Verdict, diagnose_run, words
@@ -20,9 +21,9 @@ def report(options: argparse.Namespace) -> int:
     """Draw the runs; exit code."""
     from limitcycle.report import save_pictures, write_report
 
-    folders = [_given(folder) for folder in options.runs]
+    folders = [usable_path(folder) for folder in options.runs]
     runs = [run for folder in folders for run in load_all(folder)]
-    out = folders[0] / "report.html" if options.out is None else _given(options.out)
+    out = folders[0] / "report.html" if options.out is None else usable_path(options.out)
     suffix = out.suffix.lower()
     if suffix == ".html":
         written = [write_report(runs, out, axis=options.axis)]
@@ -37,7 +38,7 @@ def report(options: argparse.Namespace) -> int:
 
 def diagnose(options: argparse.Namespace) -> int:
     """Say what each run is doing; exit code."""
-    paths = [_given(path) for path in options.paths]
+    paths = [usable_path(path) for path in options.paths]
     if len(paths) > 1 and any(path.is_dir() for path in paths):
         raise UserError("give one folder at a time; it may hold many runs")
     if paths[0].is_dir():
@@ -56,13 +57,6 @@ def diagnose(options: argparse.Namespace) -> int:
             words.paragraph(verdict), markup=False, highlight=False, soft_wrap=not wrapped
         )
     return 0
-
-
-def _given(path: str) -> Path:
-    """``path``, unless it is empty: an unset variable of a shell does not mean this folder."""
-    if not path.strip():
-        raise UserError("a path is empty: give a run's folder or a table")
-    return Path(path)
 
 
 def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Verdict]:

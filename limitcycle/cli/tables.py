@@ -9,6 +9,7 @@ from rich.console import Console
 
 from limitcycle.cli.bars import say
 from limitcycle.errors import UserError
+from limitcycle.record.files import reading
 from limitcycle.record.logs import MEASURE, Log, as_table
 from limitcycle.record.roles import candidates, listed, needs_norm
 from limitcycle.record.tensorboard import event_bytes, event_folders, read_events
@@ -114,8 +115,11 @@ def _columns(path: Path) -> list[str]:
 
 def _separator(path: Path) -> str | None:
     """What separates the columns; None for Parquet."""
-    if not path.exists():
-        raise UserError(f"{path} does not exist: give a run's folder or a table")
+    with reading(path):
+        if not path.exists():
+            raise UserError(f"{path} does not exist: give a run's folder or a table")
+        if not path.is_file():  # a pipe would be waited for, and read but once
+            raise UserError(f"{path} is no plain file: give a run's folder or a table")
     name = path.name.lower()
     separators = [mark for end, mark in _SEPARATORS.items() if name.endswith(end)]
     if not (separators or name.endswith(".parquet")):

@@ -6,12 +6,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
+from limitcycle.checks import usable_path
 from limitcycle.cli.bars import bars, interruptible, say
+from limitcycle.cli.settings import MOST_RUNS
 from limitcycle.errors import UserError
 from limitcycle.lab import (
     Cluster,
@@ -24,6 +26,7 @@ from limitcycle.lab import (
     thread_budget,
 )
 from limitcycle.lab import train as train_one
+from limitcycle.lab.fits import refuse_impossible
 from limitcycle.lab.together import most_together
 from limitcycle.record import Run
 
@@ -36,6 +39,9 @@ def train(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
+    here = torch.device("cpu") if options.on == "local" and options.device == "cpu" else None
+    for job in jobs:  # before the first folder is made: a grid is refused as a whole
+        refuse_impossible(job.run, here)
     outcomes = run_jobs(
         jobs,
         console,
@@ -178,7 +184,10 @@ def _run_here(
 
 def _jobs(options: argparse.Namespace) -> list[Job]:
     """A job a point of the grid; a grid's runs lie in sub-folders named after what varies."""
-    out = Path(options.out)
+    out = usable_path(options.out, "--out")
+    runs = math.prod(len(dict.fromkeys(getattr(options, name))) for name in GRID)
+    if runs > MOST_RUNS:
+        raise UserError(f"that makes {runs:,} runs, more than {MOST_RUNS:,}: take fewer values")
     fixed = {name: value for name, value in vars(options).items() if name in _run_settings()}
     varying = [name for name in GRID if len(getattr(options, name)) > 1]
     jobs = []

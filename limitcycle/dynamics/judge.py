@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from limitcycle.checks import finite, shown, whole
 from limitcycle.dynamics import constants as c
 from limitcycle.dynamics.columns import Array
 from limitcycle.dynamics.events import Event, Found, find_events
@@ -54,7 +54,7 @@ def diagnose(
         UserError: (a ValueError) ``frame`` is no table, a column is missing or holds no numbers,
             or an argument is outside its range.
     """
-    _check_level(stuck_above)
+    _check_arguments(stuck_above, status, train_size, batch_size)
     series = read_series(frame, lr, weight_decay, momentum)
     found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
     events = found.events
@@ -86,10 +86,14 @@ def diagnose(
     )
 
 
-def _check_level(stuck_above: Any) -> None:
-    number = isinstance(stuck_above, Real) and not isinstance(stuck_above, bool)
-    if stuck_above is not None and not (number and stuck_above >= 0):
-        raise UserError(f"stuck_above must be a loss of at least 0, not {stuck_above!r}")
+def _check_arguments(stuck_above: Any, status: Any, train_size: Any, batch_size: Any) -> None:
+    if stuck_above is not None and finite("stuck_above", stuck_above) < 0:
+        raise UserError(f"stuck_above must be a loss of at least 0, not {shown(stuck_above)}")
+    if not isinstance(status, str | Mapping | None):
+        raise UserError(f"status must be a text or a mapping, not {shown(status)}")
+    for name, size in (("train_size", train_size), ("batch_size", batch_size)):
+        if size is not None:
+            whole(name, size)
 
 
 def _label(failure: str, rest: Rest | None, events: int) -> Label:
@@ -108,7 +112,7 @@ def _failure(series: Series, status: str | Mapping[str, Any] | None) -> str:
         state, reason = str(status.get("state", "")), str(status.get("reason") or "")
     else:
         state, _, reason = (status or "").partition(":")
-    reason = reason.strip()
+    reason = " ".join(reason.split())  # in one line, whatever it was
     of_this_kind = re.search(r"finite|\b(nan|inf)\b|diverg|overflow", reason.lower())
     if state.strip() != "failed" or (reason and not of_this_kind):
         return ""

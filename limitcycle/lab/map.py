@@ -18,7 +18,7 @@ from limitcycle.lab.cells import OPEN, Row, row_of
 from limitcycle.lab.parallel import Job, Outcome, sweep, thread_budget
 from limitcycle.lab.plane import UNITS, Cell, Plane, plane_of, stages
 from limitcycle.lab.training import Progress
-from limitcycle.record.files import disk_errors, write_json, write_whole
+from limitcycle.record.files import disk_errors, write_json, write_text, write_whole
 
 _MANY = 9  # failures without a success: it is not about single cells
 
@@ -118,8 +118,8 @@ class Map:
         with disk_errors(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
         parquet, csv, json = (self.out / f"map.{kind}" for kind in ("parquet", "csv", "json"))
-        write_whole(parquet, lambda beside: plain.to_parquet(beside, index=False))
-        write_whole(csv, lambda beside: plain.to_csv(beside, index=False))
+        write_whole(parquet, lambda file: plain.to_parquet(file, index=False))
+        write_text(csv, plain.to_csv(index=False))
         write_json(json, {"plane": self.plane.to_dict(), "cells": _plain(table)})
         return [parquet, csv, json]
 

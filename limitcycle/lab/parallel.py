@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from limitcycle import forkserver
+from limitcycle.checks import whole
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.how import How
@@ -72,6 +73,10 @@ def sweep(
     Returns:
         An outcome a job, in their order. A job that fails does not stop the others.
     """
+    for name, count in (("workers", workers), ("together", together)):
+        if count is not None:
+            whole(name, count)
+    machine.check_threads(threads)
     context = forkserver.start()
     messages, stop = context.Queue(), context.Event()
     # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
@@ -154,8 +159,9 @@ def _failed(problem: Exception) -> Outcome:
     if isinstance(problem, BrokenProcessPool):
         text = "a worker was killed (out of memory?): the same command goes on"
         return Outcome("failed", text, 1)
-    first_line = next(iter(str(problem).splitlines()), "")
-    return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
+    line = " ".join(str(problem).splitlines()[:1])
+    text = f"stopped by something unforeseen ({type(problem).__name__}: {line}): by itself the "
+    return Outcome("failed", f"{text}run shows where it comes from", 1)
 
 
 # What a worker was given when it started: queue of messages, stop event, lifeline.

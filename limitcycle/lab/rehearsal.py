@@ -1,7 +1,7 @@
 """Three real steps of a run at full width, so that nothing fails for a silly reason later."""
 
+import contextlib
 import platform
-import resource
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,7 +12,7 @@ from limitcycle.errors import RunError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.training import train
 from limitcycle.record import Run
-from limitcycle.record.files import read_json
+from limitcycle.record.described import read_seconds
 
 STEPS = 3
 _TEST_IMAGES = 256  # enough to try the evaluation, which is not what is rehearsed
@@ -27,7 +27,7 @@ class Rehearsal:
         run: as it will be made.
         losses: of the three batches, nats.
         step_seconds: wall-clock time of a step, mean of the three.
-        peak_mib: largest resident memory of the process, in MiB.
+        peak_mib: largest resident memory of the process, in MiB; NaN where it is not known.
         problem: what went wrong; empty if nothing did.
     """
 
@@ -65,7 +65,15 @@ def _rehearse(run: Run, device: str) -> Rehearsal:
             loaded = train(short, folder, device=device, threads=machine.cores())
         except (UserError, RunError) as problem:
             return Rehearsal(run, problem=str(problem))
-        seconds = float(read_json(loaded.path / "timing.json")["seconds"]["training"])
+        seconds = read_seconds(loaded.path)["training"]
         losses = tuple(float(loss) for loss in loaded.steps["loss"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB_A_UNIT / 1024
-    return Rehearsal(run, losses, seconds / STEPS, peak)
+    return Rehearsal(run, losses, seconds / STEPS, _peak_mib())
+
+
+def _peak_mib() -> float:
+    """Largest resident memory of this process; NaN where the system does not tell (Windows)."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB_A_UNIT / 1024
+    return float("nan")

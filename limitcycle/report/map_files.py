@@ -13,7 +13,7 @@ from limitcycle.lab.plane import Plane
 from limitcycle.report.map import COLOURS, footnote, map_figure
 from limitcycle.report.page import asset, packed_plotly, script_safe
 from limitcycle.report.web_cells import paint_web_cells
-from limitcycle.report.writing import write_file
+from limitcycle.report.writing import write_page
 
 WIDTH = 7.4  # inches
 
@@ -79,7 +79,7 @@ def write_map_page(plane: Plane, table: pd.DataFrame, out: str | Path) -> Path:
         regions="\n".join(_region(word, table) for word in COLOURS if _has(word, table)),
         data=script_safe(data),
     )
-    return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
+    return write_page(Path(out), page)
 
 
 def _has(word: str, table: pd.DataFrame) -> bool:

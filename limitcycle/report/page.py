@@ -23,7 +23,7 @@ from limitcycle.report.panels import check_axis, four_panels
 from limitcycle.report.period import most_telling, one_period, typical_period
 from limitcycle.report.track import Recorded, Track, tracks
 from limitcycle.report.web import Clocks, encode_steps, paint_web
-from limitcycle.report.writing import write_file
+from limitcycle.report.writing import write_page
 
 AXIS_NAMES: dict[TimeAxis, str] = {"steps": "steps", "epochs": "epochs", "periods": "1/(ηλ)"}
 
@@ -62,7 +62,7 @@ def write_report(
         details="\n".join(details(track) for track in drawn),
         data=script_safe(_data(drawn, axis)),
     )
-    return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
+    return write_page(Path(out), page)
 
 
 def _data(drawn: Sequence[Track], axis: TimeAxis) -> dict[str, Any]:

@@ -5,10 +5,11 @@
   vanishing eps; `untouched`: the model comes back as it was);
 - `nullspace` and `integers` turn them into groups and exponents;
 - `why` says which module absorbs a scaling; `leak` how much a real eps lets through;
-- `answer` is what the user holds.
+- `answer` is what the user holds; `identity` says of which net it is one, for a cache.
 """
 
 from limitcycle.symmetry.answer import Group, Symmetries
+from limitcycle.symmetry.identity import fingerprint
 from limitcycle.symmetry.leak import LeakGrowth, leak_growth
 from limitcycle.symmetry.search import symmetries
 from limitcycle.symmetry.untouched import trainable, unwrapped
@@ -17,6 +18,7 @@ __all__ = [
     "Group",
     "LeakGrowth",
     "Symmetries",
+    "fingerprint",
     "leak_growth",
     "symmetries",
     "trainable",

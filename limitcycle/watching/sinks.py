@@ -74,11 +74,10 @@ class Parquet:
         """Claim the folder; the step after the last one that it holds."""
         self._folder = WatchedFolder(self.path, info, say)
         self._folder.write_json("symmetries.json", symmetries)
-        self._folder.set_status("running", self._folder.next_step)
         return self._folder.next_step
 
     def go_back(self, step: int) -> pd.DataFrame:
-        """Drop the rows from ``step`` on; the step table before it."""
+        """Go on from ``step``: drop the rows from there on; the step table before it."""
         assert self._folder is not None
         self._folder.go_back(step)
         return self._folder.read_steps()

@@ -83,7 +83,7 @@ def test_a_table_of_ones_own_is_diagnosed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "--lr", "fast", "--out", "x"], "invalid float value: 'fast'"),
+        (["train", "--lr", "fast", "--out", "x"], "must be a number, not 'fast'"),
         (["train", "--net", "vgg", "--out", "x"], "net must be one of"),
         (["train", "--steps", "1", "--epochs", "1", "--out", "x"], "not both"),
         (["train", "--stop-after", "soon", "--out", "x"], "such as 90s"),

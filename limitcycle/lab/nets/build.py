@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-from limitcycle.errors import UserError
 from limitcycle.lab.nets.convnet import ConvNet
 from limitcycle.lab.nets.mlp import MLP
 from limitcycle.lab.nets.resnet18 import ResNet18
@@ -17,9 +16,6 @@ def build_net(run: Run, image_shape: tuple[int, int, int], classes: int) -> nn.M
         run: the description.
         image_shape: (channels, height, width) of its images.
         classes: number of classes.
-
-    Raises:
-        UserError: the images are too small for the net's depth.
     """
     channels, side, _ = image_shape
     settings = {
@@ -29,11 +25,6 @@ def build_net(run: Run, image_shape: tuple[int, int, int], classes: int) -> nn.M
         "head_norm": run.head_norm,
         "train_head": run.train_head,
     }
-    if run.net == "convnet" and side < 2 ** (run.depth or 0):
-        raise UserError(
-            f"a ConvNet of depth {run.depth} needs images of {2 ** (run.depth or 0)} pixels a "
-            f"side or more, not {side}: choose a smaller depth or a larger resolution"
-        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         if run.net == "mlp":
