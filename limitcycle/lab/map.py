@@ -117,9 +117,10 @@ class Map:
         plain = table.assign(**mixed)
         with disk_errors(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
+        # pandas takes a leading ~ for somebody's home; in an absolute path there is none.
         parquet, csv, json = (self.out / f"map.{kind}" for kind in ("parquet", "csv", "json"))
-        write_whole(parquet, lambda beside: plain.to_parquet(beside, index=False))
-        write_whole(csv, lambda beside: plain.to_csv(beside, index=False))
+        write_whole(parquet, lambda beside: plain.to_parquet(beside.absolute(), index=False))
+        write_whole(csv, lambda beside: plain.to_csv(beside.absolute(), index=False))
         write_json(json, {"plane": self.plane.to_dict(), "cells": _plain(table)})
         return [parquet, csv, json]
 

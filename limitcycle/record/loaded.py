@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from limitcycle.checks import usable_path
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 from limitcycle.record.files import read_object
@@ -89,7 +90,7 @@ def load(path: str | Path) -> LoadedRun:
     Raises:
         UserError: there is no run, or its ``run.json`` is damaged.
     """
-    path = Path(path)
+    path = usable_path(path)
     if not path.is_dir():
         raise UserError(f"{path} is no folder: give a run's folder")
     info = read_object(path / "run.json")
@@ -108,7 +109,7 @@ def load_all(path: str | Path) -> list[LoadedRun]:
     Raises:
         UserError: there is none.
     """
-    path = Path(path)
+    path = usable_path(path)
     found = sorted(file.parent for file in path.rglob("run.json"))
     if not found:
         raise UserError(f"there is no run in {path}: it has no run.json, nor has a folder below it")

@@ -46,6 +46,8 @@ class LockedFolder:
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
+            if not (path / "run.json").exists():
+                refuse_foreign(path)  # before a lock is left among what is somebody else's
         self._lock = take_lock(path)
         self._fresh = not (path / "run.json").exists()
         try:
