@@ -103,9 +103,13 @@ def shown(value: Any) -> str:
         text = repr(value)
     except ValueError:  # Python does not write out whole numbers of thousands of digits
         return f"a number of {value.bit_length():,} bits"
-    text = " ".join(text.splitlines())
-    half = _SHOWN // 2
-    return text if len(text) <= _SHOWN else f"{text[:half]}…{text[-half:]}"
+    return abridged(" ".join(text.splitlines()), _SHOWN)
+
+
+def abridged(text: str, letters: int) -> str:
+    """``text`` without its middle, where it has more ``letters``."""
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
 
 
 def _limit(path: Path, name: str, usual: int) -> int:

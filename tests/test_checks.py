@@ -141,7 +141,7 @@ def test_whatever_breaks_down_before_the_first_step_gives_the_folder_back(tmp_pa
 
 @pytest.mark.parametrize("path", ["", " ", "a\0b", "x" * 256, "a/" + "é" * 200, "a/" * 2_100])
 def test_a_path_that_no_system_takes_is_refused_wherever_it_is_given(path, tmp_path):
-    with pytest.raises(lc.UserError, match="a path|out"):
+    with pytest.raises(lc.UserError, match="a path"):
         usable_path(path)
     for door in (lc.load, lc.load_all, lambda p: lc.train(lc.Run(**SMALL), p)):
         assert refusal(lambda door=door: door(path))
