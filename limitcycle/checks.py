@@ -36,9 +36,13 @@ def finite(name: str, value: Any) -> float:
 
 def positive(name: str, value: Any) -> float:
     """The same, above zero."""
-    if finite(name, value) <= 0:
-        raise UserError(f"{name} must be positive, not {shown(value)}")
-    return float(value)
+    try:
+        number = finite(name, value)
+    except UserError:
+        number = 0.0
+    if number <= 0:
+        raise UserError(f"{name} must be positive and finite, not {shown(value)}")
+    return number
 
 
 def whole(name: str, value: Any, *, least: int = 1, most: int = LARGEST_COUNT) -> int:
@@ -47,12 +51,12 @@ def whole(name: str, value: Any, *, least: int = 1, most: int = LARGEST_COUNT) -
     Raises:
         UserError: it is something else, or out of them.
     """
-    good = isinstance(value, Integral) and not isinstance(value, bool)
-    if not good or value < least:
-        raise UserError(f"{name} must be a whole number of at least {least}, not {shown(value)}")
-    if value > most:
-        raise UserError(f"{name} must be a whole number of at most {most:,}, not {shown(value)}")
-    return int(value)
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    if number and least <= value <= most:
+        return int(value)
+    range_ = f"of at least {least}" if most == LARGEST_COUNT else f"from {least} to {most:,}"
+    beyond = " and below 2^63" if number and value > most == LARGEST_COUNT else ""
+    raise UserError(f"{name} must be a whole number {range_}{beyond}, not {shown(value)}")
 
 
 def usable_path(given: str | os.PathLike[str], what: str = "a path") -> Path:
@@ -77,15 +81,35 @@ def usable_path(given: str | os.PathLike[str], what: str = "a path") -> Path:
     return path
 
 
+def usable_folder(given: str | os.PathLike[str], what: str = "a path") -> Path:
+    """The same, for a folder that is there or can be made; nothing is made yet.
+
+    Raises:
+        UserError: as `usable_path`; something else is there, or on the way, or no folder may be
+            made there.
+    """
+    path = usable_path(given, what)
+    there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if not there.is_dir():
+        raise UserError(f"cannot write {path}: {there} is no folder; choose another {what}")
+    if there != path and not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: no folder may be made there; choose another {what}")
+    return path
+
+
 def shown(value: Any) -> str:
     """``value`` as a refusal repeats it: short, and in one line."""
     try:
         text = repr(value)
     except ValueError:  # Python does not write out whole numbers of thousands of digits
         return f"a number of {value.bit_length():,} bits"
-    text = " ".join(text.splitlines())
-    half = _SHOWN // 2
-    return text if len(text) <= _SHOWN else f"{text[:half]}…{text[-half:]}"
+    return abridged(" ".join(text.splitlines()), _SHOWN)
+
+
+def abridged(text: str, letters: int) -> str:
+    """``text`` without its middle, where it has more ``letters``."""
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
 
 
 def _limit(path: Path, name: str, usual: int) -> int:

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from limitcycle.checks import usable_path
+from limitcycle.checks import usable_folder
 from limitcycle.cli.train import report_outcomes, run_jobs
 from limitcycle.lab import demo_jobs
 from limitcycle.record import load
@@ -17,7 +17,7 @@ from limitcycle.report import Summary, summarise, write_report
 def demo(options: argparse.Namespace) -> int:
     """Train the demonstration's runs, print their table and write their report; exit code."""
     console = Console()
-    out = usable_path(options.out, "--out")
+    out = usable_folder(options.out, "--out")
     jobs = demo_jobs(out, options.seed)
     console.print(
         "A small network with normalisation and weight decay learns handwritten digits, five times."

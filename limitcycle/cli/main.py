@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from limitcycle._version import __version__
+from limitcycle.checks import abridged
 from limitcycle.cli.settings import MOST_VALUES, add_axes, add_settings, count_of, number
 from limitcycle.cli.streams import print_anything
 from limitcycle.errors import RunError, UserError
@@ -119,8 +120,7 @@ def _complain(message: str, code: int) -> int:
 def _one_line(message: str) -> str:
     """``message`` in one line, whatever names in it hold, and no longer than a reader reads."""
     plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
-    half = _LONGEST // 2
-    return plain if len(plain) <= _LONGEST else f"{plain[:half]} … {plain[-half:]}"
+    return abridged(plain, _LONGEST)
 
 
 def _refuse_dashes(arguments: Sequence[str]) -> None:

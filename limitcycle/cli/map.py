@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from limitcycle.checks import shown, usable_path
+from limitcycle.checks import shown, usable_folder, usable_path
 from limitcycle.cli.atlas import letters, regions, short
 from limitcycle.cli.bars import bars, interruptible, say
 from limitcycle.cli.settings import SETTINGS, Setting, values
 from limitcycle.errors import UserError
 from limitcycle.lab import Map, machine, plane_of
+from limitcycle.lab.how import How
 from limitcycle.lab.plane import AXES, UNITS
 from limitcycle.report import check_map_picture, save_map, write_map_page
 
@@ -25,9 +26,11 @@ def map_plane(options: argparse.Namespace) -> int:
     """Make the map that ``options`` describe, its tables and its picture; exit code."""
     console, aside = Console(), Console(stderr=True)
     plane = plane_of(_settings(options), units=UNITS if options.units is None else options.units)
-    out = usable_path(options.out, "--out")
+    out = usable_folder(options.out, "--out")
     picture = out / "map.png" if options.png is None else usable_path(options.png, "--png")
     check_map_picture(picture)
+    usable_folder(picture.parent, "--png")
+    How(options.device, options.threads)  # refuses what cannot be, before anything is done
     made = Map(plane, out)
     _announce(made, options.workers or machine.cores(), aside)
 

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from limitcycle.checks import usable_path
+from limitcycle.checks import usable_folder
 from limitcycle.cli.bars import bars, interruptible, say
 from limitcycle.cli.settings import MOST_RUNS
 from limitcycle.errors import UserError
@@ -27,6 +26,7 @@ from limitcycle.lab import (
 )
 from limitcycle.lab import train as train_one
 from limitcycle.lab.fits import refuse_impossible
+from limitcycle.lab.how import How
 from limitcycle.lab.together import most_together
 from limitcycle.record import Run
 
@@ -39,9 +39,7 @@ def train(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
-    here = torch.device("cpu") if options.on == "local" and options.device == "cpu" else None
-    for job in jobs:  # before the first folder is made: a grid is refused as a whole
-        refuse_impossible(job.run, here)
+    _refuse_impossible(jobs, options, settings)
     outcomes = run_jobs(
         jobs,
         console,
@@ -57,6 +55,16 @@ def train(options: argparse.Namespace) -> int:
     if done:
         say(console, f"{what}: {options.out}; look: limitcycle report {options.out}")
     return report_outcomes(outcomes, console)
+
+
+def _refuse_impossible(
+    jobs: list[Job], options: argparse.Namespace, settings: dict[str, Any]
+) -> None:
+    """Refuse, before the first folder is made, a grid of which a run can never be made."""
+    where = How(threads=options.threads, **settings).where if options.on == "local" else None
+    for job in jobs:
+        if not (job.out / "run.json").exists():
+            refuse_impossible(job.run, where)
 
 
 def _together(jobs: list[Job], options: argparse.Namespace) -> int:
@@ -184,7 +192,7 @@ def _run_here(
 
 def _jobs(options: argparse.Namespace) -> list[Job]:
     """A job a point of the grid; a grid's runs lie in sub-folders named after what varies."""
-    out = usable_path(options.out, "--out")
+    out = usable_folder(options.out, "--out")
     runs = math.prod(len(dict.fromkeys(getattr(options, name))) for name in GRID)
     if runs > MOST_RUNS:
         raise UserError(f"that makes {runs:,} runs, more than {MOST_RUNS:,}: take fewer values")

@@ -10,7 +10,7 @@ import torch
 
 from limitcycle.errors import UserError
 from limitcycle.lab import machine
-from limitcycle.lab.nets import build_net
+from limitcycle.lab.nets import build_net, check_depth
 from limitcycle.lab.sources import facts
 from limitcycle.record import Run
 
@@ -56,16 +56,6 @@ def check_resolution(side: int, resolution: int | None) -> None:
         raise UserError(f"resolution {resolution} does not divide {side}: choose one of {fits}")
 
 
-def check_depth(run: Run, side: int) -> None:
-    """Refuse a ConvNet that halves its images more often than they have pixels for."""
-    least = 2 ** (run.depth or 0)
-    if run.net == "convnet" and side < least:
-        raise UserError(
-            f"a ConvNet of depth {run.depth} needs images of {_counted(least)} pixels a side or "
-            f"more, not {side}: choose a smaller depth or a larger resolution"
-        )
-
-
 def check_batch_size(run: Run, size: int) -> None:
     """Refuse a batch of more than the ``size`` images that there are."""
     if isinstance(run.batch_size, int) and run.batch_size > size:
@@ -75,10 +65,6 @@ def check_batch_size(run: Run, size: int) -> None:
         )
 
 
-def _counted(number: int) -> str:
-    return str(number) if number < 2**20 else f"2^{number.bit_length() - 1}"
-
-
 def _check_memory(run: Run, shape: tuple[int, int, int], device: torch.device) -> None:
     bytes_each = 8 if run.dtype == "float64" else 4
     there = machine.memory_bytes(device)
@@ -86,8 +72,8 @@ def _check_memory(run: Run, shape: tuple[int, int, int], device: torch.device) -
     needed = _COPIES * bytes_each * weights
     if there is not None and needed > there:
         raise UserError(
-            f"the net has {weights:.2g} weights: to train them takes {needed / 2**30:,.0f} GiB "
-            f"or more, and {device} has {there / 2**30:,.0f}: choose a smaller width or depth"
+            f"the net's {weights:.2g} weights need {needed / 2**30:,.0f} GiB of memory or more, "
+            f"{device} has {there / 2**30:,.0f}: choose a smaller width or depth"
         )
 
 

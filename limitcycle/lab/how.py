@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import torch
 
-from limitcycle.checks import finite, positive, shown, whole
+from limitcycle.checks import abridged, finite, positive, shown, whole
 from limitcycle.errors import UserError
 from limitcycle.lab import machine
 from limitcycle.record import Run
+
+_REASON = 300  # letters of what torch says of a device
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,13 @@ class How:
 
 
 def _usable(device: str | torch.device) -> torch.device:
+    if not isinstance(device, str | torch.device):
+        raise UserError(f"device must be a name such as cpu or cuda, not {shown(device)}")
     try:
         found = torch.device(device)
         # Norms are summed in float64, and read back: not every kind of device can do both.
         float(torch.zeros(1, dtype=torch.float64, device=found))
     except (RuntimeError, AssertionError, TypeError, ValueError) as problem:
-        reason = str(problem).splitlines()[0]
+        reason = abridged(str(problem).splitlines()[0], _REASON)
         raise UserError(f"device {shown(str(device))} cannot be used: {reason}") from None
     return found

@@ -117,8 +117,9 @@ class Map:
         plain = table.assign(**mixed)
         with disk_errors(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
+        # pandas takes a leading ~ for somebody's home; in an absolute path there is none.
         parquet, csv, json = (self.out / f"map.{kind}" for kind in ("parquet", "csv", "json"))
-        write_whole(parquet, lambda file: plain.to_parquet(file, index=False))
+        write_whole(parquet, lambda file: plain.to_parquet(file.absolute(), index=False))
         write_text(csv, plain.to_csv(index=False))
         write_json(json, {"plane": self.plane.to_dict(), "cells": _plain(table)})
         return [parquet, csv, json]

@@ -14,7 +14,7 @@ from limitcycle.control import project
 from limitcycle.errors import UserError
 from limitcycle.lab.cache import cached
 from limitcycle.lab.data import Dataset, load_dataset
-from limitcycle.lab.fits import check_batch_size, check_depth
+from limitcycle.lab.fits import check_batch_size
 from limitcycle.lab.functional import FunctionalNet, State
 from limitcycle.lab.nets import build_net
 from limitcycle.record import Run
@@ -74,7 +74,6 @@ def prepare(
         UserError: the data, the net and the batches do not fit together.
     """
     data = data or load_dataset(run, device)
-    check_depth(run, data.image_shape[1])
     module = build_net(run, data.image_shape, data.classes).to(getattr(torch, run.dtype))
     found = find_symmetries(run, data)
     measured = measured_names(module, found)

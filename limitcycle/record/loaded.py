@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from limitcycle.checks import usable_path
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 from limitcycle.record.described import read_info, read_status
@@ -92,7 +93,7 @@ def load(path: str | Path) -> LoadedRun:
         UserError: there is no run, its ``run.json`` is damaged, or its tables lack rows that they
             had.
     """
-    path = Path(path)
+    path = usable_path(path)
     with reading(path):
         if not path.is_dir():
             raise UserError(f"{path} is no folder: give a run's folder")
@@ -113,7 +114,7 @@ def load_all(path: str | Path) -> list[LoadedRun]:
     Raises:
         UserError: there is none.
     """
-    path = Path(path)
+    path = usable_path(path)
     with reading(path):
         found = sorted(file.parent for file in path.rglob("run.json"))
     if not found:

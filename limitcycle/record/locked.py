@@ -50,6 +50,8 @@ class LockedFolder:
         self._made = [folder for folder in (path, *path.parents) if not is_there(folder)]
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
+            if not (path / "run.json").exists():
+                refuse_foreign(path)  # before a lock is left among what is somebody else's
         self._lock = take_lock(path)
         self._fresh = not is_there(path / "run.json")
         try:

@@ -109,7 +109,8 @@ class Run:
     snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size == "full":
+        _one_of("net", self.net, get_args(Net))  # others' defaults hang on it
+        if isinstance(self.batch_size, str) and self.batch_size == "full":
             object.__setattr__(self, "batch_size", None)
         if self.steps is None and self.epochs is None:
             object.__setattr__(self, "steps", DEFAULT_STEPS)
@@ -179,7 +180,7 @@ def _plain_path(value: Any) -> Any:
 
 def _check(run: Run) -> None:
     """Refuse what cannot be run, by name."""
-    for name, kind in (("net", Net), ("data", Data), ("norm", Norm), ("dtype", Dtype)):
+    for name, kind in (("data", Data), ("norm", Norm), ("dtype", Dtype)):
         _one_of(name, getattr(run, name), get_args(kind))
     _one_of("schedule", run.schedule, get_args(Schedule))
     for name in _COUNTS:
@@ -218,7 +219,7 @@ def _check(run: Run) -> None:
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise UserError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}")
 
 
