@@ -9,7 +9,7 @@ from rich.table import Table
 
 from limitcycle.cli.bars import say
 from limitcycle.cli.train import chosen_cluster, report_outcomes, run_jobs
-from limitcycle.errors import UserError
+from limitcycle.errors import RunError, UserError
 from limitcycle.lab import Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
 from limitcycle.paper import (
@@ -51,11 +51,16 @@ def paper(options: argparse.Namespace) -> int:
     code = _train(plans, options, workers, console)
     made, pages = [], []
     for entry in make_entries(plans, book, workers):
+        if isinstance(entry, RunError):
+            say(Console(stderr=True), str(entry))
+            code = max(code, 1)
+            continue
         made.append(entry)
         pages = write_book(scale, book)
     console.print(_claims(made))
     say(console, f"Claims: {tally(made)}.")
-    say(console, f"Look at it: {pages[-1].resolve()}")
+    if pages:
+        say(console, f"Look at it: {pages[-1].resolve()}")
     return code
 
 

@@ -4,12 +4,12 @@ import platform
 import resource
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
-from limitcycle import forkserver
 from limitcycle.errors import RunError, UserError
+from limitcycle.forkserver import Line
 from limitcycle.lab import machine
+from limitcycle.lab.pool import Killed, Pool, Task
 from limitcycle.lab.training import train
 from limitcycle.record import Run
 from limitcycle.record.files import read_json
@@ -45,12 +45,24 @@ def rehearse(runs: Sequence[Run], device: str = "cpu") -> Iterator[Rehearsal]:
         runs: their initial weights stand in for checkpoints that do not exist yet.
         device: where to compute.
     """
-    context = forkserver.start()
-    with ProcessPoolExecutor(1, context, machine.own_process, max_tasks_per_child=1) as pool:
-        yield from pool.map(_rehearse, runs, [device] * len(runs))
+    tasks = [Task(_rehearse, (run, device)) for run in runs]
+    with Pool(tasks, 1, tries=1, fresh=True) as pool:
+        while pool.busy:
+            for event in pool.events():
+                if event.kind == "ended":
+                    yield _outcome(runs[event.task], event.content)
 
 
-def _rehearse(run: Run, device: str) -> Rehearsal:
+def _outcome(run: Run, came: Rehearsal | Exception) -> Rehearsal:
+    if isinstance(came, Killed):
+        return Rehearsal(run, problem="its process was killed (out of memory?)")
+    if isinstance(came, Exception):
+        raise came
+    return came
+
+
+def _rehearse(_line: Line, run: Run, device: str) -> Rehearsal:
+    machine.own_process()
     short = replace(
         run,
         steps=STEPS,
