@@ -67,6 +67,7 @@ def start(*modules: str) -> None:
         raise UserError("several runs at once need Linux or macOS: give one run at a time")
     if _server is not None and _server.owner == os.getpid() and _server.process.poll() is None:
         return
+    stop()
     mine, its = socket.socketpair()
     with its:
         program = (
@@ -87,8 +88,10 @@ def stop() -> None:
     """End the fork server; workers that are under way go on."""
     global _server
     server, _server = _server, None
-    if server is not None and server.owner == os.getpid():
-        server.line.close()
+    if server is None:
+        return
+    server.line.close()
+    if server.owner == os.getpid():
         server.process.kill()  # it may be importing, and has nothing to lose
         server.process.wait()
 
