@@ -103,7 +103,8 @@ def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> i
     )
     say(console, "others have the same nets and batches and are left out")
     tried = []
-    for kind, done in zip(found, rehearse([kind.run for kind in found], device), strict=True):
+    rehearsed = rehearse([kind.run for kind in found], book / "rehearsal-runs", device)
+    for kind, done in zip(found, rehearsed, strict=True):
         tried.append((kind, done))
         say(console, f"{'ok  ' if passed(done) else 'FAIL'} {kind.title}: {outcome(done)}")
         write_rehearsal(rehearsal_markdown(scale, tried, device), book)

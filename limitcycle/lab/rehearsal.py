@@ -2,9 +2,10 @@
 
 import platform
 import resource
-import tempfile
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.forkserver import Line
@@ -12,7 +13,8 @@ from limitcycle.lab import machine
 from limitcycle.lab.pool import Killed, Pool, Task
 from limitcycle.lab.training import train
 from limitcycle.record import Run
-from limitcycle.record.files import read_json
+from limitcycle.record.files import disk_errors, read_json
+from limitcycle.record.locked import take_lock
 
 STEPS = 3
 _TEST_IMAGES = 256  # enough to try the evaluation, which is not what is rehearsed
@@ -38,19 +40,35 @@ class Rehearsal:
     problem: str = ""
 
 
-def rehearse(runs: Sequence[Run], device: str = "cpu") -> Iterator[Rehearsal]:
+def rehearse(runs: Sequence[Run], folder: Path, device: str = "cpu") -> Iterator[Rehearsal]:
     """Rehearse ``runs`` one after the other, each in a process of its own.
 
     Args:
         runs: their initial weights stand in for checkpoints that do not exist yet.
+        folder: for what they write; it is gone afterwards, or emptied by the next call where this
+            one was killed.
         device: where to compute.
+
+    Raises:
+        UserError: it is in use, or cannot be written.
     """
-    tasks = [Task(_rehearse, (run, device)) for run in runs]
-    with Pool(tasks, 1, tries=1, fresh=True) as pool:
+    tasks = [Task(_rehearse, (run, folder / run.identity, device)) for run in runs]
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with take_lock(folder), Pool(tasks, 1, tries=1, fresh=True) as pool:
+        _empty(folder)
         while pool.busy:
             for event in pool.events():
                 if event.kind == "ended":
+                    _empty(folder)
                     yield _outcome(runs[event.task], event.content)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _outcome(run: Run, came: Rehearsal | Exception) -> Rehearsal:
@@ -61,7 +79,7 @@ def _outcome(run: Run, came: Rehearsal | Exception) -> Rehearsal:
     return came
 
 
-def _rehearse(_line: Line, run: Run, device: str) -> Rehearsal:
+def _rehearse(_line: Line, run: Run, folder: Path, device: str) -> Rehearsal:
     machine.own_process()
     short = replace(
         run,
@@ -72,12 +90,11 @@ def _rehearse(_line: Line, run: Run, device: str) -> Rehearsal:
         test_size=_TEST_IMAGES,
         train_pass=False,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            loaded = train(short, folder, device=device, threads=machine.cores())
-        except (UserError, RunError) as problem:
-            return Rehearsal(run, problem=str(problem))
-        seconds = float(read_json(loaded.path / "timing.json")["seconds"]["training"])
-        losses = tuple(float(loss) for loss in loaded.steps["loss"])
+    try:
+        loaded = train(short, folder, device=device, threads=machine.cores())
+    except (UserError, RunError) as problem:
+        return Rehearsal(run, problem=str(problem))
+    seconds = float(read_json(loaded.path / "timing.json")["seconds"]["training"])
+    losses = tuple(float(loss) for loss in loaded.steps["loss"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB_A_UNIT / 1024
     return Rehearsal(run, losses, seconds / STEPS, peak)
