@@ -39,13 +39,12 @@ def main() -> int:
     if given.do:
         return _WORK[given.do](Path(given.out))
     rng = random.Random(given.seed)
-    tallies = []
+    tallies: list[Tally] = []
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         for at, kind in enumerate(given.kind):
             kills = given.kills // len(given.kind) + (at < given.kills % len(given.kind))
-            tally = Trial(kind, Path(folder) / kind, rng).go(kills)
-            print(f"{kind}: {tally.kills} kills, {len(tally.differing)} differ", file=sys.stderr)
-            tallies.append(tally)
+            tallies.append(Trial(kind, Path(folder) / kind, rng).go(kills))
+            print(table(tallies[-1:]), file=sys.stderr, flush=True)
     print(table(tallies))
     return 0 if all(tally.sound for tally in tallies) else 1
 
