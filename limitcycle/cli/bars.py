@@ -1,5 +1,6 @@
 """Progress of several runs at once: a bar each with loss, ρ and effective learning rate."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from limitcycle.lab import Progress
+
+_STREAMS = (0, 1, 2)
 
 
 @contextmanager
@@ -51,21 +54,47 @@ def bars(
 
 @contextmanager
 def interruptible(console: Console) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C asks for a clean stop; a second one ends at once. Yields "was it pressed?"."""
-    pressed = threading.Event()
+    """Ctrl-C asks for a clean stop; a second one ends at once. Yields "was it pressed?".
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
+    So do SIGTERM and SIGHUP, however often they come: a terminal that closes sends several. SIGHUP
+    is left alone where it is ignored, as under nohup.
+    """
+    pressed = threading.Event()
+    terminals = [number for number in _STREAMS if os.isatty(number)]
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        _forget_closed(terminals)
         if pressed.is_set():
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         pressed.set()
         console.print("stopping with a checkpoint (Ctrl-C again: at once) …")
 
-    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, ask) for number in _heard()}
     try:
         yield pressed.is_set
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _heard() -> list[signal.Signals]:
+    """The signals that ask for a stop."""
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    return heard
+
+
+def _forget_closed(terminals: Sequence[int]) -> None:
+    """Write into nothing instead of a terminal that is gone, which would be an error each time."""
+    closed = [number for number in terminals if not os.isatty(number)]
+    if closed:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in closed:
+            os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
 def say(console: Console, text: str) -> None:

@@ -105,9 +105,7 @@ def _loading() -> Iterator[None]:
 
 
 def _leave(number: int, _frame: object) -> None:
-    """End this process at once, as the signal does where nobody hears it, and leave nothing."""
-    if "limitcycle.forkserver" in sys.modules:
-        sys.modules["limitcycle.forkserver"].remove_socket()
+    """End this process at once, as the signal does where nobody hears it."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 

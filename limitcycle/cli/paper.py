@@ -10,7 +10,7 @@ from rich.table import Table
 from limitcycle.checks import usable_path
 from limitcycle.cli.bars import say
 from limitcycle.cli.train import chosen_cluster, report_outcomes, run_jobs
-from limitcycle.errors import UserError
+from limitcycle.errors import RunError, UserError
 from limitcycle.lab import Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
 from limitcycle.paper import (
@@ -52,11 +52,16 @@ def paper(options: argparse.Namespace) -> int:
     code = _train(plans, options, workers, console)
     made, pages = [], []
     for entry in make_entries(plans, book, workers):
+        if isinstance(entry, RunError):
+            say(Console(stderr=True), str(entry))
+            code = max(code, 1)
+            continue
         made.append(entry)
         pages = write_book(scale, book)
     console.print(_claims(made))
     say(console, f"Claims: {tally(made)}.")
-    say(console, f"Look at it: {pages[-1].resolve()}")
+    if pages:
+        say(console, f"Look at it: {pages[-1].resolve()}")
     return code
 
 
@@ -99,7 +104,8 @@ def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> i
     )
     say(console, "others have the same nets and batches and are left out")
     tried = []
-    for kind, done in zip(found, rehearse([kind.run for kind in found], device), strict=True):
+    rehearsed = rehearse([kind.run for kind in found], book / "rehearsal-runs", device)
+    for kind, done in zip(found, rehearsed, strict=True):
         tried.append((kind, done))
         say(console, f"{'ok  ' if passed(done) else 'FAIL'} {kind.title}: {outcome(done)}")
         write_rehearsal(rehearsal_markdown(scale, tried, device), book)

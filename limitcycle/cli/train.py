@@ -155,7 +155,7 @@ def chosen_cluster(options: argparse.Namespace) -> Cluster | None:
 
 
 def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
-    """Say what did not end well; exit code."""
+    """Say what did not end well, or nearly did not; exit code."""
     _say_problems(outcomes, console)
     if any(outcome.state == "stopped" for outcome in outcomes):
         console.print("stopped before the end, with checkpoints; the same command goes on")
@@ -163,9 +163,10 @@ def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
 
 
 def _say_problems(outcomes: list[Outcome], console: Console) -> None:
-    problems = Counter(outcome.problem for outcome in outcomes if outcome.problem)
-    for problem, count in problems.items():
-        say(console, problem if count == 1 else f"{problem} ({count} runs)")
+    remarks = [outcome.remark for outcome in outcomes if outcome.remark]
+    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+    for text, count in Counter([*remarks, *problems]).items():
+        say(console, text if count == 1 else f"{text} ({count} runs)")
 
 
 def _run_here(

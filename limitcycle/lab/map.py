@@ -67,12 +67,15 @@ class Map:
             UserError, RunError: no cell can be made, for this reason.
         """
         cells, failed, tell = self.missing, list[Outcome](), _once(notice)
+        remarks: list[str] = []
         if not cells:
             return
 
         def ended(index: int, outcome: Outcome) -> None:
             if self._take(cells[index], outcome) == "failed":
                 failed.append(outcome)
+            if outcome.remark:
+                remarks.append(outcome.remark)
             if self._completes_a_stage(cells[index]):
                 staged(self.table())
 
@@ -89,8 +92,8 @@ class Map:
         )
         if self._is_hopeless(failed):
             self._give_up(failed[0])
-        for outcome in failed:
-            tell(outcome.problem)
+        for text in [*remarks, *(outcome.problem for outcome in failed)]:
+            tell(text)
         self.missing = self._in_order()
 
     def table(self) -> pd.DataFrame:
@@ -117,9 +120,8 @@ class Map:
         plain = table.assign(**mixed)
         with disk_errors(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
-        # pandas takes a leading ~ for somebody's home; in an absolute path there is none.
         parquet, csv, json = (self.out / f"map.{kind}" for kind in ("parquet", "csv", "json"))
-        write_whole(parquet, lambda file: plain.to_parquet(file.absolute(), index=False))
+        write_whole(parquet, lambda file: plain.to_parquet(file, index=False))
         write_text(csv, plain.to_csv(index=False))
         write_json(json, {"plane": self.plane.to_dict(), "cells": _plain(table)})
         return [parquet, csv, json]

@@ -177,13 +177,21 @@ def test_stop_after_is_for_the_whole_command(tmp_path):
     assert not (out / "lr=3").exists()
 
 
-def test_workers_stop_when_their_parent_is_killed(tmp_path):
+@pytest.fixture
+def short_folder():
+    """For the temporary files of a command, with a short path."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_workers_stop_when_their_parent_is_killed_and_leave_nothing(tmp_path, short_folder):
     out = tmp_path / "grid"
     grid = ["train", *SMALL, "--lr", "0.1", "1", "3", "--steps", "1000000", "--workers", "2"]
     process = subprocess.Popen(
         [sys.executable, "-m", "limitcycle", *grid, "--out", str(out)],
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env={**os.environ, "TMPDIR": str(short_folder)},
     )
     folders = [out / "lr=0.1", out / "lr=1"]
 
@@ -195,6 +203,7 @@ def test_workers_stop_when_their_parent_is_killed(tmp_path):
     wait_until(lambda: all(load(folder).status["state"] == "stopped" for folder in folders))
     wait_until(lambda: not session_of(process.pid))
     assert not (out / "lr=3").exists()  # the queued job is not begun any more
+    assert not list(short_folder.iterdir())
 
 
 def wait_until(condition):
@@ -210,13 +219,6 @@ def session_of(leader):
         ["ps", "-o", "pid=,stat=", "-s", str(leader)], capture_output=True, text=True
     )
     return [line for line in found.stdout.splitlines() if "Z" not in line]
-
-
-@pytest.fixture
-def short_folder():
-    """For sockets, whose paths may not be long."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("after", [0.5, 1.0, 1.5, 2.5])

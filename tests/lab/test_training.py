@@ -287,9 +287,10 @@ def test_what_one_job_raises_does_not_take_the_others_along(tmp_path):
     assert [outcome.state for outcome in outcomes] == ["failed", "done"]
 
 
-def test_a_rehearsal_makes_three_real_steps():
-    (done,) = rehearse([Run(width=16, steps=10_000, start_from="not there yet")])
+def test_a_rehearsal_makes_three_real_steps(tmp_path):
+    (done,) = rehearse([Run(width=16, steps=10_000, start_from="not there yet")], tmp_path / "runs")
     assert len(done.losses) == 3
     assert np.isfinite(done.losses).all()
     assert done.step_seconds > 0
     assert done.peak_mib > 50
+    assert not (tmp_path / "runs").exists()
