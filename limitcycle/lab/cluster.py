@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from limitcycle import extras
 from limitcycle.errors import UserError
 from limitcycle.lab.dispatch import Dispatch, bring_finished, is_done
 from limitcycle.lab.parallel import Job, Outcome
@@ -85,10 +86,8 @@ def sweep_on(
 
 
 def _ray() -> Any:
-    try:
+    with extras.needed("a cluster needs Ray", "ray"):
         return import_module("ray")
-    except ModuleNotFoundError:
-        raise UserError("a cluster needs Ray: pip install 'limitcycle[ray]'") from None
 
 
 def _absolute(storage: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from limitcycle import extras
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import read_checkpoint, write_checkpoint
 from limitcycle.record.files import disk_errors
@@ -65,10 +66,8 @@ def cache_folder() -> Path:
 
 def _digits() -> Images:
     """Handwritten digits, 8×8: 1,408 to train, 389 to test, split once and for all."""
-    try:
+    with extras.needed("digits need scikit-learn", "lab"):
         from sklearn.datasets import load_digits
-    except ModuleNotFoundError:
-        raise UserError("digits need scikit-learn: pip install 'limitcycle[lab]'") from None
     pixels, labels = load_digits(return_X_y=True)
     mixed = np.random.default_rng(0).permutation(len(labels))
     images = pixels.reshape(-1, 1, 8, 8).astype(np.uint8)[mixed]
@@ -130,10 +129,8 @@ def _read_cache(path: Path) -> dict[str, NDArray[Any]] | None:
 
 
 def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
-    try:
+    with extras.needed(f"{name} needs datasets", "lab"):
         import datasets
-    except ModuleNotFoundError:
-        raise UserError(f"{name} needs 'datasets': pip install 'limitcycle[lab]'") from None
     datasets.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are not our words
     datasets.logging.set_verbosity(logging.CRITICAL)  # what it raises is said in one line, below

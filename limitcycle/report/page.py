@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from limitcycle import extras
 from limitcycle._version import __version__
 from limitcycle.dynamics import words
 from limitcycle.errors import UserError
@@ -144,9 +145,7 @@ def asset(name: str) -> str:
 
 def packed_plotly() -> str:
     """plotly.js, compressed to a quarter, as base64 for its script element."""
-    try:
+    with extras.needed("the HTML report needs plotly", "report"):
         from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise UserError("the HTML report needs plotly: pip install 'limitcycle[report]'") from None
     packed = gzip.compress(get_plotlyjs().encode(), mtime=0)
     return base64.b64encode(packed).decode("ascii")
