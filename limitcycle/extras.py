@@ -1,7 +1,7 @@
 """What comes with an extra, and the one line for whoever lacks it.
 
 The base imports torch, NumPy, pandas, pyarrow and safetensors alone. All else is imported where it
-is used: inside `needed`, or by a verb of the command line that has asked for it by `require`.
+is used: inside `from_extra`, or by a verb of the command line that has asked for it by `require`.
 """
 
 import contextlib
@@ -32,16 +32,16 @@ def require(what: str, *extras: str) -> None:
     lacking = [extra for extra in extras if not all(map(_is_there, MODULES[extra]))]
     if lacking:
         kind = "extra" if len(lacking) == 1 else "extras"
-        raise missing(f"{what} needs the {kind} {' and '.join(lacking)}", *lacking)
+        raise missing_extra(f"{what} needs the {kind} {' and '.join(lacking)}", *lacking)
 
 
 @contextlib.contextmanager
-def needed(what: str, extra: str) -> Iterator[None]:
-    """Inside, an import for which a package is missing ends in the line of `missing`.
+def from_extra(extra: str, what: str) -> Iterator[None]:
+    """Inside, an import for which a package is missing ends in the line of `missing_extra`.
 
     Args:
+        extra: that brings what is imported.
         what: who needs what, as "digits need scikit-learn".
-        extra: that brings it.
 
     Raises:
         UserError: instead of the ImportError, with its reason.
@@ -52,10 +52,10 @@ def needed(what: str, extra: str) -> Iterator[None]:
         if (problem.name or "").split(".")[0] == "limitcycle":
             raise  # a fault of ours, which no installation mends
         named = (problem.name or "").split(".")[0] in MODULES[extra]
-        raise missing(what, extra, reason="" if named else str(problem)) from None
+        raise missing_extra(what, extra, reason="" if named else str(problem)) from None
 
 
-def missing(what: str, *extras: str, reason: str = "") -> UserError:
+def missing_extra(what: str, *extras: str, reason: str = "") -> UserError:
     """The line that says ``what`` is needed, how to install it, and why it was not found."""
     aside = f" ({reason})" if reason else ""
     return UserError(f"{what}: pip install 'limitcycle[{','.join(extras)}]'{aside}")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limitcycle import extras
+from limitcycle.extras import from_extra
 from limitcycle.integrations.adapter import Adapter, ending, unscaled
 from limitcycle.measure import inner_optimizer
 from limitcycle.symmetry import Symmetries
@@ -54,7 +54,7 @@ class TransformersWatch(Adapter):
 
     @classmethod
     def _bases(cls) -> tuple[type, ...]:
-        with extras.needed("TransformersWatch needs transformers and accelerate", "transformers"):
+        with from_extra("transformers", "TransformersWatch needs transformers and accelerate"):
             from transformers.trainer_callback import ExportableState, TrainerCallback
         return TrainerCallback, ExportableState
 

@@ -15,8 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limitcycle import extras
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.lab.dispatch import Dispatch, bring_finished, is_done
 from limitcycle.lab.parallel import Job, Outcome
 from limitcycle.lab.training import Progress
@@ -86,7 +86,7 @@ def sweep_on(
 
 
 def _ray() -> Any:
-    with extras.needed("a cluster needs Ray", "ray"):
+    with from_extra("ray", "a cluster needs Ray"):
         return import_module("ray")
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from limitcycle.errors import UserError
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.lab import machine
 from limitcycle.record import Run
 
@@ -72,5 +72,6 @@ def _usable(device: str | torch.device) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as problem:
         reason = str(problem).splitlines()[0]
-        raise UserError(f"device {str(device)!r} cannot be used: {reason}") from None
+        meant = did_you_mean(str(device), ("cpu", "cuda"))
+        raise UserError(f"device {str(device)!r} cannot be used{meant or ': ' + reason}") from None
     return found

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from limitcycle import extras
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.record.checkpoints import read_checkpoint, write_checkpoint
 from limitcycle.record.files import disk_errors
 
@@ -66,7 +66,7 @@ def cache_folder() -> Path:
 
 def _digits() -> Images:
     """Handwritten digits, 8×8: 1,408 to train, 389 to test, split once and for all."""
-    with extras.needed("digits need scikit-learn", "lab"):
+    with from_extra("lab", "digits need scikit-learn"):
         from sklearn.datasets import load_digits
     pixels, labels = load_digits(return_X_y=True)
     mixed = np.random.default_rng(0).permutation(len(labels))
@@ -129,7 +129,7 @@ def _read_cache(path: Path) -> dict[str, NDArray[Any]] | None:
 
 
 def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
-    with extras.needed(f"{name} needs datasets", "lab"):
+    with from_extra("lab", f"{name} needs datasets"):
         import datasets
     datasets.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are not our words

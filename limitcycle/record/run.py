@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from limitcycle.errors import UserError
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.record.files import read_object
 
 Net = Literal["mlp", "convnet", "resnet18"]
@@ -218,7 +218,8 @@ def _check(run: Run) -> None:
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        meant = did_you_mean(str(value), choices)
+        raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}{meant}")
 
 
 def _whole(name: str, value: Any, *, least: int) -> None:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from limitcycle import extras
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.record.logs import MEASURE, Log
 
 REMEDY = MEASURE + 'writer.add_scalar("weight_norm", norm, step)'
@@ -96,7 +96,7 @@ def _read(path: Path) -> _File:
 
 def _events(path: Path) -> Iterator[tuple[Any, int]]:
     """The events of a file up to its end or to the first damaged one, each with its size."""
-    with extras.needed(f"{path.parent}: event files need tensorboard", "tensorboard"):
+    with from_extra("tensorboard", f"{path.parent}: event files need tensorboard"):
         from google.protobuf.message import DecodeError
         from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
         from tensorboard.compat.proto.event_pb2 import Event

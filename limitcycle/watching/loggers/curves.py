@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from limitcycle import extras
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.record import GROUP_COLUMNS
 from limitcycle.symmetry import Symmetries
 
@@ -146,7 +146,7 @@ def needed(extra: str, module: str = "") -> Any:
     Raises:
         UserError: it is not installed.
     """
-    with extras.needed(f"this sink needs {extra}", extra):
+    with from_extra(extra, f"this sink needs {extra}"):
         found = importlib.import_module(module or extra)
         if getattr(found, "__file__", None) is None:  # as of the folder that W&B leaves
             raise ImportError(f"{extra} is but a folder here")
