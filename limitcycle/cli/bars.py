@@ -24,6 +24,7 @@ from limitcycle.cli.standing import Standing, every_half_minute
 from limitcycle.lab import Progress
 
 _LEAST_NAME = 8
+_ENDLESS = 10_000  # columns
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def bars(
         with every_half_minute(standing.line, lambda line: say(console, line)):
             yield standing.hear
         return
-    with FittedBars(names, console) as shown:
+    with FittedBars(console) as shown:
         blank: dict[str, Any] = dict.fromkeys(("loss", "norm", "effective_lr"), "")
         whole = shown.add_task("all runs", total=len(names), visible=overall, **blank)
         tasks = [shown.add_task(name, total=None, visible=False, **blank) for name in names]
@@ -63,7 +64,8 @@ def bars(
 class FittedBars(Bars):
     """Bars of the first columns, as many as the console is wide enough for: loss and time stay."""
 
-    def __init__(self, names: Sequence[str], console: Console) -> None:
+    def __init__(self, console: Console) -> None:
+        self._room = console
         self._name = Column(no_wrap=True, overflow="ellipsis")
         self._ranked: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}", markup=False, table_column=self._name),
@@ -78,14 +80,18 @@ class FittedBars(Bars):
 
     def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
         """The table of what is shown; the name gives way before loss and time do."""
-        shown, self._name.max_width = list(tasks), None
+        shown = [task for task in tasks if task.visible]
+        self._name.max_width = None
+        if not shown:
+            return super().make_tasks_table(shown)
+        endless = self._room.options.update(width=_ENDLESS)
         for count in range(len(self._ranked), 2, -1):
             self.columns = self._ranked[:count]
             table = super().make_tasks_table(shown)
-            wide = self.console.measure(table).maximum - self.console.width
+            wide = self._room.measure(table, options=endless).maximum - self._room.width
             if wide <= 0:
                 return table
-        longest = max(cell_len(task.description) for task in shown if task.visible)
+        longest = max(cell_len(task.description) for task in shown)
         self._name.max_width = max(_LEAST_NAME, longest - wide)
         return super().make_tasks_table(shown)
 

@@ -46,7 +46,9 @@ def fitted(
         table = _table(headings[:count], rows)
         if console.measure(table, options=endless).minimum <= console.width:
             return table
-    return _table(headings[:kept], rows)
+    return _table(
+        [heading._replace(least=heading.least and 1) for heading in headings[:kept]], rows
+    )
 
 
 def _table(headings: Sequence[Heading], rows: Sequence[Sequence[str | Text]]) -> Table:
