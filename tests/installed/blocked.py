@@ -3,7 +3,7 @@
 import sys
 from importlib.machinery import PathFinder
 
-ALLOWED = {*sys.argv[1].split(","), *sys.stdlib_module_names, "limitcycle", "uses"}
+ALLOWED = {*sys.argv[1].split(","), *sys.stdlib_module_names, "limitcycle", "uses", "nets"}
 
 
 class OfTheBase(PathFinder):

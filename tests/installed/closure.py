@@ -39,6 +39,9 @@ def closure(requirements: Iterable[str]) -> dict[str, Distribution]:
 
 def modules(distributions: Iterable[Distribution]) -> set[str]:
     """The names that ``distributions`` are imported by."""
-    tops = {path.parts[0] for each in distributions for path in each.files or []}
-    names = {top.partition(".")[0] for top in tops if re.fullmatch(r"\w+(\.py|\..*so)?", top)}
-    return names - {"__pycache__"}
+    found: set[str] = set()
+    for each in distributions:
+        listed = each.read_text("top_level.txt")
+        tops = listed.split() if listed else {path.parts[0] for path in each.files or []}
+        found |= {top.partition(".")[0] for top in tops if re.fullmatch(r"\w+(\.py|\..*so)?", top)}
+    return found - {"__pycache__"}

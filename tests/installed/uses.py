@@ -114,7 +114,7 @@ def base():
 
 def library_refuses():
     """What is called from Python and needs an extra says so, too."""
-    from limitcycle.lab import Cluster, sweep_on
+    from limitcycle.lab import Cluster, Job, sweep_on
     from limitcycle.report import save_pictures, write_report
     from limitcycle.watching import MLflow, TensorBoard, WandB
 
@@ -131,7 +131,7 @@ def library_refuses():
         "tensorboard": lambda: TensorBoard("x"),
         "wandb": WandB,
         "mlflow": MLflow,
-        "ray": lambda: sweep_on(Cluster("s"), []),
+        "ray": lambda: sweep_on(Cluster("s"), [Job(lc.Run(**SHORT), Path("x"))]),
     }
     assert {each.strip() for each in calls} == set(MODULES)
     for extra, call in calls.items():
