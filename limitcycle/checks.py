@@ -13,6 +13,7 @@ from typing import Any
 from limitcycle.errors import UserError
 
 LARGEST_COUNT = 2**63 - 1  # of torch's generators and the tables' int64
+_LONGEST = 1_000  # letters of a refusal
 _SHOWN = 120  # letters of a value that a refusal repeats
 _NAME_BYTES, _PATH_BYTES = 255, 4096  # where the system does not say
 _ROOM = 128  # bytes for the names of the files in a folder
@@ -104,6 +105,12 @@ def shown(value: Any) -> str:
     except ValueError:  # Python does not write out whole numbers of thousands of digits
         return f"a number of {value.bit_length():,} bits"
     return abridged(" ".join(text.splitlines()), _SHOWN)
+
+
+def one_line(message: str) -> str:
+    """``message`` in one line, whatever names in it hold, and no longer than a reader reads."""
+    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    return abridged(plain, _LONGEST)
 
 
 def abridged(text: str, letters: int) -> str:

@@ -1,19 +1,32 @@
-"""Progress of several runs at once: a bar each with loss, ρ and effective learning rate."""
+"""Progress of several runs at once: a bar each in a terminal, elsewhere a line now and then."""
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
+from rich.table import Column, Table
 
+from limitcycle.cli.standing import Standing, every_half_minute
 from limitcycle.lab import Progress
 
 _STREAMS = (0, 1, 2)
+_LEAST_NAME = 8
+_ENDLESS = 10_000  # columns
 
 
 @contextmanager
@@ -24,32 +37,65 @@ def bars(
 
     ``overall``: a bar for the whole on top, and the others only while their runs are under way.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[measured]}"),
-        TimeRemainingColumn(),
-    )
-    # Without a terminal a bar would only leave blank lines.
-    quiet = not console.is_terminal
-    with Bars(*columns, console=console, refresh_per_second=5, disable=quiet) as shown:
-        whole = shown.add_task("all runs", total=len(names), measured="", visible=overall)
-        tasks = [shown.add_task(name, total=None, measured="", visible=False) for name in names]
+    if not console.is_terminal:
+        standing = Standing(names)
+        with every_half_minute(standing.line, lambda line: say(console, line)):
+            yield standing.hear
+        return
+    with FittedBars(console) as shown:
+        blank: dict[str, Any] = dict.fromkeys(("loss", "norm", "effective_lr"), "")
+        whole = shown.add_task("all runs", total=len(names), visible=overall, **blank)
+        tasks = [shown.add_task(name, total=None, visible=False, **blank) for name in names]
 
         def update(index: int, now: Progress) -> None:
-            measured = f"loss {now.loss:8.2e}  ρ {now.norm:6.2f}  η/ρ² {now.effective_lr:8.2e}"
             shown.update(
                 tasks[index],
                 completed=now.step,
                 total=now.total,
-                measured=measured,
                 visible=not overall or now.step < now.total,
+                loss=f"loss {now.loss:8.2e}",
+                norm=f"ρ {now.norm:6.2f}",
+                effective_lr=f"η/ρ² {now.effective_lr:8.2e}",
             )
             if overall:
                 shown.update(whole, completed=sum(task.finished for task in shown.tasks[1:]))
 
         yield update
+
+
+class FittedBars(Bars):
+    """Bars of the first columns, as many as the console is wide enough for: loss and time stay."""
+
+    def __init__(self, console: Console) -> None:
+        self._room = console
+        self._name = Column(no_wrap=True, overflow="ellipsis")
+        self._ranked: tuple[ProgressColumn, ...] = (
+            TextColumn("{task.description}", markup=False, table_column=self._name),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[norm]}"),
+            TextColumn("{task.fields[effective_lr]}"),
+        )
+        super().__init__(*self._ranked, console=console, refresh_per_second=5)
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        """The table of what is shown; the name gives way before loss and time do."""
+        shown = [task for task in tasks if task.visible]
+        self._name.max_width = None
+        if not shown:
+            return super().make_tasks_table(shown)
+        endless = self._room.options.update(width=_ENDLESS)
+        for count in range(len(self._ranked), 2, -1):
+            self.columns = self._ranked[:count]
+            table = super().make_tasks_table(shown)
+            wide = self._room.measure(table, options=endless).maximum - self._room.width
+            if wide <= 0:
+                return table
+        longest = max(cell_len(task.description) for task in shown)
+        self._name.max_width = max(_LEAST_NAME, longest - wide)
+        return super().make_tasks_table(shown)
 
 
 @contextmanager

@@ -11,15 +11,12 @@ from rich.console import Console
 from limitcycle.checks import shown, usable_folder, usable_path
 from limitcycle.cli.atlas import letters, regions, short
 from limitcycle.cli.bars import bars, interruptible, say
-from limitcycle.cli.settings import SETTINGS, Setting, values
-from limitcycle.errors import UserError
+from limitcycle.cli.settings import RANGES, SETTINGS, Setting, values
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.lab import Map, machine, plane_of
 from limitcycle.lab.how import How
 from limitcycle.lab.plane import AXES, UNITS
 from limitcycle.report import check_map_picture, save_map, write_map_page
-
-# Of axes that nobody gave values; on digits they show every region in one picture.
-_DEFAULT_RANGES = {"lr": "0.03:30:12", "weight_decay": "0.0003:0.03:12"}
 
 
 def map_plane(options: argparse.Namespace) -> int:
@@ -48,8 +45,8 @@ def map_plane(options: argparse.Namespace) -> int:
     page = write_map_page(plane, table, out / "map.html")
     if interrupted:
         raise KeyboardInterrupt
-    console.print(letters(plane, table))
-    console.print(regions(table))
+    console.print(letters(plane, table, console.width))
+    console.print(regions(table, console))
     if made.missing:
         say(aside, f"{len(made.missing)} cells are missing; the same command goes on")
     say(console, f"Look at it: {picture.resolve()}, or cell by cell: {page.resolve()}")
@@ -107,16 +104,17 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 def _axis(flag: str, text: str) -> str:
     name = text.replace("-", "_")
     if name not in AXES:
-        known = ", ".join(each.replace("_", "-") for each in AXES)
-        raise UserError(f"{flag} {shown(text)} is no setting that spans a plane; choose of {known}")
+        known = [each.replace("_", "-") for each in AXES]
+        meant = did_you_mean(text, known) or f"; choose of {', '.join(known)}"
+        raise UserError(f"{flag} {shown(text)} is no setting that spans a plane{meant}")
     return name
 
 
 def _along(setting: Setting, given: list[Any] | None) -> list[Any]:
     if setting.kind is bool:
         return [False, True]
-    if given is None and setting.name in _DEFAULT_RANGES:
-        return values(_DEFAULT_RANGES[setting.name], setting)
+    if given is None and setting.name in RANGES:
+        return values(RANGES[setting.name], setting)
     if given is None or len(given) < 2:
         example = "0 0.5 0.9" if setting.name == "momentum" else "VALUE VALUE …"
         raise UserError(

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from limitcycle.checks import usable_path
-from limitcycle.cli.bars import say
 from limitcycle.cli.tables import Table, read_events_below, read_files
+from limitcycle.cli.voice import say, say_paragraph
 from limitcycle.dynamics import Verdict, diagnose_run, words
 from limitcycle.dynamics import diagnose as diagnose_frame
 from limitcycle.errors import UserError
@@ -32,7 +30,7 @@ def report(options: argparse.Namespace) -> int:
     else:
         raise UserError(f"{out}: a report ends in .html, a picture in .png or .svg")
     for path in written:
-        say(Console(), str(path.resolve()))
+        say(str(path.resolve()))
     return 0
 
 
@@ -45,17 +43,13 @@ def diagnose(options: argparse.Namespace) -> int:
         named = _judged_folder(paths[0], options)
     else:
         named = _judged(*read_files(paths, _roles(options)), options)
-    console = Console()
     if options.json:
-        console.print_json(json.dumps({name: _plain(v) for name, v in named.items()}))
+        content = {name: _plain(verdict) for name, verdict in named.items()}
+        say(json.dumps(content, indent=2, ensure_ascii=False))
         return 0
     for name, verdict in named.items():
-        heading = f"{name}: {verdict.label}"
-        console.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
-        wrapped = console.is_terminal  # elsewhere a line is a line, for grep
-        console.print(
-            words.paragraph(verdict), markup=False, highlight=False, soft_wrap=not wrapped
-        )
+        say(f"{name}: {verdict.label}", bold=True)
+        say_paragraph(words.paragraph(verdict))
     return 0
 
 
@@ -80,12 +74,11 @@ def _judged(
     tables: Sequence[Table], refused: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Verdict]:
     """The verdicts on tables; what there is to say about these goes to stderr."""
-    aside = Console(stderr=True)
     for table in tables:
         for note in table.notes:
-            say(aside, f"{table.name}: {note}")
+            say(f"{table.name}: {note}", aside=True)
     for reason in refused:
-        say(aside, f"not judged: {reason}")
+        say(f"not judged: {reason}", aside=True)
     given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
     return {table.name: diagnose_frame(table.frame, **given) for table in tables}
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pandas as pd
-from rich.console import Console
 
-from limitcycle.cli.bars import say
+from limitcycle.cli.voice import say
 from limitcycle.errors import UserError
 from limitcycle.record.files import reading
 from limitcycle.record.logs import MEASURE, Log, as_table
@@ -80,7 +79,7 @@ def _announce(size: int) -> None:
     """Say how long reading takes where that is seconds: TensorBoard's reader does 1.5 MB in one."""
     if size > 3e6:
         text = f"reading {size / 1e6:,.0f} MB of event files, about {size / 1.5e6:,.0f} seconds …"
-        say(Console(stderr=True), text)
+        say(text, aside=True)
 
 
 def _tables(logs: Sequence[Log], given: Given) -> tuple[list[Table], list[str]]:

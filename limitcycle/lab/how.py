@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from limitcycle.checks import abridged, finite, positive, shown, whole
-from limitcycle.errors import UserError
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.lab import machine
 from limitcycle.record import Run
 
@@ -80,5 +80,8 @@ def _usable(device: str | torch.device) -> torch.device:
         float(torch.zeros(1, dtype=torch.float64, device=found))
     except (RuntimeError, AssertionError, TypeError, ValueError) as problem:
         reason = abridged(str(problem).splitlines()[0], _REASON)
-        raise UserError(f"device {shown(str(device))} cannot be used: {reason}") from None
+        meant = did_you_mean(str(device), ("cpu", "cuda"))
+        raise UserError(
+            f"device {shown(str(device))} cannot be used{meant or ': ' + reason}"
+        ) from None
     return found

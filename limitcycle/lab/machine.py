@@ -21,7 +21,7 @@ import torch
 
 from limitcycle._version import __version__
 from limitcycle.checks import shown, whole
-from limitcycle.errors import UserError
+from limitcycle.errors import UserError, did_you_mean
 
 Precision = Literal["highest", "tf32", "bf16"]
 
@@ -91,8 +91,11 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         UserError: it names what there is.
     """
     if precision not in get_args(Precision):
-        choices = ", ".join(get_args(Precision))
-        raise UserError(f"precision must be one of {choices}, not {shown(precision)}")
+        choices = get_args(Precision)
+        meant = did_you_mean(str(precision), choices)
+        raise UserError(
+            f"precision must be one of {', '.join(choices)}, not {shown(precision)}{meant}"
+        )
     if precision == "tf32" and device.type != "cuda":
         raise UserError(f"precision tf32 needs a CUDA device, not {device}")
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.lab.cache import cached
 from limitcycle.record.checkpoints import read_checkpoint, write_checkpoint
 
@@ -83,10 +84,8 @@ def load_images(name: str) -> Images:
 
 def _digits() -> Images:
     """Handwritten digits, 8×8: 1,408 to train, 389 to test, split once and for all."""
-    try:
+    with from_extra("lab", "digits need scikit-learn"):
         from sklearn.datasets import load_digits
-    except ModuleNotFoundError:
-        raise UserError("digits need scikit-learn: pip install 'limitcycle[lab]'") from None
     pixels, labels = load_digits(return_X_y=True)
     mixed = np.random.default_rng(0).permutation(len(labels))
     images = pixels.reshape(-1, 1, 8, 8).astype(np.uint8)[mixed]
@@ -143,10 +142,8 @@ def _read_cache(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
-    try:
+    with from_extra("lab", f"{name} needs datasets"):
         import datasets
-    except ModuleNotFoundError:
-        raise UserError(f"{name} needs 'datasets': pip install 'limitcycle[lab]'") from None
     datasets.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are not our words
     datasets.logging.set_verbosity(logging.CRITICAL)  # what it raises is said in one line, below

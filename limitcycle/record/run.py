@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from limitcycle.checks import finite, positive, shown, whole
-from limitcycle.errors import UserError
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.record.files import read_object
 
 Net = Literal["mlp", "convnet", "resnet18"]
@@ -220,7 +220,8 @@ def _check(run: Run) -> None:
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}")
+        meant = did_you_mean(str(value), choices) if isinstance(value, str) else ""
+        raise UserError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}{meant}")
 
 
 def _check_float32(name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from limitcycle._version import __version__
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.lab.plane import Plane
 from limitcycle.report.map import COLOURS, footnote, map_figure
 from limitcycle.report.page import asset, packed_plotly, script_safe
@@ -49,10 +50,8 @@ def check_map_picture(out: Path) -> None:
         raise UserError(f"{out}: the map's picture ends in .png or .svg")
     if out.is_dir():
         raise UserError(f"cannot write {out}: it is a folder")
-    try:
+    with from_extra("report", "pictures need matplotlib"):
         import limitcycle.report.paint  # noqa: F401
-    except ImportError:
-        raise UserError("pictures need matplotlib: pip install 'limitcycle[report]'") from None
 
 
 def write_map_page(plane: Plane, table: pd.DataFrame, out: str | Path) -> Path:

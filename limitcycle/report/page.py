@@ -12,11 +12,12 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, get_args
 
 from limitcycle._version import __version__
 from limitcycle.dynamics import words
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.report.details import details, summary_row
 from limitcycle.report.figure import TIME_LABELS, TimeAxis
 from limitcycle.report.panels import check_axis, four_panels
@@ -25,7 +26,7 @@ from limitcycle.report.track import Recorded, Track, tracks
 from limitcycle.report.web import Clocks, encode_steps, paint_web
 from limitcycle.report.writing import write_page
 
-AXIS_NAMES: dict[TimeAxis, str] = {"steps": "steps", "epochs": "epochs", "periods": "1/(ηλ)"}
+AXIS_NAMES: tuple[TimeAxis, ...] = get_args(TimeAxis)  # the page's buttons, as --axis has them
 
 
 def write_report(
@@ -144,9 +145,7 @@ def asset(name: str) -> str:
 
 def packed_plotly() -> str:
     """plotly.js, compressed to a quarter, as base64 for its script element."""
-    try:
+    with from_extra("report", "the HTML report needs plotly"):
         from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise UserError("the HTML report needs plotly: pip install 'limitcycle[report]'") from None
     packed = gzip.compress(get_plotlyjs().encode(), mtime=0)
     return base64.b64encode(packed).decode("ascii")
