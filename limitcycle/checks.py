@@ -66,13 +66,17 @@ def usable_path(given: str | os.PathLike[str], what: str = "a path") -> Path:
     An empty one is refused: an unset variable of a shell does not mean this folder.
 
     Raises:
-        UserError: it is empty, holds a NUL character, or is too long.
+        UserError: it is empty, too long, or holds what no file name can.
     """
     text = os.fspath(given)
     if not text.strip():
         raise UserError(f"{what} is empty: give one")
     if "\0" in text:
         raise UserError(f"{what} holds a NUL character: {shown(text)}")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise UserError(f"{what} holds what no file name can hold: {shown(text)}") from None
     path = Path(text)
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > _limit(path, "PC_NAME_MAX", _NAME_BYTES):

@@ -139,7 +139,9 @@ def test_whatever_breaks_down_before_the_first_step_gives_the_folder_back(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", ["", " ", "a\0b", "x" * 256, "a/" + "é" * 200, "a/" * 2_100])
+@pytest.mark.parametrize(
+    "path", ["", " ", "a\0b", "\ud800", "x" * 256, "a/" + "é" * 200, "a/" * 2_100]
+)
 def test_a_path_that_no_system_takes_is_refused_wherever_it_is_given(path, tmp_path):
     with pytest.raises(lc.UserError, match="a path"):
         usable_path(path)

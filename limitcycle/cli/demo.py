@@ -8,7 +8,7 @@ from rich.table import Table
 
 from limitcycle.checks import usable_folder
 from limitcycle.cli.fitted import Heading, fitted
-from limitcycle.cli.train import report_outcomes, run_jobs
+from limitcycle.cli.train import refuse_impossible, report_outcomes, run_jobs
 from limitcycle.lab import demo_jobs
 from limitcycle.record import load
 from limitcycle.report import Summary, summarise, write_report
@@ -19,6 +19,7 @@ def demo(options: argparse.Namespace) -> int:
     console = Console()
     out = usable_folder(options.out, "--out")
     jobs = demo_jobs(out, options.seed)
+    refuse_impossible(jobs)
     console.print(
         "A small network with normalisation and weight decay learns handwritten digits, five times."
     )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from limitcycle.checks import usable_folder
@@ -19,16 +20,17 @@ from limitcycle.lab import (
     Job,
     Outcome,
     Progress,
+    fits,
     machine,
     sweep,
     sweep_on,
     thread_budget,
 )
 from limitcycle.lab import train as train_one
-from limitcycle.lab.fits import refuse_impossible
 from limitcycle.lab.how import How
 from limitcycle.lab.together import most_together
 from limitcycle.record import Run
+from limitcycle.record.folder import check_folder
 
 GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
 _SETTINGS = ("device", "precision", "graph", "record_every")
@@ -39,7 +41,9 @@ def train(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
-    _refuse_impossible(jobs, options, settings)
+    local = options.on == "local"
+    where = How(threads=options.threads, **settings).where if local else None
+    refuse_impossible(jobs, where)
     outcomes = run_jobs(
         jobs,
         console,
@@ -57,14 +61,21 @@ def train(options: argparse.Namespace) -> int:
     return report_outcomes(outcomes, console)
 
 
-def _refuse_impossible(
-    jobs: list[Job], options: argparse.Namespace, settings: dict[str, Any]
-) -> None:
-    """Refuse, before the first folder is made, a grid of which a run can never be made."""
-    where = How(threads=options.threads, **settings).where if options.on == "local" else None
+def refuse_impossible(jobs: list[Job], where: torch.device | None = None) -> None:
+    """Refuse, before the first folder is made, a grid of which a run can never be made there.
+
+    Args:
+        jobs: runs and their folders.
+        where: the device that they are computed on; None: one of which nothing is known.
+
+    Raises:
+        UserError: a run's settings do not go together, or its folder holds another run.
+    """
     for job in jobs:
+        if job.run.start_from is None:  # else what it starts from decides, too
+            check_folder(job.out, job.run)
         if not (job.out / "run.json").exists():
-            refuse_impossible(job.run, where)
+            fits.refuse_impossible(job.run, where)
 
 
 def _together(jobs: list[Job], options: argparse.Namespace) -> int:
