@@ -40,13 +40,13 @@ bench-docs: $(READY)
 
 # Two stamps: the demo does not wait for the tools of the tests.
 $(DEMO): pyproject.toml constraints.txt
-	@echo "Installing torch and what the demo needs into $(VENV), once: about a minute (1.5 GB) …"
+	@echo "Installing torch and what the demo needs into $(VENV), once: about 2 minutes (1.6 GB) …"
 	@$(PYTHON) -m venv --without-pip $(VENV)
 	@$(INSTALL) '.[lab,report]'
 	@touch $@
 
 $(READY): $(DEMO)
-	@echo "Installing what the tests need into $(VENV), once: about two minutes (1 GB more) …"
+	@echo "Installing what the tests need into $(VENV), once: about 3 minutes (1 GB more) …"
 	@$(INSTALL) '.[test]'
 	@touch $@
 

@@ -238,7 +238,8 @@ def ray():
     ray.init(num_cpus=1, object_store_memory=80_000_000, include_dashboard=False)
     job = Job(lc.Run(**SHORT), Path("run").absolute())
     (outcome,) = sweep_on(Cluster(str(Path("storage").absolute())), [job])
-    assert outcome.state == "done" and len(lc.load("run").steps) == 30
+    assert outcome.state == "done", outcome
+    assert len(lc.load("run").steps) == 30
     ray.shutdown()
 
 
