@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complete(top: Parser) -> None:
     """Answer the shell where it asks what could be typed next: then this process ends here."""
     if "_ARGCOMPLETE" in os.environ:
-        import_module("argcomplete").autocomplete(top)
+        with contextlib.suppress(ModuleNotFoundError):
+            import_module("argcomplete").autocomplete(top)
 
 
 def _call(options: argparse.Namespace) -> int:
