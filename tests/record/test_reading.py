@@ -81,7 +81,9 @@ def refused(open_it, path: Path) -> str:
     return str(problem.value)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
+)
 @given(value=ANY, data=st.data())
 @pytest.mark.parametrize("name", FILES)
 def test_any_value_in_any_field_is_read_or_refused_in_one_line(tmp_path, name, value, data):
