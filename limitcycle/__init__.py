@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from limitcycle._version import __version__
 
 if TYPE_CHECKING:
-    from limitcycle.control import decay_with_lr, hold_effective_lr, hold_norm, without_radial
+    from limitcycle.control import (
+        decay_with_lr,
+        hold_effective_lr,
+        hold_norm,
+        split_groups,
+        without_radial,
+    )
     from limitcycle.errors import RunError, UserError
     from limitcycle.integrations import LightningWatch, TransformersWatch
     from limitcycle.lab import train
@@ -36,6 +42,7 @@ _HOME = {
     "leak_growth": "limitcycle.symmetry",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
+    "split_groups": "limitcycle.control",
     "symmetries": "limitcycle.symmetry",
     "train": "limitcycle.lab",
     "watch": "limitcycle.watching",
@@ -60,6 +67,7 @@ __all__ = [
     "leak_growth",
     "load",
     "load_all",
+    "split_groups",
     "symmetries",
     "train",
     "watch",

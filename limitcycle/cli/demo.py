@@ -2,13 +2,13 @@
 
 import argparse
 import math
-from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from limitcycle.cli.train import report_outcomes, run_jobs
+from limitcycle.checks import usable_folder
+from limitcycle.cli.fitted import Heading, fitted
+from limitcycle.cli.train import refuse_impossible, report_outcomes, run_jobs
 from limitcycle.lab import demo_jobs
 from limitcycle.record import load
 from limitcycle.report import Summary, summarise, write_report
@@ -17,8 +17,9 @@ from limitcycle.report import Summary, summarise, write_report
 def demo(options: argparse.Namespace) -> int:
     """Train the demonstration's runs, print their table and write their report; exit code."""
     console = Console()
-    out = Path(options.out)
+    out = usable_folder(options.out, "--out")
     jobs = demo_jobs(out, options.seed)
+    refuse_impossible(jobs)
     console.print(
         "A small network with normalisation and weight decay learns handwritten digits, five times."
     )
@@ -30,34 +31,37 @@ def demo(options: argparse.Namespace) -> int:
         if outcome.state == "done"
     ]
     if finished:
-        console.print(table(summarise(finished)))
+        console.print(table(summarise(finished), console))
         page = write_report(finished, out / "report.html", title="What your loss spikes are")
         console.print(f"Look at it: {page.resolve()}", soft_wrap=True, highlight=False)
     return code
 
 
-def table(summaries: list[Summary]) -> Table:
-    """The summaries as a table for the terminal."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    shown.add_column("learning\nrate", no_wrap=True)
-    for heading in (
-        "destabil-\nisations",
-        "period\n(steps)",
-        "effective\nlearning rate",
-        "final\nerror",
-    ):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("verdict")
-    for summary in summaries:
-        shown.add_row(
-            _number(summary.lr, "g") + (" (full batch)" if "full batch" in summary.label else ""),
-            str(summary.destabilisations),
-            _number(summary.period, ",.0f"),
-            " – ".join(_number(value, ".0e") for value in summary.effective_lr),
-            _number(summary.final_error, ".1%"),
-            summary.verdict,
-        )
-    return shown
+_HEADINGS = (
+    Heading("learning\nrate", "left"),
+    Heading("verdict", "left", least=20),
+    Heading("final\nerror"),
+    Heading("destabil-\nisations"),
+    Heading("period\n(steps)"),
+    Heading("effective\nlearning rate"),
+)
+
+
+def table(summaries: list[Summary], console: Console) -> Table:
+    """The summaries as a table for ``console``."""
+    return fitted(_HEADINGS, [_row(summary) for summary in summaries], console)
+
+
+def _row(summary: Summary) -> list[str]:
+    batches = "\nfull batch" if "full batch" in summary.label else ""
+    return [
+        _number(summary.lr, "g") + batches,
+        summary.verdict,
+        _number(summary.final_error, ".1%"),
+        str(summary.destabilisations),
+        _number(summary.period, ",.0f"),
+        " – ".join(_number(value, ".0e") for value in summary.effective_lr),
+    ]
 
 
 def _number(value: float, form: str) -> str:

@@ -3,31 +3,31 @@
 import argparse
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from limitcycle.checks import shown, usable_folder, usable_path
 from limitcycle.cli.atlas import letters, regions, short
 from limitcycle.cli.bars import bars, interruptible, say
-from limitcycle.cli.settings import SETTINGS, Setting, values
-from limitcycle.errors import UserError
+from limitcycle.cli.settings import RANGES, SETTINGS, Setting, values
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.lab import Map, machine, plane_of
+from limitcycle.lab.how import How
 from limitcycle.lab.plane import AXES, UNITS
 from limitcycle.report import check_map_picture, save_map, write_map_page
-
-# Of axes that nobody gave values; on digits they show every region in one picture.
-_DEFAULT_RANGES = {"lr": "0.03:30:12", "weight_decay": "0.0003:0.03:12"}
 
 
 def map_plane(options: argparse.Namespace) -> int:
     """Make the map that ``options`` describe, its tables and its picture; exit code."""
     console, aside = Console(), Console(stderr=True)
     plane = plane_of(_settings(options), units=UNITS if options.units is None else options.units)
-    out = _given(options.out)
-    picture = out / "map.png" if options.png is None else _given(options.png)
+    out = usable_folder(options.out, "--out")
+    picture = out / "map.png" if options.png is None else usable_path(options.png, "--png")
     check_map_picture(picture)
+    usable_folder(picture.parent, "--png")
+    How(options.device, options.threads)  # refuses what cannot be, before anything is done
     made = Map(plane, out)
     _announce(made, options.workers or machine.cores(), aside)
 
@@ -45,8 +45,8 @@ def map_plane(options: argparse.Namespace) -> int:
     page = write_map_page(plane, table, out / "map.html")
     if interrupted:
         raise KeyboardInterrupt
-    console.print(letters(plane, table))
-    console.print(regions(table))
+    console.print(letters(plane, table, console.width))
+    console.print(regions(table, console))
     if made.missing:
         say(aside, f"{len(made.missing)} cells are missing; the same command goes on")
     say(console, f"Look at it: {picture.resolve()}, or cell by cell: {page.resolve()}")
@@ -104,16 +104,17 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 def _axis(flag: str, text: str) -> str:
     name = text.replace("-", "_")
     if name not in AXES:
-        known = ", ".join(each.replace("_", "-") for each in AXES)
-        raise UserError(f"{flag} {text!r} is no setting that spans a plane; choose of {known}")
+        known = [each.replace("_", "-") for each in AXES]
+        meant = did_you_mean(text, known) or f"; choose of {', '.join(known)}"
+        raise UserError(f"{flag} {shown(text)} is no setting that spans a plane{meant}")
     return name
 
 
 def _along(setting: Setting, given: list[Any] | None) -> list[Any]:
     if setting.kind is bool:
         return [False, True]
-    if given is None and setting.name in _DEFAULT_RANGES:
-        return values(_DEFAULT_RANGES[setting.name], setting)
+    if given is None and setting.name in RANGES:
+        return values(RANGES[setting.name], setting)
     if given is None or len(given) < 2:
         example = "0 0.5 0.9" if setting.name == "momentum" else "VALUE VALUE …"
         raise UserError(
@@ -130,10 +131,3 @@ def _one(setting: Setting, given: list[Any]) -> Any:
             f"{setting.flag} has {len(given)} values but is no axis: give one, or say --x {name}"
         )
     return given[0]
-
-
-def _given(path: str) -> Path:
-    """``path``, unless it is empty: an unset variable of a shell does not mean this folder."""
-    if not path.strip():
-        raise UserError("a path is empty: give a folder for --out, a file for --png")
-    return Path(path)

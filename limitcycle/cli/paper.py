@@ -1,19 +1,26 @@
 """``limitcycle paper``: list the figures, or make them: runs, pictures, claims, pages."""
 
 import argparse
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from limitcycle.checks import usable_path
 from limitcycle.cli.bars import say
+from limitcycle.cli.fitted import Heading, fitted
+from limitcycle.cli.standing import duration, every_half_minute
 from limitcycle.cli.train import chosen_cluster, report_outcomes, run_jobs
-from limitcycle.errors import UserError
+from limitcycle.errors import RunError, UserError
 from limitcycle.lab import Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
 from limitcycle.paper import (
     Plan,
+    Scale,
     cost,
     entries,
     experiments,
@@ -35,27 +42,34 @@ def paper(options: argparse.Namespace) -> int:
     if options.figures and options.all:
         raise UserError("give the figures' numbers, or --all, not both")
     scale = scale_named(options.scale)
-    out = Path(options.out or f"limitcycle-paper/{scale.name}")
-    book = Path(options.book) if options.book else out
+    out = usable_path(options.out or f"limitcycle-paper/{scale.name}", "--out")
+    book = usable_path(options.book, "--book") if options.book else out
     seeds = None if options.seeds is None else tuple(range(options.seeds))
     plans = [Plan(figure, scale, out, seeds) for figure in experiments(tuple(options.figures))]
     workers = options.workers or machine.cores()
     console = Console()
     if not (options.figures or options.all):
-        console.print(_overview(plans, workers, book))
+        console.print(_overview(plans, workers, book, console))
         say(console, "Make them: limitcycle paper 2 5, or all: limitcycle paper --all")
         return 0
     open_book(scale, book)  # before hours of training
     if options.rehearse:
         return _rehearse(plans, options.device, book, console)
     code = _train(plans, options, workers, console)
-    made, pages = [], []
-    for entry in make_entries(plans, book, workers):
-        made.append(entry)
-        pages = write_book(scale, book)
-    console.print(_claims(made))
+    made: list[Entry] = []
+    pages: list[Path] = []
+    with _saying(console, lambda: f"{len(made)} of {len(plans)} figures drawn and judged"):
+        for entry in make_entries(plans, book, workers):
+            if isinstance(entry, RunError):
+                say(Console(stderr=True), str(entry))
+                code = max(code, 1)
+                continue
+            made.append(entry)
+            pages = write_book(scale, book)
+    console.print(_claims(made, console))
     say(console, f"Claims: {tally(made)}.")
-    say(console, f"Look at it: {pages[-1].resolve()}")
+    if pages:
+        say(console, f"Look at it: {pages[-1].resolve()}")
     return code
 
 
@@ -70,7 +84,7 @@ def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console
         if not runs:
             continue
         scale = plans[0].scale
-        estimate = _duration(cost(scale, runs, workers))
+        estimate = duration(cost(scale, runs, workers))
         say(console, f"{len(runs)} runs to make, about {estimate} on {workers} workers")
         jobs = [Job(run, plans[0].folder(run)) for run in runs]
         settings = {"device": options.device}
@@ -97,39 +111,60 @@ def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> i
         f"{len(found)} kinds of runs (of {runs}), {STEPS} steps each; those that start from",
     )
     say(console, "others have the same nets and batches and are left out")
-    tried = []
-    for kind, done in zip(found, rehearse([kind.run for kind in found], device), strict=True):
-        tried.append((kind, done))
-        say(console, f"{'ok  ' if passed(done) else 'FAIL'} {kind.title}: {outcome(done)}")
-        write_rehearsal(rehearsal_markdown(scale, tried, device), book)
+    tried: list[tuple[Any, Any]] = []
+    rehearsed = rehearse([kind.run for kind in found], book / "rehearsal-runs", device)
+    with _saying(console, lambda: f"{len(tried)} of {len(found)} kinds tried"):
+        for kind, done in zip(found, rehearsed, strict=True):
+            tried.append((kind, done))
+            say(console, f"{'ok  ' if passed(done) else 'FAIL'} {kind.title}: {outcome(done)}")
+            write_rehearsal(rehearsal_markdown(scale, tried, device), book)
     return 0 if all(passed(done) for _, done in tried) else 1
 
 
-def _overview(plans: list[Plan], workers: int, book: Path) -> Table:
+_OVERVIEW = (
+    Heading("figure"),
+    Heading("to go"),
+    Heading("what it shows", "left", least=20),
+    Heading("runs"),
+    Heading("claims", "left"),
+)
+_CLAIMS = (
+    Heading("figure"),
+    Heading("verdict", "left"),
+    Heading("claim", "left", least=24),
+    Heading("measured", "left", least=24),
+)
+
+
+def _saying(console: Console, line: Callable[[], str]) -> AbstractContextManager[None]:
+    """Inside, work that has no bar says how far it is."""
+    return every_half_minute(line, lambda text: say(console, text))
+
+
+def _overview(plans: list[Plan], workers: int, book: Path, console: Console) -> Table:
     """Every figure with what is there and what the rest will cost."""
-    made = {entry["number"]: entry for entry in entries(book)}
-    made = {number: each for number, each in made.items() if each["scale"] == plans[0].scale.name}
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for heading in ("figure", "runs", "to go"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("claims", no_wrap=True)
-    shown.add_column("what it shows")
-    for plan in plans:
-        left = [*missing([plan]), *missing([plan], later=True)]
-        entry = made.get(plan.figure.number)
-        shown.add_row(
-            str(plan.figure.number),
-            _share_done(plan, left),
-            _duration(cost(plan.scale, left, workers)) if left else "–",
-            tally([entry]) if entry else "–",
-            plan.figure.title,
-        )
+    scale = plans[0].scale
+    made = {entry["number"]: entry for entry in entries(book) if entry["scale"] == scale.name}
+    rows = [_figure(plan, workers, made.get(plan.figure.number)) for plan in plans]
     left = [*missing(plans), *missing(plans, later=True)]
-    shown.add_section()
-    total = _duration(cost(plans[0].scale, left, workers)) if left else "–"
-    what = f"at {plans[0].scale.name} scale, shared runs made once; +: runs that start from others"
-    shown.add_row("all", "", total, "", what)
-    return shown
+    what = f"at {scale.name} scale, shared runs made once; +: runs that start from others"
+    rows.append(["all", _to_go(scale, left, workers), what, "", ""])
+    return fitted(_OVERVIEW, rows, console, kept=3)
+
+
+def _figure(plan: Plan, workers: int, entry: Entry | None) -> list[str]:
+    left = [*missing([plan]), *missing([plan], later=True)]
+    return [
+        str(plan.figure.number),
+        _to_go(plan.scale, left, workers),
+        plan.figure.title,
+        _share_done(plan, left),
+        tally([entry]) if entry else "–",
+    ]
+
+
+def _to_go(scale: Scale, left: list[Run], workers: int) -> str:
+    return duration(cost(scale, left, workers)) if left else "–"
 
 
 def _share_done(plan: Plan, left: list[Run]) -> str:
@@ -141,21 +176,11 @@ def _share_done(plan: Plan, left: list[Run]) -> str:
     return f"{len(known) - len(left)}/{len(known)}" + ("+" if later.skipped and left else "")
 
 
-def _claims(made: list[Entry]) -> Table:
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    shown.add_column("figure", justify="right", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
-    shown.add_column("claim", ratio=1)
-    shown.add_column("measured", ratio=1)
+def _claims(made: list[Entry], console: Console) -> Table:
     styles = {"holds": "green", "fails": "red", "undecided": "dim"}
+    rows = []
     for entry in made:
         for claim in entry["claims"]:
-            verdict = f"[{styles[claim['outcome']]}]{MARKS[claim['outcome']]}[/]"
-            shown.add_row(str(entry["number"]), verdict, claim["statement"], measured(claim))
-    return shown
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+            verdict = Text(MARKS[claim["outcome"]], styles[claim["outcome"]])
+            rows.append((str(entry["number"]), verdict, claim["statement"], measured(claim)))
+    return fitted(_CLAIMS, rows, console, kept=3)

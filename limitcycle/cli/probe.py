@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
 from torch import nn
 
-from limitcycle.cli.bars import say
+from limitcycle.cli.voice import say
 from limitcycle.errors import UserError
 from limitcycle.symmetry import leak_growth, symmetries
 from limitcycle.symmetry.progress import Late
@@ -27,14 +26,13 @@ def probe(options: argparse.Namespace) -> int:
     with _one_line(options.target, "the model's forward pass"):
         answer = symmetries(model, batch, loss, per=per, progress=Late(everywhere=True))
         growth = leak_growth(model, batch, answer, loss) if options.leak else None
-    console = Console()
     if options.json:
         content = answer.to_dict() | ({"leak_growth": growth.to_dict()} if growth else {})
-        say(console, json.dumps(content))
+        say(json.dumps(content))
         return 0
-    say(console, str(answer))
+    say(str(answer))
     if growth is not None:
-        say(console, f"\n{growth}")
+        say(f"\n{growth}")
     return 0
 
 

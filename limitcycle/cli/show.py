@@ -5,10 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from limitcycle.cli.bars import say
+from limitcycle.checks import usable_path
 from limitcycle.cli.tables import Table, read_events_below, read_files
+from limitcycle.cli.voice import say, say_paragraph
 from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
 from limitcycle.reading import diagnose as diagnosed
@@ -19,9 +18,9 @@ def report(options: argparse.Namespace) -> int:
     """Draw the runs; exit code."""
     from limitcycle.report import save_pictures, write_report
 
-    folders = [_given(folder) for folder in options.runs]
+    folders = [usable_path(folder) for folder in options.runs]
     runs = [run for folder in folders for run in load_all(folder)]
-    out = folders[0] / "report.html" if options.out is None else _given(options.out)
+    out = folders[0] / "report.html" if options.out is None else usable_path(options.out)
     suffix = out.suffix.lower()
     if suffix == ".html":
         written = [write_report(runs, out, axis=options.axis)]
@@ -30,36 +29,27 @@ def report(options: argparse.Namespace) -> int:
     else:
         raise UserError(f"{out}: a report ends in .html, a picture in .png or .svg")
     for path in written:
-        say(Console(), str(path.resolve()))
+        say(str(path.resolve()))
     return 0
 
 
 def diagnose(options: argparse.Namespace) -> int:
     """Say what each run is doing; exit code."""
-    paths = [_given(path) for path in options.paths]
+    paths = [usable_path(path) for path in options.paths]
     if len(paths) > 1 and any(path.is_dir() for path in paths):
         raise UserError("give one folder at a time; it may hold many runs")
     if paths[0].is_dir():
         named = _judged_folder(paths[0], options)
     else:
         named = _judged(*read_files(paths, _roles(options)), options)
-    console = Console()
     if options.json:
-        console.print_json(json.dumps({name: found.to_dict() for name, found in named.items()}))
+        content = {name: found.to_dict() for name, found in named.items()}
+        say(json.dumps(content, indent=2, ensure_ascii=False))
         return 0
     for name, found in named.items():
-        heading = f"{name}: {found.label}"
-        console.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
-        wrapped = console.is_terminal  # elsewhere a line is a line, for grep
-        console.print(str(found), markup=False, highlight=False, soft_wrap=not wrapped)
+        say(f"{name}: {found.label}", bold=True)
+        say_paragraph(str(found))
     return 0
-
-
-def _given(path: str) -> Path:
-    """``path``, unless it is empty: an unset variable of a shell does not mean this folder."""
-    if not path.strip():
-        raise UserError("a path is empty: give a run's folder or a table")
-    return Path(path)
 
 
 def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Diagnosis]:
@@ -83,12 +73,11 @@ def _judged(
     tables: Sequence[Table], refused: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Diagnosis]:
     """The diagnoses of tables; what there is to say about these goes to stderr."""
-    aside = Console(stderr=True)
     for table in tables:
         for note in table.notes:
-            say(aside, f"{table.name}: {note}")
+            say(f"{table.name}: {note}", aside=True)
     for reason in refused:
-        say(aside, f"not judged: {reason}")
+        say(f"not judged: {reason}", aside=True)
     given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
     return {table.name: diagnosed(table.frame, **given) for table in tables}
 

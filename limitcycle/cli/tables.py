@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pandas as pd
-from rich.console import Console
 
-from limitcycle.cli.bars import say
+from limitcycle.cli.voice import say
 from limitcycle.errors import UserError
+from limitcycle.record.files import reading
 from limitcycle.record.logs import MEASURE, Log, as_table
 from limitcycle.record.roles import candidates, listed, needs_norm
 from limitcycle.record.tensorboard import event_bytes, event_folders, read_events
@@ -79,7 +79,7 @@ def _announce(size: int) -> None:
     """Say how long reading takes where that is seconds: TensorBoard's reader does 1.5 MB in one."""
     if size > 3e6:
         text = f"reading {size / 1e6:,.0f} MB of event files, about {size / 1.5e6:,.0f} seconds …"
-        say(Console(stderr=True), text)
+        say(text, aside=True)
 
 
 def _tables(logs: Sequence[Log], given: Given) -> tuple[list[Table], list[str]]:
@@ -114,8 +114,11 @@ def _columns(path: Path) -> list[str]:
 
 def _separator(path: Path) -> str | None:
     """What separates the columns; None for Parquet."""
-    if not path.exists():
-        raise UserError(f"{path} does not exist: give a run's folder or a table")
+    with reading(path):
+        if not path.exists():
+            raise UserError(f"{path} does not exist: give a run's folder or a table")
+        if not path.is_file():  # a pipe would be waited for, and read but once
+            raise UserError(f"{path} is no plain file: give a run's folder or a table")
     name = path.name.lower()
     separators = [mark for end, mark in _SEPARATORS.items() if name.endswith(end)]
     if not (separators or name.endswith(".parquet")):

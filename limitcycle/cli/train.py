@@ -6,26 +6,31 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
+from limitcycle.checks import usable_folder
 from limitcycle.cli.bars import bars, interruptible, say
+from limitcycle.cli.settings import MOST_RUNS
 from limitcycle.errors import UserError
 from limitcycle.lab import (
     Cluster,
     Job,
     Outcome,
     Progress,
+    fits,
     machine,
     sweep,
     sweep_on,
     thread_budget,
 )
 from limitcycle.lab import train as train_one
+from limitcycle.lab.how import How
 from limitcycle.lab.together import most_together
 from limitcycle.record import Run
+from limitcycle.record.folder import check_folder
 
 GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
 _SETTINGS = ("device", "precision", "graph", "record_every")
@@ -36,6 +41,9 @@ def train(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     settings = {name: getattr(options, name) for name in _SETTINGS}
     jobs = _jobs(options)
+    local = options.on == "local"
+    where = How(threads=options.threads, **settings).where if local else None
+    refuse_impossible(jobs, where)
     outcomes = run_jobs(
         jobs,
         console,
@@ -51,6 +59,23 @@ def train(options: argparse.Namespace) -> int:
     if done:
         say(console, f"{what}: {options.out}; look: limitcycle report {options.out}")
     return report_outcomes(outcomes, console)
+
+
+def refuse_impossible(jobs: list[Job], where: torch.device | None = None) -> None:
+    """Refuse, before the first folder is made, a grid of which a run can never be made there.
+
+    Args:
+        jobs: runs and their folders.
+        where: the device that they are computed on; None: one of which nothing is known.
+
+    Raises:
+        UserError: a run's settings do not go together, or its folder holds another run.
+    """
+    for job in jobs:
+        if job.run.start_from is None:  # else what it starts from decides, too
+            check_folder(job.out, job.run)
+        if not (job.out / "run.json").exists():
+            fits.refuse_impossible(job.run, where)
 
 
 def _together(jobs: list[Job], options: argparse.Namespace) -> int:
@@ -141,7 +166,7 @@ def chosen_cluster(options: argparse.Namespace) -> Cluster | None:
 
 
 def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
-    """Say what did not end well; exit code."""
+    """Say what did not end well, or nearly did not; exit code."""
     _say_problems(outcomes, console)
     if any(outcome.state == "stopped" for outcome in outcomes):
         console.print("stopped before the end, with checkpoints; the same command goes on")
@@ -149,9 +174,10 @@ def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
 
 
 def _say_problems(outcomes: list[Outcome], console: Console) -> None:
-    problems = Counter(outcome.problem for outcome in outcomes if outcome.problem)
-    for problem, count in problems.items():
-        say(console, problem if count == 1 else f"{problem} ({count} runs)")
+    remarks = [outcome.remark for outcome in outcomes if outcome.remark]
+    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+    for text, count in Counter([*remarks, *problems]).items():
+        say(console, text if count == 1 else f"{text} ({count} runs)")
 
 
 def _run_here(
@@ -178,7 +204,10 @@ def _run_here(
 
 def _jobs(options: argparse.Namespace) -> list[Job]:
     """A job a point of the grid; a grid's runs lie in sub-folders named after what varies."""
-    out = Path(options.out)
+    out = usable_folder(options.out, "--out")
+    runs = math.prod(len(dict.fromkeys(getattr(options, name))) for name in GRID)
+    if runs > MOST_RUNS:
+        raise UserError(f"that makes {runs:,} runs, more than {MOST_RUNS:,}: take fewer values")
     fixed = {name: value for name, value in vars(options).items() if name in _run_settings()}
     varying = [name for name in GRID if len(getattr(options, name)) > 1]
     jobs = []

@@ -9,6 +9,7 @@ and ∇f(α^k∘w) = α^{−k}∘∇f(w), Eq. (2). Four controls, all of them op
 
 They stand on `orbits` (the groups as an optimizer's tensors, and the way along α ↦ α^k∘w),
 `degrees` (how each optimizer's state changes on it) and `handle`. `sphere` is the lab's own.
+`split` gives scale-invariant tensors param groups of their own.
 """
 
 from limitcycle.control.decay import DecayWithLR, decay_with_lr, following_decay
@@ -16,6 +17,7 @@ from limitcycle.control.handle import Handle
 from limitcycle.control.hold import Hold, hold_effective_lr, hold_norm
 from limitcycle.control.radial import RadialFree, radial_free, without_radial
 from limitcycle.control.sphere import project
+from limitcycle.control.split import split_groups
 
 __all__ = [
     "DecayWithLR",
@@ -28,5 +30,6 @@ __all__ = [
     "hold_norm",
     "project",
     "radial_free",
+    "split_groups",
     "without_radial",
 ]

@@ -78,7 +78,7 @@ def decay_with_lr(
 
     Args:
         optimizer: any with ``weight_decay`` in its param groups. Scale-invariant tensors that decay
-            share no param group with others.
+            share no param group with others: `limitcycle.split_groups` sees to that.
         symmetries: as found by `limitcycle.symmetries` for the model.
         peak: η_max; None takes each param group's ``max_lr`` or ``initial_lr`` (which schedulers
             leave there), else its present learning rate.
@@ -117,5 +117,5 @@ def _refuse_mixed(optimizer: Optimizer, orbits: Orbits) -> None:
         if group["weight_decay"] and others:
             raise UserError(
                 f"param group {slot} decays scale-invariant tensors and {others} others alike: "
-                "give the names in symmetries.scale_invariant a param group of their own"
+                "limitcycle.split_groups(optimizer, symmetries) gives the former their own"
             )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.extras import missing_extra
 from limitcycle.integrations.adapter import Adapter, ending, unscaled
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.refused import check
@@ -153,7 +154,7 @@ def _first_of(packages: tuple[str, ...]) -> type:
         except ModuleNotFoundError as problem:
             if problem.name not in (package, package.split(".")[0]):
                 raise
-    raise UserError("LightningWatch needs Lightning: pip install 'limitcycle[lightning]'")
+    raise missing_extra("LightningWatch needs Lightning", "lightning")
 
 
 def _chosen(optimizers: list[Optimizer], index: int | None) -> Optimizer:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.integrations.adapter import Adapter, ending, unscaled
 from limitcycle.measure import inner_optimizer
 from limitcycle.symmetry import Symmetries
@@ -54,13 +54,8 @@ class TransformersWatch(Adapter):
 
     @classmethod
     def _bases(cls) -> tuple[type, ...]:
-        try:
+        with from_extra("transformers", "TransformersWatch needs transformers and accelerate"):
             from transformers.trainer_callback import ExportableState, TrainerCallback
-        except ImportError:
-            raise UserError(
-                "TransformersWatch needs transformers and accelerate: "
-                "pip install 'limitcycle[transformers]'"
-            ) from None
         return TrainerCallback, ExportableState
 
     def state(self) -> dict[str, Any]:

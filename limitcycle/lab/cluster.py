@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.lab.dispatch import Dispatch, bring_finished, is_done
 from limitcycle.lab.parallel import Job, Outcome
 from limitcycle.lab.training import Progress
@@ -85,10 +86,8 @@ def sweep_on(
 
 
 def _ray() -> Any:
-    try:
+    with from_extra("ray", "a cluster needs Ray"):
         return import_module("ray")
-    except ModuleNotFoundError:
-        raise UserError("a cluster needs Ray: pip install 'limitcycle[ray]'") from None
 
 
 def _absolute(storage: str) -> str:

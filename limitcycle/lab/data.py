@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from limitcycle.errors import UserError
+from limitcycle.lab.fits import check_resolution, check_subset
 from limitcycle.lab.sources import Images, load_images
 from limitcycle.record import Run
 
@@ -137,8 +137,7 @@ def _sent(tensor: Tensor, device: torch.device) -> Tensor:
 def _subset(what: str, available: int, size: int | None) -> NDArray[np.int64]:
     if size is None or size == available:
         return np.arange(available)
-    if size > available:
-        raise UserError(f"{what} has {available:,} images, {size:,} were asked for: ask for fewer")
+    check_subset(what, available, size)
     return np.random.default_rng(_SUBSET_SEED).permutation(available)[:size]
 
 
@@ -146,9 +145,7 @@ def _reduce(pixels: Tensor, resolution: int | None) -> Tensor:
     side = pixels.shape[-1]
     if resolution is None or resolution == side:
         return pixels
-    if side % resolution:
-        fits = ", ".join(str(n) for n in range(side, 3, -1) if side % n == 0)
-        raise UserError(f"resolution {resolution} does not divide {side}: choose one of {fits}")
+    check_resolution(side, resolution)
     return F.avg_pool2d(pixels, side // resolution)
 
 

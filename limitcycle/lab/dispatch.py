@@ -1,6 +1,5 @@
 """Giving out the runs of a sweep to a Ray cluster, and taking back what became of them."""
 
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,9 @@ from limitcycle.errors import RunError, UserError
 from limitcycle.lab.parallel import Job, Outcome
 from limitcycle.lab.remote import Mailbox, Task, leave_start, work
 from limitcycle.record import load
-from limitcycle.record.files import read_object, write_json
-from limitcycle.record.locked import take_lock
+from limitcycle.record.described import as_status, read_info
+from limitcycle.record.files import is_there, parse_object, write_json
+from limitcycle.record.locked import locked
 from limitcycle.record.mirror import claim, completed, copy_run
 from limitcycle.record.storage import Place
 
@@ -187,7 +187,7 @@ def _mailbox(ray: Any) -> Any:
 
 def is_done(job: Job) -> bool:
     """Whether the folder here holds the finished run."""
-    here = (job.out / "run.json").exists()
+    here = is_there(job.out / "run.json")
     return here and load(job.out).status["state"] == "done"
 
 
@@ -203,7 +203,8 @@ def bring_finished(storage: Place, job: Job) -> None:
     with copy.failing():
         if not copy.has("status.json"):
             return
-        status = json.loads(copy.read("status.json"))
+        name = f"status.json in {copy.name}"
+        status = as_status(parse_object(copy.read("status.json"), name), name)
     if status["state"] == "done":
         _bring(copy, job)
 
@@ -222,11 +223,11 @@ def _bring(copy: Place, job: Job) -> None:
     Raises:
         RunError, UserError: the copy cannot be read, or the folder not be written.
     """
-    with take_lock(job.out), copy.failing():
+    with locked(job.out), copy.failing():
         copy_run(copy, Place.local(job.out), {})
     known = job.out / "run.json"
-    if known.exists():  # a checkpoint to start from lay elsewhere on the node
-        write_json(known, {**read_object(known), "run": job.run.to_dict()})
+    if is_there(known):  # a checkpoint to start from lay elsewhere on the node
+        write_json(known, {**read_info(job.out), "run": job.run.to_dict()})
 
 
 def _failed(problem: BaseException) -> Outcome:

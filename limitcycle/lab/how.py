@@ -8,9 +8,12 @@ from typing import Any, cast
 
 import torch
 
-from limitcycle.errors import UserError
+from limitcycle.checks import abridged, finite, positive, shown, whole
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.lab import machine
 from limitcycle.record import Run
+
+_REASON = 300  # letters of what torch says of a device
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class How:
     stop_after: float | None = None
 
     def __post_init__(self) -> None:
-        if self.record_every < 1:
-            raise UserError(f"record_every must be at least 1, not {self.record_every}")
-        if self.stop_after is not None and not self.stop_after > 0:
-            raise UserError(f"stop_after must be positive, not {self.stop_after}")
+        whole("record_every", self.record_every)
+        if finite("checkpoint_seconds", self.checkpoint_seconds) < 0:
+            raise UserError("checkpoint_seconds must not be negative")
+        if self.stop_after is not None:
+            positive("stop_after", self.stop_after)
+        machine.check_threads(self.threads)
         object.__setattr__(self, "device", _usable(self.device))
         machine.check_precision(self.precision, self.where)
 
@@ -67,10 +72,16 @@ class How:
 
 
 def _usable(device: str | torch.device) -> torch.device:
+    if not isinstance(device, str | torch.device):
+        raise UserError(f"device must be a name such as cpu or cuda, not {shown(device)}")
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise UserError(f"device {str(device)!r} cannot be used: {reason}") from None
+        # Norms are summed in float64, and read back: not every kind of device can do both.
+        float(torch.zeros(1, dtype=torch.float64, device=found))
+    except (RuntimeError, AssertionError, TypeError, ValueError) as problem:
+        reason = abridged(str(problem).splitlines()[0], _REASON)
+        meant = did_you_mean(str(device), ("cpu", "cuda"))
+        raise UserError(
+            f"device {shown(str(device))} cannot be used{meant or ': ' + reason}"
+        ) from None
     return found

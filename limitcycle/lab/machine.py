@@ -20,7 +20,8 @@ from typing import Any, Literal, get_args
 import torch
 
 from limitcycle._version import __version__
-from limitcycle.errors import UserError
+from limitcycle.checks import shown, whole
+from limitcycle.errors import UserError, did_you_mean
 
 Precision = Literal["highest", "tf32", "bf16"]
 
@@ -50,6 +51,16 @@ def out_of_memory(problem: BaseException) -> bool:
     return isinstance(problem, RuntimeError) and bool(_NO_MEMORY.search(str(problem)))
 
 
+def memory_bytes(device: torch.device) -> int | None:
+    """The memory of ``device``, whoever uses it now; None where nobody says."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -58,14 +69,19 @@ def cores() -> int:
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[int]:
     """Use ``count`` threads inside (None: leave as is), the former number again afterwards."""
-    if count is not None and not 0 < count <= MOST_THREADS:
-        raise UserError(f"threads must be between 1 and {MOST_THREADS:,}, not {count:,}")
+    check_threads(count)
     former = torch.get_num_threads()
     torch.set_num_threads(count or former)
     try:
         yield torch.get_num_threads()
     finally:
         torch.set_num_threads(former)
+
+
+def check_threads(count: int | None) -> None:
+    """Refuse a number of threads that no machine has."""
+    if count is not None:
+        whole("threads", count, most=MOST_THREADS)
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
@@ -75,8 +91,11 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         UserError: it names what there is.
     """
     if precision not in get_args(Precision):
-        choices = ", ".join(get_args(Precision))
-        raise UserError(f"precision must be one of {choices}, not {precision!r}")
+        choices = get_args(Precision)
+        meant = did_you_mean(str(precision), choices)
+        raise UserError(
+            f"precision must be one of {', '.join(choices)}, not {shown(precision)}{meant}"
+        )
     if precision == "tf32" and device.type != "cuda":
         raise UserError(f"precision tf32 needs a CUDA device, not {device}")
 

@@ -18,7 +18,7 @@ from limitcycle.lab.cells import OPEN, Row, row_of
 from limitcycle.lab.parallel import Job, Outcome, sweep, thread_budget
 from limitcycle.lab.plane import UNITS, Cell, Plane, plane_of, stages
 from limitcycle.lab.training import Progress
-from limitcycle.record.files import disk_errors, write_json, write_whole
+from limitcycle.record.files import disk_errors, write_json, write_text, write_whole
 
 _MANY = 9  # failures without a success: it is not about single cells
 
@@ -67,12 +67,15 @@ class Map:
             UserError, RunError: no cell can be made, for this reason.
         """
         cells, failed, tell = self.missing, list[Outcome](), _once(notice)
+        remarks: list[str] = []
         if not cells:
             return
 
         def ended(index: int, outcome: Outcome) -> None:
             if self._take(cells[index], outcome) == "failed":
                 failed.append(outcome)
+            if outcome.remark:
+                remarks.append(outcome.remark)
             if self._completes_a_stage(cells[index]):
                 staged(self.table())
 
@@ -89,8 +92,8 @@ class Map:
         )
         if self._is_hopeless(failed):
             self._give_up(failed[0])
-        for outcome in failed:
-            tell(outcome.problem)
+        for text in [*remarks, *(outcome.problem for outcome in failed)]:
+            tell(text)
         self.missing = self._in_order()
 
     def table(self) -> pd.DataFrame:
@@ -118,8 +121,8 @@ class Map:
         with disk_errors(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
         parquet, csv, json = (self.out / f"map.{kind}" for kind in ("parquet", "csv", "json"))
-        write_whole(parquet, lambda beside: plain.to_parquet(beside, index=False))
-        write_whole(csv, lambda beside: plain.to_csv(beside, index=False))
+        write_whole(parquet, lambda file: plain.to_parquet(file, index=False))
+        write_text(csv, plain.to_csv(index=False))
         write_json(json, {"plane": self.plane.to_dict(), "cells": _plain(table)})
         return [parquet, csv, json]
 

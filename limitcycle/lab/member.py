@@ -15,7 +15,7 @@ from limitcycle.lab.recorder import Recorder
 from limitcycle.lab.schedule import learning_rates
 from limitcycle.lab.setup import Setup, from_arrays, to_arrays
 from limitcycle.record import Run, RunFolder
-from limitcycle.record.files import read_json
+from limitcycle.record.described import read_seconds
 
 _CARRY = "recorder/sums"
 _TIMED = ("training", "evaluation", "recording")
@@ -180,11 +180,12 @@ class Member:
         arrays = checkpoint.arrays
         source = f"the checkpoint in {self.folder.path}"
         state = from_arrays(self.setup.net, arrays, self.setup.state, source=source)
+        if _CARRY not in arrays:
+            raise UserError(f"{source} is a snapshot and no checkpoint: restore the checkpoint")
         return state, checkpoint.completed, arrays[_CARRY]
 
 
 def _spent(folder: RunFolder) -> dict[str, float]:
     """Seconds that went into the run before it was stopped; what a kill cost is not known."""
-    path = folder.path / "timing.json"
-    known = read_json(path)["seconds"] if path.exists() else {}
-    return {name: float(known.get(name, 0.0)) for name in _TIMED}
+    known = read_seconds(folder.path)
+    return {name: known.get(name, 0.0) for name in _TIMED}

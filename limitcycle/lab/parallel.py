@@ -1,33 +1,32 @@
-"""Several runs at once: worker processes, one task each, that start from one import of torch.
+"""Several runs at once, in worker processes. A task is a run, or several alike trained as one.
 
-A task is a run, or several alike that are trained as one.
-
-Workers stop cleanly, with a checkpoint, when they are told to or when their parent is gone.
+Workers stop cleanly, with a checkpoint, when they are told to or when their parent is gone. A run
+whose worker is killed is tried once more (`limitcycle.lab.pool`).
 """
 
 import math
-import os
-import queue
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limitcycle import forkserver
+from limitcycle.checks import whole
 from limitcycle.errors import RunError, UserError
+from limitcycle.forkserver import Line
 from limitcycle.lab import machine
 from limitcycle.lab.how import How
+from limitcycle.lab.pool import Event, Killed, Pool, Task, Withdrawn
 from limitcycle.lab.together import companies, train_together
 from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
 
 _POLL_SECONDS = 0.1
 _TOLD_SECONDS = 0.25  # between two words of a run: a small net makes hundreds of blocks a second
+_LESS = (
+    "the same command goes on from the last checkpoint; a smaller width, resolution or batch_size "
+    "needs less memory, and so do fewer runs trained as one (together)"
+)
 
 
 class Job(NamedTuple):
@@ -38,11 +37,19 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a job ended: ``state`` of its status; if it failed, why, and the exit code for that."""
+    """How a job ended.
+
+    Attributes:
+        state: of its status.
+        problem: why it failed, if it did.
+        code: the exit code for that.
+        remark: what happened to it on the way, if something did: its worker was killed.
+    """
 
     state: str
     problem: str = ""
     code: int = 0
+    remark: str = ""
 
 
 def sweep(
@@ -72,39 +79,28 @@ def sweep(
     Returns:
         An outcome a job, in their order. A job that fails does not stop the others.
     """
-    context = forkserver.start()
-    messages, stop = context.Queue(), context.Event()
-    # Workers see this pipe end when their parent is gone, killed or not: the system closes it.
-    lifeline, held = context.Pipe(duplex=False)
+    for name, count in (("workers", workers), ("together", together)):
+        if count is not None:
+            whole(name, count)
+    machine.check_threads(threads)
     groups = companies([job.run for job in jobs], together)
     count = min(workers or machine.cores(), len(groups))
     budgets = [threads or thread_budget(jobs[group[0]].run, count) for group in groups]
-    with ProcessPoolExecutor(count, context, _initialise, (messages, stop, lifeline)) as pool:
-        futures = [
-            pool.submit(
-                _work, group, [jobs[i] for i in group], {"threads": budget, **(settings or {})}
-            )
-            for group, budget in zip(groups, budgets, strict=True)
-        ]
-        told: dict[str, Callable[..., None]] = {"progress": progress, "notice": notice}
-        going = list(zip(groups, futures, strict=True))
-        outcomes: dict[int, Outcome] = {}
-        try:
-            while going:
-                if should_stop():
-                    _stop(stop, futures)
-                _deliver(messages, told)
-                for group, future in [each for each in going if each[1].done()]:
-                    going.remove((group, future))
-                    for i, outcome in zip(group, _outcomes(future, len(group)), strict=True):
-                        outcomes[i] = outcome
-                        ended(i, outcome)
-        except BaseException:  # or leaving the pool would wait for all that was submitted
-            _stop(stop, futures)
-            raise
-        while _deliver(messages, told):
-            pass
-    held.close()
+    tasks = [
+        Task(_work, ([jobs[i] for i in group], {"threads": budget, **(settings or {})}))
+        for group, budget in zip(groups, budgets, strict=True)
+    ]
+    told: dict[str, Callable[[int, Any], None]] = {"progress": progress, "notice": notice}
+    crews = [_Crew(group, jobs, told) for group in groups]
+    outcomes: dict[int, Outcome] = {}
+    with Pool(tasks, count) as pool:
+        while pool.busy:
+            if should_stop():
+                pool.stop()
+            for event in pool.events(_POLL_SECONDS):
+                for i, outcome in crews[event.task].take(event, pool.at_once).items():
+                    outcomes[i] = outcome
+                    ended(i, outcome)
     return [outcomes[i] for i in range(len(jobs))]
 
 
@@ -117,33 +113,65 @@ def thread_budget(run: Run, at_once: int) -> int:
     return 1 if run.net == "mlp" else max(1, machine.cores() // at_once)
 
 
-def _stop(stop: Any, futures: "Sequence[Future[list[Outcome]]]") -> None:
-    stop.set()
-    for future in futures:
-        future.cancel()  # those not yet begun
+class _Crew:
+    """The jobs of one task, and what has become of them so far."""
 
+    def __init__(
+        self,
+        indices: Sequence[int],
+        jobs: Sequence[Job],
+        told: Mapping[str, Callable[[int, Any], None]],
+    ) -> None:
+        self._indices, self._told = indices, told
+        self._name = str(jobs[indices[0]].out)
+        if len(indices) > 1:
+            self._name += f" and {len(indices) - 1:,} trained with it"
+        self._step = 0  # the last that was heard of
+        self._killed_at: list[str] = []
 
-def _deliver(messages: Any, told: Mapping[str, Callable[..., None]]) -> bool:
-    """Pass on what the workers say during a moment; whether they said anything."""
-    end, any_said = time.monotonic() + _POLL_SECONDS, False
-    while (left := end - time.monotonic()) > 0:
-        try:
-            kind, index, content = messages.get(timeout=left)
-        except queue.Empty:
-            break
-        told[kind](index, content)
-        any_said = True
-    return any_said
+    def take(self, event: Event, at_once: int) -> dict[int, Outcome]:
+        """Pass on what is said; of jobs that ended, by index, how they did."""
+        if event.kind == "said":
+            kind, member, content = event.content
+            if kind == "progress":
+                self._step = content.step
+            self._told[kind](self._indices[member], content)
+            return {}
+        if event.kind == "killed":
+            self._killed(again=event.content, at_once=at_once)
+            return {}
+        return dict(zip(self._indices, self._outcomes(event.content), strict=True))
 
+    def _killed(self, *, again: bool, at_once: int) -> None:
+        self._killed_at.append(f"at step {self._step:,}" if self._step else "as it began")
+        self._step = 0
+        if again:
+            self._told["notice"](
+                self._indices[0],
+                f"{self._accident}; it is tried once more from its last checkpoint, by itself, "
+                f"when the others have ended, from now on {at_once} at once",
+            )
 
-def _outcomes(future: "Future[list[Outcome]]", count: int) -> list[Outcome]:
-    """What became of the ``count`` jobs of a worker's task."""
-    if future.cancelled():
-        return [Outcome("stopped")] * count
-    try:
-        return future.result()
-    except Exception as problem:  # the other jobs' outcomes must not be lost with this one's
-        return [_failed(problem)] * count
+    def _outcomes(self, came: Any) -> list[Outcome]:
+        if isinstance(came, Killed):
+            text = f"{self._name}: {self._accident}, the second time by itself: {_LESS}"
+            return [Outcome("failed", text, 1)] * len(self._indices)
+        if isinstance(came, Withdrawn):
+            return self._remarked([Outcome("stopped")] * len(self._indices), "not tried again")
+        if isinstance(came, Exception):
+            came = [_failed(came)] * len(self._indices)
+        return self._remarked(came, "tried again")
+
+    def _remarked(self, outcomes: list[Outcome], what: str) -> list[Outcome]:
+        """``outcomes``, with what happened on the way, where something did."""
+        if not self._killed_at:
+            return outcomes
+        text = f"{self._name}: {self._accident}; {what}: "
+        return [each._replace(remark=text + each.state) for each in outcomes]
+
+    @property
+    def _accident(self) -> str:
+        return f"its worker was killed {' and '.join(self._killed_at)} (out of memory?)"
 
 
 def _failed(problem: Exception) -> Outcome:
@@ -151,73 +179,41 @@ def _failed(problem: Exception) -> Outcome:
         return Outcome("failed", str(problem), 2)
     if isinstance(problem, RunError):
         return Outcome("failed", str(problem), 1)
-    if isinstance(problem, BrokenProcessPool):
-        text = "a worker was killed (out of memory?): the same command goes on"
-        return Outcome("failed", text, 1)
-    first_line = next(iter(str(problem).splitlines()), "")
-    return Outcome("failed", f"{type(problem).__name__}: {first_line}", 1)
+    line = " ".join(str(problem).splitlines()[:1])
+    text = f"stopped by something unforeseen ({type(problem).__name__}: {line}): by itself the "
+    return Outcome("failed", f"{text}run shows where it comes from", 1)
 
 
-# What a worker was given when it started: queue of messages, stop event, lifeline.
-_given: tuple[Any, Any, Any] | None = None
-_busy = threading.Lock()  # held while a run is under way
-
-
-def _initialise(messages: Any, stop: Any, lifeline: Any) -> None:
-    global _given
-    _given = (messages, stop, lifeline)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and tells the workers
+def _work(line: Line, jobs: Sequence[Job], settings: Mapping[str, Any]) -> list[Outcome]:
+    """What a worker does: train a run, or several alike as one."""
     machine.own_process()
-    threading.Thread(target=_leave_with_parent, args=(lifeline,), daemon=True).start()
-
-
-def _leave_with_parent(lifeline: Any) -> None:
-    """End this process when its parent is gone and the run under way has its checkpoint."""
-    lifeline.poll(None)
-    with _busy:
-        os._exit(1)
-
-
-def _work(
-    indices: Sequence[int], jobs: Sequence[Job], settings: Mapping[str, Any]
-) -> list[Outcome]:
-    assert _given is not None, "workers are started by sweep"
-    messages, stop, lifeline = _given
-
-    def stopped() -> bool:
-        return bool(stop.is_set() or lifeline.poll())
-
-    def tell(kind: str, index: int, what: object) -> None:
-        messages.put((kind, indices[index], what))
-
-    with _busy:
-        if lifeline.poll():
-            os._exit(1)  # a job that was still queued when the parent died
-        if stop.is_set():
-            return [Outcome("stopped")] * len(jobs)  # handed to this worker too early to cancel
-        if len(jobs) == 1:
-            loaded = train(
-                *jobs[0],
-                should_stop=stopped,
-                progress=_seldom(partial(tell, "progress", 0)),
-                notice=partial(tell, "notice", 0),
-                **settings,
-            )
-            return [Outcome(str(loaded.status["state"]))]
-        runs, outs = zip(*jobs, strict=True)
-        seldom = [_seldom(partial(tell, "progress", i)) for i in range(len(jobs))]
-        ended = train_together(
-            runs,
-            outs,
-            How(**settings),
-            should_stop=stopped,
-            progress=lambda i, now: seldom[i](now),
-            notice=partial(tell, "notice"),
+    told = [_seldom(partial(_tell, line, "progress", i)) for i in range(len(jobs))]
+    if len(jobs) == 1:
+        loaded = train(
+            *jobs[0],
+            should_stop=line.told_to_stop,
+            progress=told[0],
+            notice=partial(_tell, line, "notice", 0),
+            **settings,
         )
+        return [Outcome(str(loaded.status["state"]))]
+    runs, outs = zip(*jobs, strict=True)
+    ended = train_together(
+        runs,
+        outs,
+        How(**settings),
+        should_stop=line.told_to_stop,
+        progress=lambda i, now: told[i](now),
+        notice=partial(_tell, line, "notice"),
+    )
     return [
         _failed(each) if isinstance(each, Exception) else Outcome(str(each.status["state"]))
         for each in ended
     ]
+
+
+def _tell(line: Line, kind: str, member: int, what: object) -> None:
+    line.say((kind, member, what))
 
 
 def _seldom(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from limitcycle.checks import positive
 from limitcycle.errors import UserError
+from limitcycle.lab.fits import refuse_impossible
 from limitcycle.record import Run
 
 UNITS = 12.0
@@ -78,6 +80,7 @@ class Plane:
         settings = {**self.fixed, self.x: self.xs[column], self.y: self.ys[row]}
         try:
             run = Run(**settings, steps=self.steps)
+            refuse_impossible(run)
         except UserError as problem:
             return Cell(column, row, None, str(problem))
         steps = self._budget(run)
@@ -110,8 +113,7 @@ def plane_of(settings: Mapping[str, Any], *, units: float = UNITS) -> Plane:
     axes = {name: _ordered(value) for name, value in settings.items() if _is_list(value)}
     fixed = {name: value for name, value in settings.items() if name not in axes}
     _check_names(settings, axes)
-    if not units > 0:
-        raise UserError(f"units must be positive, not {units!r}")
+    positive("units", units)
     most = Run(steps=fixed.pop("steps", None) or MOST_STEPS).steps or MOST_STEPS
     (x, xs), (y, ys) = axes.items()
     if len(xs) * len(ys) > MOST_CELLS:

@@ -21,7 +21,8 @@ from limitcycle.lab.parallel import Outcome
 from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import files_of, list_checkpoints
-from limitcycle.record.files import read_object, write_json
+from limitcycle.record.described import read_status
+from limitcycle.record.files import write_json
 from limitcycle.record.mirror import Mirror, TakenOver
 from limitcycle.record.storage import Place
 
@@ -180,10 +181,10 @@ class _Attempt:
 
     def _name_folder_there(self) -> None:
         """Why a run failed may name its folder, which will be another one."""
-        path = self._folder / "status.json"
-        if path.exists():
-            status = read_object(path)
-            write_json(path, {**status, "reason": self._there(status["reason"])})
+        status = read_status(self._folder)
+        if status:
+            reason = self._there(status["reason"])
+            write_json(self._folder / "status.json", {**status, "reason": reason})
 
     def _there(self, text: str) -> str:
         return text.replace(str(self._folder), self._task.out)

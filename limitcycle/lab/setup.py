@@ -1,8 +1,6 @@
 """From a run's description to what the loop needs: data, net, initial state."""
 
-import json
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from limitcycle._version import __version__
 from limitcycle.control import project
-from limitcycle.errors import RunError, UserError
+from limitcycle.errors import UserError
+from limitcycle.lab.cache import cached
 from limitcycle.lab.data import Dataset, load_dataset
+from limitcycle.lab.fits import check_batch_size
 from limitcycle.lab.functional import FunctionalNet, State
 from limitcycle.lab.nets import build_net
-from limitcycle.lab.sources import cache_folder
 from limitcycle.record import Run
 from limitcycle.record.checkpoints import Arrays, read_checkpoint
 from limitcycle.record.files import read_json, write_json
-from limitcycle.symmetry import Symmetries, symmetries
+from limitcycle.symmetry import Symmetries, fingerprint, symmetries
 
 _PROBE_IMAGES = 8  # enough for batch statistics, few enough for a wide net
 _PROBE_SIDE = 16  # pixels: a net's symmetries do not depend on the images' size, its cost does
@@ -83,11 +81,7 @@ def prepare(
     measured = measured_names(module, found)
     size = len(data.train_labels)
     batch_size = run.batch_size if isinstance(run.batch_size, int) else size
-    if batch_size > size:
-        raise UserError(
-            f"batch_size {batch_size:,} is more than the {size:,} training images: take fewer, or "
-            '"full"'
-        )
+    check_batch_size(run, size)
     epoch_steps = -(-size // batch_size)
     _refuse_batch_of_one(module, data, batch_size, size % batch_size or batch_size)
     net = FunctionalNet(module, measured, autocast=device.type if bf16 else None)
@@ -109,29 +103,37 @@ def prepare(
 
 
 def find_symmetries(run: Run, data: Dataset) -> Symmetries:
-    """The net's scaling symmetries as `limitcycle.symmetry` finds them, cached by description."""
-    described = (run.net, run.width, run.depth, run.norm, run.head_norm is None, run.train_head)
-    key = json.dumps([__version__, *described, *data.image_shape, data.classes])
-    path = cache_folder() / "symmetries" / f"{sha256(key.encode()).hexdigest()[:16]}.json"
-    try:
-        return Symmetries.from_dict(read_json(path))
-    except (UserError, KeyError, TypeError):
-        found = symmetries(*_smaller(run, data))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, found.to_dict())
-    except (OSError, UserError, RunError):
-        pass  # a cache that cannot be written costs time, not the run
-    return found
+    """The net's scaling symmetries as `limitcycle.symmetry` finds them.
+
+    They are kept in the cache under the net's `fingerprint`: an edited net is asked anew.
+    """
+    side = _side(run, data)
+    with torch.device("meta"):  # built where nothing is stored; a norm there costs seconds
+        key = fingerprint(build_net(replace(run, head_norm=None), _shape(data, side), data.classes))
+    if key is None:
+        return symmetries(*_smaller(run, data, side))
+    return cached(
+        f"symmetries/{key}-{side}.json",
+        make=lambda: symmetries(*_smaller(run, data, side)),
+        read=lambda path: Symmetries.from_dict(read_json(path)),
+        write=lambda path, found: write_json(path, found.to_dict()),
+    )
 
 
-def _smaller(run: Run, data: Dataset) -> tuple[nn.Module, Tensor]:
+def _side(run: Run, data: Dataset) -> int:
+    """Of the images that a net is asked about its symmetries with, in pixels."""
+    return min(data.image_shape[1], max(_PROBE_SIDE, 1 << (run.depth or 0)))
+
+
+def _shape(data: Dataset, side: int) -> tuple[int, int, int]:
+    return data.image_shape[0], side, side
+
+
+def _smaller(run: Run, data: Dataset, side: int) -> tuple[nn.Module, Tensor]:
     """The run's net as built for small images, and a few of these."""
-    channels, side, _ = data.image_shape
-    least = min(side, max(_PROBE_SIDE, 2 ** (run.depth or 0)))
     images = data.train_images[:_PROBE_IMAGES].cpu()
-    module = build_net(run, (channels, least, least), data.classes).to(images.dtype)
-    return module, functional.adaptive_avg_pool2d(images, least).contiguous()
+    module = build_net(run, _shape(data, side), data.classes).to(images.dtype)
+    return module, functional.adaptive_avg_pool2d(images, side).contiguous()
 
 
 def measured_names(module: nn.Module, found: Symmetries) -> tuple[str, ...]:
@@ -153,8 +155,8 @@ def initial_state(run: Run, net: FunctionalNet, device: torch.device) -> dict[st
         state = from_arrays(net, arrays, state, source=run.start_from)
     if run.init_scale != 1:
         state["weights"][: net.leading] *= run.init_scale
-    if isinstance(run.fixed_norm, float):
-        leading = project(state["weights"][: net.leading], torch.tensor(run.fixed_norm))
+    if isinstance(run.fixed_norm, int | float):
+        leading = project(state["weights"][: net.leading], torch.tensor(float(run.fixed_norm)))
         state["weights"][: net.leading] = leading
     if run.momentum:
         state["momentum"] = torch.zeros_like(state["weights"])

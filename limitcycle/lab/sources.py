@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
+from limitcycle.lab.cache import cached
 from limitcycle.record.checkpoints import read_checkpoint, write_checkpoint
-from limitcycle.record.files import disk_errors
 
 DIGITS_TRAIN = 1_408  # eleven batches of 128: a ragged last batch would set off jumps of its own
+_DIGITS_TEST = 389
+
+
+class Facts(NamedTuple):
+    """What is known of a data set before it is read: images to train and test, what they are."""
+
+    train: int
+    test: int
+    channels: int
+    side: int
+    classes: int
+
+
+_PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+_CACHED = "step-000000000000.safetensors"  # decoded images are kept as a checkpoint
 
 
 class Images(NamedTuple):
@@ -48,6 +65,14 @@ _CIFAR: Mapping[str, _Cifar] = {
 }
 
 
+def facts(name: str) -> Facts:
+    """What the data set ``name`` is where it is whole."""
+    if name == "digits":
+        return Facts(DIGITS_TRAIN, _DIGITS_TEST, channels=1, side=8, classes=10)
+    kind = _CIFAR[name]
+    return Facts(kind.train, kind.test, channels=3, side=32, classes=kind.classes)
+
+
 def load_images(name: str) -> Images:
     """The data set ``name``: ``digits``, ``cifar10`` or ``cifar100``.
 
@@ -57,18 +82,10 @@ def load_images(name: str) -> Images:
     return _digits() if name == "digits" else _cifar(name)
 
 
-def cache_folder() -> Path:
-    """Where decoded data and found symmetries are kept (``LIMITCYCLE_CACHE`` moves it)."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limitcycle"
-    return Path(os.environ.get("LIMITCYCLE_CACHE") or default)
-
-
 def _digits() -> Images:
     """Handwritten digits, 8×8: 1,408 to train, 389 to test, split once and for all."""
-    try:
+    with from_extra("lab", "digits need scikit-learn"):
         from sklearn.datasets import load_digits
-    except ModuleNotFoundError:
-        raise UserError("digits need scikit-learn: pip install 'limitcycle[lab]'") from None
     pixels, labels = load_digits(return_X_y=True)
     mixed = np.random.default_rng(0).permutation(len(labels))
     images = pixels.reshape(-1, 1, 8, 8).astype(np.uint8)[mixed]
@@ -79,19 +96,16 @@ def _digits() -> Images:
 
 def _cifar(name: str) -> Images:
     source = _find(name)
-    cache = cache_folder() / "data" / f"{name}-{_fingerprint(source)}"
-    stored = sorted(cache.glob("*.safetensors"))
-    arrays = _read_cache(stored[-1]) if stored else None
-    if arrays is None:
-        arrays = _decode(name, source)
-        with disk_errors(cache):
-            cache.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(cache, 1, arrays)
+    with _readable(source):
+        stored = f"data/{name}-{_fingerprint(source)}/{_CACHED}"
+    arrays = cached(
+        stored,
+        make=lambda: _decode(name, source),
+        read=_read_cache,
+        write=lambda path, arrays: write_checkpoint(path.parent, 1, arrays),
+    )
     return Images(
-        arrays["train_images"],
-        arrays["train_labels"],
-        arrays["test_images"],
-        arrays["test_labels"],
+        **{part: arrays[part] for part in _PARTS},
         classes=_CIFAR[name].classes,
         white=255.0,
         remark=_remark(name, arrays),
@@ -122,25 +136,22 @@ def _fingerprint(source: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def _read_cache(path: Path) -> dict[str, NDArray[Any]] | None:
-    try:
-        return read_checkpoint(path).arrays
-    except UserError:
-        return None  # a damaged cache is no loss: it is made again
+def _read_cache(path: Path) -> dict[str, NDArray[Any]]:
+    arrays = read_checkpoint(path).arrays
+    return {part: arrays[part] for part in _PARTS}
 
 
 def _decode(name: str, source: str) -> dict[str, NDArray[Any]]:
-    try:
+    with from_extra("lab", f"{name} needs datasets"):
         import datasets
-    except ModuleNotFoundError:
-        raise UserError(f"{name} needs 'datasets': pip install 'limitcycle[lab]'") from None
     datasets.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are not our words
     datasets.logging.set_verbosity(logging.CRITICAL)  # what it raises is said in one line, below
     arrays: dict[str, NDArray[Any]] = {}
     for split in ("train", "test"):
-        with _readable(source):
-            rows = datasets.load_dataset(source, split=split, streaming=True)
+        # What it would keep of a stream is next to nothing, and its own folder may be out of reach.
+        with _readable(source), tempfile.TemporaryDirectory() as scratch:
+            rows = datasets.load_dataset(source, split=split, streaming=True, cache_dir=scratch)
             images, labels = _columns(rows, _CIFAR[name], source)
         arrays[f"{split}_images"] = images
         arrays[f"{split}_labels"] = labels

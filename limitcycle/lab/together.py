@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from limitcycle.checks import usable_path
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab.block import launched
 from limitcycle.lab.data import Dataset
@@ -31,8 +32,9 @@ from limitcycle.lab.graph import replayed
 from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
 from limitcycle.lab.member import Member, Progress
-from limitcycle.lab.training import origin, under_way
+from limitcycle.lab.training import check_new, origin, under_way
 from limitcycle.record import LoadedRun, Run, RunFolder, load
+from limitcycle.record.folder import is_finished
 
 # What may differ from slot to slot; of some only the presence shapes a step.
 _OWN = ("lr", "weight_decay", "seed", "schedule", "warmup_steps", "init_scale", "start_from")
@@ -133,10 +135,13 @@ def _enter(
     data: Dataset | None = None
     for slot, (run, out) in enumerate(zip(runs, outs, strict=True)):
         tell = partial(notice, slot)
-        described = {**info, "together": _seat(slot, runs)}
         with contextlib.ExitStack() as entered:
             try:
-                folder = RunFolder(Path(out), run, {**described, **origin(run)}, tell)
+                described = {**info, "together": _seat(slot, runs), **origin(run)}
+                check_new(run, usable_path(out, "out"), how)
+                if is_finished(Path(out), run, described):
+                    continue
+                folder = RunFolder(Path(out), run, described, tell)
                 entered.enter_context(folder)
                 member = under_way(run, folder, how, tell, data)
             except (UserError, RunError) as problem:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from limitcycle.checks import usable_path
 from limitcycle.errors import NonFiniteError, UserError
 from limitcycle.lab import machine
 from limitcycle.lab.block import launched
@@ -16,6 +17,7 @@ from limitcycle.lab.data import Dataset
 from limitcycle.lab.engine import step
 from limitcycle.lab.evaluate import evaluate
 from limitcycle.lab.feed import batches, hyper
+from limitcycle.lab.fits import refuse_impossible
 from limitcycle.lab.graph import replayed
 from limitcycle.lab.how import How
 from limitcycle.lab.loop import Advanced, Loop
@@ -23,6 +25,8 @@ from limitcycle.lab.member import Member
 from limitcycle.lab.member import Progress as Progress
 from limitcycle.lab.setup import Setup, prepare
 from limitcycle.record import LoadedRun, Run, RunFolder, load
+from limitcycle.record.files import is_there
+from limitcycle.record.folder import is_finished
 
 
 def train(
@@ -63,16 +67,27 @@ def train(
         UserError: the folder holds another run, or the description cannot be run.
         RunError: the loss became non-finite, or the disk failed; what was kept is said.
     """
-    out = Path(out)
+    out = usable_path(out, "out")
     how = How(device, threads, precision, graph, record_every, checkpoint_seconds, stop_after)
-    with how.computing(run) as info, RunFolder(out, run, {**info, **origin(run)}, notice) as folder:
-        member = under_way(run, folder, how, notice)
-        if member is not None:
-            loop = Loop([member], Alone(member.setup, how), checkpoint_seconds)
-            loop.go(how.until(should_stop), lambda _, now: progress(now))
-            if member.problem is not None:
-                raise member.problem
+    check_new(run, out, how)
+    with how.computing(run) as info:
+        described = {**info, **origin(run)}
+        if is_finished(out, run, described):
+            return load(out)
+        with RunFolder(out, run, described, notice) as folder:
+            member = under_way(run, folder, how, notice)
+            if member is not None:
+                loop = Loop([member], Alone(member.setup, how), checkpoint_seconds)
+                loop.go(how.until(should_stop), lambda _, now: progress(now))
+                if member.problem is not None:
+                    raise member.problem
     return load(out)
+
+
+def check_new(run: Run, out: Path, how: How) -> None:
+    """Refuse a run that cannot be made, unless it was begun: then its folder says how far it is."""
+    if not is_there(out / "run.json"):
+        refuse_impossible(run, how.where)
 
 
 class Alone:
@@ -128,25 +143,17 @@ def under_way(
     if status.get("state") == "done":
         return None
     try:
-        setup = _prepared(run, folder, how, data)
+        setup = prepare(run, how.where, data, bf16=how.precision == "bf16")
         _introduce(folder, setup, notice)
         return Member(run, setup, folder, how.record_every)
-    except (RuntimeError, MemoryError) as problem:
+    except BaseException as problem:
+        folder.abandon()  # whatever it is, nothing was begun that would have to be kept
         if not machine.out_of_memory(problem):
             raise
-        folder.abandon()
         raise UserError(
             f"the net or its data do not fit into the memory of {how.device}: choose a smaller "
             "width, resolution or train_size"
         ) from None
-
-
-def _prepared(run: Run, folder: RunFolder, how: How, data: Dataset | None) -> Setup:
-    try:
-        return prepare(run, how.where, data, bf16=how.precision == "bf16")
-    except UserError:
-        folder.abandon()
-        raise
 
 
 def origin(run: Run) -> dict[str, str]:

@@ -20,7 +20,8 @@ from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.pages import Entry, claims_markdown, index_markdown, page, tally
 from limitcycle.paper.plan import Plan
 from limitcycle.paper.scale import Scale
-from limitcycle.record.files import read_json, write_json, write_whole
+from limitcycle.record.described import read_seconds
+from limitcycle.record.files import read_json, write_json, write_text
 
 WIDTH = 6.9  # inches: a page's
 REHEARSAL = "rehearsal.md"
@@ -97,13 +98,13 @@ def write_book(scale: Scale, folder: Path) -> list[Path]:
     }
     write_json(folder / "claims.json", {"scale": scale.name, "claims": claims})
     for name, text in texts.items():
-        _write(folder / name, text)
+        write_text(folder / name, text)
     return [folder / name for name in ("claims.json", *texts)]
 
 
 def write_rehearsal(text: str, folder: Path) -> None:
     """Keep the page of a rehearsal in ``folder``; the index of the book above leads to it."""
-    _write(folder / REHEARSAL, text)
+    write_text(folder / REHEARSAL, text)
 
 
 def _judged(claim: Claim, evidence: Evidence) -> dict[str, Any]:
@@ -147,13 +148,13 @@ def _footnote(scale: Scale, evidence: Evidence) -> str:
 def _spent(evidence: Evidence) -> dict[str, Any]:
     """How many runs a figure rests on, what made them, and what they cost."""
     runs = [run for label in evidence.recorded for run in evidence.recorded[label]]
-    files = sorted({run.path / "timing.json" for run in runs})  # type: ignore[attr-defined]
-    timings = [read_json(file) for file in files if file.exists()]
+    folders = sorted({run.path for run in runs})  # type: ignore[attr-defined]
+    seconds = [sum(read_seconds(folder).values()) for folder in folders]
     trained = {_code(run.info.get("limitcycle", "?"), run.info.get("git")) for run in runs}
     return {
-        "runs": len(files),
+        "runs": len(folders),
         "seeds": max((len(found) for found in evidence.recorded.values()), default=0),
-        "seconds": round(sum(sum(each["seconds"].values()) for each in timings)),
+        "seconds": round(sum(seconds)),
         "devices": sorted({str(run.info.get("device", "?")) for run in runs}),
         "trained_by": sorted(trained),
         "remarks": sorted({run.info["remark"] for run in runs if run.info.get("remark")}),
@@ -178,10 +179,6 @@ def _other_books(folder: Path) -> list[str]:
         made = "" if (path.parent / "claims.json").exists() else "; no figure has been made there"
         links.append(f"[rehearsal]({place}) of every kind of run, three steps each{made}")
     return links
-
-
-def _write(path: Path, text: str) -> None:
-    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def _plain(value: Any) -> Any:

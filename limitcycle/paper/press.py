@@ -1,13 +1,11 @@
 """Many figures at once: each is drawn and judged in a process of its own."""
 
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from limitcycle import forkserver
 from limitcycle.errors import RunError
+from limitcycle.lab.pool import Killed, Pool, Task
 from limitcycle.paper.book import make_entry
 from limitcycle.paper.pages import Entry
 from limitcycle.paper.plan import Plan
@@ -15,38 +13,51 @@ from limitcycle.paper.scale import scale_named
 from limitcycle.paper.shelf import experiment
 
 
-def make_entries(plans: Sequence[Plan], folder: Path, workers: int) -> Iterator[Entry]:
+def make_entries(plans: Sequence[Plan], folder: Path, workers: int) -> Iterator[Entry | RunError]:
     """`make_entry` of figures of the shelf, in their order, as many at once as there are workers.
 
+    A figure whose worker was killed is tried once more; killed again, there is a RunError in its
+    place. The others are made all the same.
+
     Raises:
-        UserError: as `make_entry`.
-        RunError: a worker was killed.
+        UserError, RunError: as `make_entry`.
     """
     count = min(workers, len(plans))
     if count == 1:
         yield from (make_entry(plan, folder) for plan in plans)
         return
-    context = forkserver.start(__name__)
-    with ProcessPoolExecutor(count, context, _deaf_to_ctrl_c) as pool:
-        # An experiment consists of functions, which do not travel; its number does.
-        asked = [(plan.figure.number, plan.scale.name, plan.out, plan.seeds) for plan in plans]
-        futures = [pool.submit(_make_entry, *each, folder) for each in asked]
-        try:
-            for future in futures:
-                yield future.result()
-        except BrokenProcessPool:
-            raise RunError(
-                "a worker was killed while it drew (out of memory?): the same command goes on"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    forkserver.start(__name__)
+    # An experiment consists of functions, which do not travel; its number does.
+    tasks = [
+        Task(_draw, (plan.figure.number, plan.scale.name, plan.out, plan.seeds, folder))
+        for plan in plans
+    ]
+    drawn: dict[int, Entry | Exception] = {}
+    with Pool(tasks, count) as pool:
+        for at, plan in enumerate(plans):
+            while at not in drawn:
+                drawn |= {each.task: each.content for each in pool.events() if each.kind == "ended"}
+            yield _entry(plan, drawn[at])
 
 
-def _deaf_to_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it
-
-
-def _make_entry(
-    number: int, scale: str, out: Path, seeds: tuple[int, ...] | None, folder: Path
+def _draw(
+    _line: forkserver.Line,
+    number: int,
+    scale: str,
+    out: Path,
+    seeds: tuple[int, ...] | None,
+    folder: Path,
 ) -> Entry:
+    """What a worker does."""
     return make_entry(Plan(experiment(number), scale_named(scale), out, seeds), folder)
+
+
+def _entry(plan: Plan, came: Entry | Exception) -> Entry | RunError:
+    if isinstance(came, Killed):
+        return RunError(
+            f"figure {plan.figure.number}: its worker was killed twice while it drew, the second "
+            "time by itself (out of memory?): the same command tries again"
+        )
+    if isinstance(came, Exception):
+        raise came
+    return came

@@ -6,9 +6,9 @@ scale is said here and nowhere else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
-from limitcycle.errors import UserError
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.record import Run
 
 ScaleName = Literal["quick", "laptop", "paper"]
@@ -243,5 +243,6 @@ def scale_named(name: str) -> Scale:
         UserError: there is none.
     """
     if name not in SCALES:
-        raise UserError(f"scale must be one of {', '.join(get_args(ScaleName))}, not {name!r}")
+        meant = did_you_mean(name, SCALES)
+        raise UserError(f"scale must be one of {', '.join(SCALES)}, not {name!r}{meant}")
     return SCALES[name]

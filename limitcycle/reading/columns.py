@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
+from limitcycle.record.roles import listed
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def needed_columns(frame: pd.DataFrame) -> pd.DataFrame:
 def _missing(name: str, there: list[Any]) -> str:
     """What to say where the column ``name`` is not among those that are ``there``."""
     wanted = "'loss' (or 'train_loss')" if name == "loss" else repr(name)
-    text = f"the table has no column {wanted}; it has {', '.join(map(repr, there)) or 'none'}"
+    text = f"the table has no column {wanted}; it has {listed(there)}"
     close = [other for other in there if str(other).strip().lower() in {name, *ALIASES[name]}]
     return f"{text}: rename {close[0]!r} to {name!r} if it is that" if close else text
 
@@ -93,7 +94,9 @@ def _numbers(frame: pd.DataFrame, name: str) -> Array:
         raise UserError(f"the table has more than one column {name!r}")
     if column.dtype.kind in "mM":
         raise UserError(f"column {name!r} holds times, not numbers")
+    if column.dtype.kind == "c":
+        raise UserError(f"column {name!r} holds complex numbers")
     try:
         return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"column {name!r} does not hold numbers") from None

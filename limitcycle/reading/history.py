@@ -87,8 +87,7 @@ def running_mean(values: Array, rows: int) -> Array:
     """Centred mean over ``rows`` neighbours, shorter at the ends; missing values are left out."""
     if rows <= 1:
         return values
-    finite = pd.Series(np.where(np.isfinite(values), values, np.nan))
-    return finite.rolling(rows, center=True, min_periods=1).mean().to_numpy()
+    return pd.Series(_finite(values)).rolling(rows, center=True, min_periods=1).mean().to_numpy()
 
 
 def history_of(run: Recorded, label: str) -> History:
@@ -101,17 +100,16 @@ def history_of(run: Recorded, label: str) -> History:
     momentum = _constant(run, frame, "momentum", unknown=0.0)
     # A run that broke down in its first epoch still knows how long that would have been.
     per_epoch = _steps_per_epoch(frame, tested) or run.info.get("epoch_steps")
-    clock = _clock(frame, per_epoch, lr * weight_decay)
+    clock = _clock(frame, _series(frame, "step"), per_epoch, lr * weight_decay)
     columns = _columns(frame, lr)
-    rows = round(per_epoch * len(frame) / max(np.ptp(clock.steps), 1)) if per_epoch else 1
     return History(
         source=run,
         label=label,
         columns=columns,
         clock=clock,
-        means={name: running_mean(columns[name], rows) for name in AVERAGED},
+        means={name: running_mean(columns[name], _rows(clock, per_epoch)) for name in AVERAGED},
         test_error=_series(tested, "test_error"),
-        test_clock=_at(clock, _series(tested, "step"), per_epoch),
+        test_clock=_clock(frame, _series(tested, "step"), per_epoch, lr * weight_decay),
         lr=lr,
         weight_decay=weight_decay,
         momentum=momentum,
@@ -136,6 +134,11 @@ def _series(frame: pd.DataFrame, name: str) -> Array:
     return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def _finite(values: Array) -> Array:
+    """``values`` with NaN for infinities, which differences and means cannot take."""
+    return np.where(np.isfinite(values), values, np.nan)
+
+
 def _passed(run: Recorded, tested: pd.DataFrame, per_epoch: float | None) -> dict[str, Array]:
     """What the additional passes measured, if they are as frequent as the means."""
     between = np.diff(_series(tested, "step"))
@@ -150,7 +153,7 @@ def _columns(frame: pd.DataFrame, lr: float) -> dict[str, Array]:
     """The series that are drawn; the effective ones computed where the table leaves them out."""
     names = (*DRAWN, "effective_lr")
     found = {name: _series(frame, name) for name in names}
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         if "effective_lr" not in frame:
             found["effective_lr"] = lr / found["norm"] ** 2
         if "effective_grad_norm" not in frame:
@@ -174,31 +177,39 @@ def _constant(run: Recorded, frame: pd.DataFrame, name: str, unknown: float = np
 def _steps_per_epoch(*tables: pd.DataFrame) -> float | None:
     """Steps from one epoch to the next, from the first table that covers two of them."""
     for table in tables:
-        epoch, step = _series(table, "epoch"), _series(table, "step")
+        epoch, step = _finite(_series(table, "epoch")), _series(table, "step")
         turns = np.flatnonzero(np.diff(epoch) > 0) + 1
-        if len(turns) > 1:
-            passed = epoch[turns[-1]] - epoch[turns[0]]
+        passed = epoch[turns[-1]] - epoch[turns[0]] if len(turns) > 1 else 0.0
+        if passed > 0:  # a column that starts anew passes none
             return float((step[turns[-1]] - step[turns[0]]) / passed)
     return None
 
 
-def _clock(frame: pd.DataFrame, per_epoch: float | None, product: float) -> Clock:
-    steps = _series(frame, "step")
-    products = _series(frame, "lr") * _series(frame, "weight_decay")
-    periods = None
+def _rows(clock: Clock, per_epoch: float | None) -> int:
+    """How many rows of the table an epoch has; 1 where that is unknown."""
+    count = len(clock.steps)
+    if per_epoch is None or count == 0:
+        return 1
+    return round(per_epoch * count / max(np.ptp(clock.steps), 1))
+
+
+def _clock(frame: pd.DataFrame, steps: Array, per_epoch: float | None, product: float) -> Clock:
+    """The run's clock at ``steps``; one without any instant has every axis, and vetoes none."""
+    if len(steps) == 0:
+        return Clock(steps, steps, steps)
+    epochs = steps / per_epoch if per_epoch else None
+    return Clock(steps, epochs, _periods(frame, steps, product))
+
+
+def _periods(frame: pd.DataFrame, steps: Array, product: float) -> Array | None:
+    """∫ηλ dt up to ``steps``; None where there is no weight decay, or it is unknown."""
     if product > 0:
-        periods = steps * product
-    elif np.isnan(product) and np.isfinite(products).all() and (products > 0).any():
-        before = np.diff(steps, prepend=0.0) * np.concatenate([products[:1], products[:-1]])
-        periods = np.cumsum(before)
-    return Clock(steps, steps / per_epoch if per_epoch else None, periods)
-
-
-def _at(clock: Clock, steps: Array, per_epoch: float | None) -> Clock:
-    """A clock for other steps of the same run."""
-    periods = None
-    if clock.periods is not None and len(clock.steps) > 1:
-        rate = (clock.periods[-1] - clock.periods[-2]) / (clock.steps[-1] - clock.steps[-2])
-        beyond = np.maximum(steps - clock.steps[-1], 0) * rate
-        periods = np.interp(steps, clock.steps, clock.periods) + beyond
-    return Clock(steps, steps / per_epoch if per_epoch else None, periods)
+        return steps * product
+    recorded = _series(frame, "step")
+    products = _finite(_series(frame, "lr")) * _finite(_series(frame, "weight_decay"))
+    known = len(products) > 0 and np.isfinite(products).all() and (products > 0).any()
+    if not (np.isnan(product) and known):
+        return None
+    before = np.diff(recorded, prepend=0.0) * np.concatenate([products[:1], products[:-1]])
+    beyond = np.maximum(steps - recorded[-1], 0) * products[-1]
+    return np.asarray(np.interp(steps, recorded, np.cumsum(before)) + beyond)

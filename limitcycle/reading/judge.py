@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from limitcycle.checks import finite, shown, whole
 from limitcycle.errors import UserError
 from limitcycle.reading import constants as c
 from limitcycle.reading.columns import Array
@@ -35,9 +35,9 @@ def judge(series: Series, data: RunData) -> Findings:
         data: what is known besides; its settings are those of ``series`` already.
 
     Raises:
-        UserError: ``stuck_above`` is no loss.
+        UserError: what is known besides cannot be.
     """
-    _check_level(data.stuck_above)
+    _check_arguments(data)
     found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
     events = found.events
     rest = judge_rest(series, found, data.stuck_above)
@@ -66,10 +66,16 @@ def judge(series: Series, data: RunData) -> Findings:
     )
 
 
-def _check_level(stuck_above: Any) -> None:
-    number = isinstance(stuck_above, Real) and not isinstance(stuck_above, bool)
-    if stuck_above is not None and not (number and stuck_above >= 0):
-        raise UserError(f"stuck_above must be a loss of at least 0, not {stuck_above!r}")
+def _check_arguments(data: RunData) -> None:
+    if data.stuck_above is not None and finite("stuck_above", data.stuck_above) < 0:
+        text = f"stuck_above must be a loss of at least 0, not {shown(data.stuck_above)}"
+        raise UserError(text)
+    status: Any = data.status
+    if not isinstance(status, str | Mapping | None):
+        raise UserError(f"status must be a text or a mapping, not {shown(status)}")
+    for name, size in (("train_size", data.train_size), ("batch_size", data.batch_size)):
+        if size is not None:
+            whole(name, size)
 
 
 def _label(failure: str, rest: Rest | None, events: int) -> Label:
@@ -88,7 +94,7 @@ def _failure(series: Series, status: str | Mapping[str, Any] | None) -> str:
         state, reason = str(status.get("state", "")), str(status.get("reason") or "")
     else:
         state, _, reason = (status or "").partition(":")
-    reason = reason.strip()
+    reason = " ".join(reason.split())  # in one line, whatever it was
     of_this_kind = re.search(r"finite|\b(nan|inf)\b|diverg|overflow", reason.lower())
     if state.strip() != "failed" or (reason and not of_this_kind):
         return ""

@@ -70,7 +70,8 @@ def judge_rest(series: Series, found: Found, stuck_above: float | None) -> Rest 
     drift, free = _drift(series.log_norm[half]), _free_drift(series, half)
     falling = bool(drift.sure and free < 0 and drift.size < c.FREE_DECAY_SHARE * free)
     settled = drift.wanders or abs(_change(drift.size)) < c.MAX_DRIFT
-    loss = float(np.median(series.loss[half]))
+    with np.errstate(over="ignore"):  # of two losses of 1e308 each
+        loss = float(np.median(series.loss[half]))
     first_loss = _first_loss(series) if stuck_above is None else float("nan")
     limit = c.STUCK_SHARE * first_loss if stuck_above is None else stuck_above
     label: Literal["equilibrium", "stuck"] = "stuck" if loss > limit else "equilibrium"

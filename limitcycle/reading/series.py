@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from limitcycle.checks import shown
 from limitcycle.errors import UserError
 from limitcycle.reading.columns import Array, as_frame, needed_columns
 
 Setting = ArrayLike | None
+_SMALLEST = 5e-324  # positive float64
 WHOLE = 2.0**53  # beyond it not every whole number is a float
 
 
@@ -39,7 +41,7 @@ class Series:
     def __post_init__(self) -> None:
         positive = self.loss[self.loss > 0]
         # A float32 loss underflows to 0: it is as good as half of the smallest seen.
-        floor = positive.min() / 2 if positive.size else 1.0
+        floor = max(positive.min() / 2, _SMALLEST) if positive.size else 1.0
         object.__setattr__(self, "log_loss", np.log(np.maximum(self.loss, floor)))
         object.__setattr__(self, "log_norm", np.log(self.norm))
 
@@ -106,8 +108,8 @@ def series_of(table: pd.DataFrame, given: int) -> Series:
 def _setting(name: str, given: ArrayLike, rows: int) -> Array:
     try:
         values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UserError(f"{name} must be a number, or one a row, not {given!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{name} must be a number, or one a row, not {shown(given)}") from None
     if values.ndim > 1 or (values.ndim == 1 and len(values) != rows):
         raise UserError(f"{name} has shape {values.shape}, the table has {rows} rows")
     _check_range(name, values)

@@ -18,16 +18,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from limitcycle.errors import UserError
-from limitcycle.record.files import disk_errors, write_whole
+from limitcycle.record.files import disk_errors, first_line, open_plain, reading, write_whole
 
 Arrays = Mapping[str, NDArray[Any]]
 
 FILE_BYTES = 16_000_000  # of tensors: with its header a file stays below 16 MiB
 
+_MOST_FILES = 10_000  # of one checkpoint
 _NAME = re.compile(r"step-(?P<last>\d{12})\.safetensors")
 _FURTHER = re.compile(r"(?P<first>step-\d{12})\.\d+-of-\d+\.safetensors")
 
@@ -43,11 +44,26 @@ class Checkpoint(NamedTuple):
     rows: Mapping[str, int] = MappingProxyType({})
 
 
+class _Header(NamedTuple):
+    """What a checkpoint's first file says besides arrays; ``cut``: names of those in slices."""
+
+    completed: int
+    digest: str
+    rows: dict[str, int]
+    files: int
+    cut: list[str]
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoint files in ``folder``, oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    """The checkpoint files in ``folder``, oldest first.
+
+    Raises:
+        UserError: the folder may not be looked into.
+    """
+    with reading(folder):
+        if not folder.is_dir():
+            return []
+        return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
 def files_of(path: Path) -> list[Path]:
@@ -99,17 +115,31 @@ def read_checkpoint(path: Path) -> Checkpoint:
         UserError: a file of it is missing or damaged.
     """
     metadata, arrays = _read(path)
-    for beside in _further(path, int(metadata.get("files", 1))):
+    header = _header(path, metadata)
+    for beside in _further(path, header.files):
         arrays |= _read(beside)[1]
     try:
-        whole = _joined(arrays, json.loads(metadata.get("cut", "[]")))
-        sound = metadata.get("digest") == _digest(whole)
-    except ValueError:  # slices of different checkpoints
+        whole = _joined(arrays, header.cut)
+        sound = header.digest == _digest(whole)
+    except (ValueError, KeyError):  # slices of different checkpoints
         sound = False
     if not sound:
         raise UserError(f"checkpoint {path} is damaged: its digest does not match its content")
-    rows = json.loads(metadata.get("rows", "{}"))
-    return Checkpoint(int(metadata["last_step"]) + 1, whole, rows)
+    return Checkpoint(header.completed, whole, header.rows)
+
+
+def promised_rows(folder: Path) -> tuple[int, dict[str, int]] | None:
+    """What the newest checkpoint in ``folder`` says it covers: updates, and rows by table.
+
+    Only its header is read. None where there is no checkpoint that has one.
+    """
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            header = _header(path, _read(path, only_header=True)[0])
+        except UserError:
+            continue
+        return header.completed, header.rows
+    return None
 
 
 def newest_checkpoint(folder: Path, notice: Callable[[str], None]) -> Checkpoint | None:
@@ -186,23 +216,45 @@ def _joined(arrays: dict[str, NDArray[Any]], cut: Sequence[str]) -> dict[str, ND
     return whole
 
 
-def _read(path: Path) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
+def _read(
+    path: Path, *, only_header: bool = False
+) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
     try:
+        open_plain(path).close()  # safetensors would wait for a pipe
         with safe_open(path, framework="np") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as problem:
-        raise UserError(f"checkpoint {path} cannot be read ({problem})") from None
+            names = [] if only_header else file.keys()
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+    except Exception as problem:  # safetensors raises of every kind
+        raise UserError(f"checkpoint {path} cannot be read ({first_line(problem)})") from None
+
+
+def _header(path: Path, metadata: Mapping[str, str]) -> _Header:
+    """The metadata of a checkpoint's first file, every field of its kind.
+
+    Raises:
+        UserError: they are damaged, or another checkpoint's.
+    """
+    try:
+        rows = json.loads(metadata.get("rows", "{}"))
+        header = _Header(
+            completed=int(metadata["last_step"]) + 1,
+            digest=metadata["digest"],
+            rows={name: int(count) for name, count in rows.items()},
+            files=int(metadata.get("files", 1)),
+            cut=[str(name) for name in json.loads(metadata.get("cut", "[]"))],
+        )
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        raise UserError(f"checkpoint {path} is damaged: its header is not a checkpoint's") from None
+    named, last = _NAME.fullmatch(path.name), header.completed - 1
+    if named and int(named["last"]) != last:
+        raise UserError(f"checkpoint {path} is damaged: it is that of step {last:,}")
+    if not 1 <= header.files <= _MOST_FILES:
+        raise UserError(f"checkpoint {path} is damaged: it has {header.files:,} files")
+    return header
 
 
 def _write(arrays: Arrays, path: Path, metadata: dict[str, str]) -> None:
-    write_whole(path, lambda beside: _save(dict(arrays), beside, metadata))
-
-
-def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:
-    try:
-        save_file(arrays, path, metadata)
-    except SafetensorError as problem:  # wraps the operating system's error as text
-        raise OSError(str(problem)) from None
+    write_whole(path, lambda file: file.write(save(dict(arrays), metadata)))
 
 
 def _digest(arrays: Arrays) -> str:

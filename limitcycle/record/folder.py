@@ -22,9 +22,11 @@ from limitcycle.record.checkpoints import (
     remove_beyond,
     write_checkpoint,
 )
-from limitcycle.record.files import read_object, write_json
+from limitcycle.record.described import read_info, read_status
+from limitcycle.record.files import is_there, write_json
 from limitcycle.record.locked import LockedFolder, refuse_foreign
-from limitcycle.record.parts import count_rows, drop_beyond, list_parts, write_part
+from limitcycle.record.parts import drop_beyond, list_parts, write_part
+from limitcycle.record.promised import Promise, check_rows, compare_rows, count_tables
 from limitcycle.record.run import Run
 
 _TABLES = ("steps", "epochs")
@@ -60,10 +62,11 @@ class RunFolder(LockedFolder):
     def abandon(self) -> None:
         """Give the folder back if it was claimed just now: its run cannot be made."""
         if self._fresh:
-            for name in ("run.json", "lock"):
+            for name in ("run.json", "symmetries.json", "lock"):
                 (self.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                self.path.rmdir()  # it may have been there before, with nothing in it, too
+                for folder in self._made:
+                    folder.rmdir()
 
     def resume(self) -> Checkpoint | None:
         """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond.
@@ -78,23 +81,13 @@ class RunFolder(LockedFolder):
                 f"{parts[-1].last:,} are computed again from the start"
             )
         completed = checkpoint.completed if checkpoint else 0
-        remove_beyond(self.path / "checkpoints", completed + 1)
+        remove_beyond(self.path / "checkpoints", completed)
         drop_beyond(self.path / "steps", completed - 1)
         drop_beyond(self.path / "epochs", completed if checkpoint else -1)
         if checkpoint is not None:
-            self._rows = {name: count_rows(self.path / name) for name in _TABLES}
-            self._check_rows(checkpoint)
+            self._rows = count_tables(self.path, completed, _TABLES)
+            compare_rows(self.path, Promise(completed, checkpoint.rows), self._rows)
         return checkpoint
-
-    def _check_rows(self, checkpoint: Checkpoint) -> None:
-        for name, rows in self._rows.items():
-            expected = checkpoint.rows.get(name, rows)
-            if rows != expected:
-                raise UserError(
-                    f"{self.path / name} holds {rows:,} rows up to step {checkpoint.completed:,} "
-                    f"where {expected:,} were recorded: restore the missing file, or start the run "
-                    "anew in another folder"
-                )
 
     def save(
         self, completed: int, steps: pd.DataFrame, epochs: pd.DataFrame, arrays: Arrays
@@ -130,23 +123,31 @@ class RunFolder(LockedFolder):
         }
 
     def _recognise(self, known: dict[str, Any], info: Mapping[str, Any]) -> None:
-        path = self.path / "run.json"
-        # A description that is the same to the letter may still start from another content.
-        same = known["run"] == self._run.to_dict()
-        if not same and known.get("identity") != self._run.identity:
-            raise UserError(_difference(self.path, known["run"] or {}, self._run))
-        if info.get("start_from_digest") != known.get("start_from_digest"):
-            raise UserError(
-                f"{self.path} was started from another content of {self._run.start_from} "
-                "(start_from): choose another --out"
-            )
+        _refuse_other(self.path, known, self._run, info)
         changed = {key: info.get(key) for key in _MACHINE if info.get(key) != known.get(key)}
         resumed_under = known.setdefault("resumed_under", [])
         if changed and changed not in resumed_under and self.status.get("state") != "done":
             resumed_under.append(changed)
-            write_json(path, known)
+            write_json(self.path / "run.json", known)
             what = ", ".join(f"{key} {known.get(key)} → {info.get(key)}" for key in changed)
             self._notice(f"{self.path} goes on under {what}: sound, but no longer bit-identical")
+
+
+def is_finished(path: Path, run: Run, info: Mapping[str, Any]) -> bool:
+    """Whether folder ``path`` holds ``run``, done and whole.
+
+    Nothing is written and nothing locked, so a disk that can only be read will do.
+
+    Raises:
+        UserError: the folder holds another run, or rows are missing.
+    """
+    if not is_there(path / "run.json"):
+        return False
+    _refuse_other(path, read_info(path), run, info)
+    if read_status(path).get("state") != "done":
+        return False
+    check_rows(path)
+    return True
 
 
 def check_folder(path: Path, run: Run) -> None:
@@ -155,12 +156,25 @@ def check_folder(path: Path, run: Run) -> None:
     Raises:
         UserError: it holds another run or something else.
     """
-    if (path / "run.json").exists():
-        known = read_object(path / "run.json")
+    if is_there(path / "run.json"):
+        known = read_info(path)
         if known.get("identity") != run.identity:
-            raise UserError(_difference(path, known.get("run") or {}, run))
+            raise UserError(_difference(path, known["run"] or {}, run))
     elif path.is_dir():
         refuse_foreign(path)
+
+
+def _refuse_other(path: Path, known: Mapping[str, Any], run: Run, info: Mapping[str, Any]) -> None:
+    """Refuse a folder whose ``run.json``, ``known``, is not that of ``run``."""
+    # A description that is the same to the letter may still start from another content.
+    same = known["run"] == run.to_dict()
+    if not same and known.get("identity") != run.identity:
+        raise UserError(_difference(path, known["run"] or {}, run))
+    if info.get("start_from_digest") != known.get("start_from_digest"):
+        raise UserError(
+            f"{path} was started from another content of {run.start_from} (start_from): choose "
+            "another --out"
+        )
 
 
 def _difference(path: Path, known: Mapping[str, Any], run: Run) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from limitcycle.checks import usable_path
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
-from limitcycle.record.files import read_object
-from limitcycle.record.locked import check_format
+from limitcycle.record.described import read_info, read_status
+from limitcycle.record.files import first_line, reading
 from limitcycle.record.parts import read_parts
+from limitcycle.record.promised import check_rows
 from limitcycle.record.run import Run
 
 
@@ -49,8 +51,9 @@ class LoadedRun:
     @property
     def status(self) -> dict[str, Any]:
         """``state`` (running, done, stopped, failed), ``step`` (updates completed), ``reason``."""
-        path = self.path / "status.json"
-        return read_object(path) if path.exists() else {"state": "running", "step": 0}
+        known = read_status(self.path)
+        known.pop("recorded", None)  # not about the run but about its tables
+        return known or {"state": "running", "step": 0, "reason": ""}
 
     @cached_property
     def steps(self) -> pd.DataFrame:
@@ -98,19 +101,22 @@ def load(path: str | Path) -> LoadedRun:
     """Open the run in folder ``path``.
 
     Raises:
-        UserError: there is no run, or its ``run.json`` is damaged.
+        UserError: there is no run, its ``run.json`` is damaged, or its tables lack rows that they
+            had.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise UserError(f"{path} is no folder: give a run's folder")
-    info = read_object(path / "run.json")
-    check_format(path / "run.json", info)
+    path = usable_path(path)
+    with reading(path):
+        if not path.is_dir():
+            raise UserError(f"{path} is no folder: give a run's folder")
+    info = read_info(path)
     try:
-        described = info["run"]
-        run = None if described is None else Run.from_dict(described)
-        return LoadedRun(path, run, info)
-    except (KeyError, TypeError, UserError) as problem:
-        raise UserError(f"{path / 'run.json'} does not describe a run ({problem})") from None
+        run = None if info["run"] is None else Run.from_dict(info["run"])
+    except (KeyError, TypeError, ValueError, OverflowError) as problem:
+        said = first_line(problem)
+        raise UserError(f"{path / 'run.json'} does not describe a run ({said})") from None
+    read_status(path)
+    check_rows(path)
+    return LoadedRun(path, run, info)
 
 
 def load_all(path: str | Path) -> list[LoadedRun]:
@@ -119,8 +125,9 @@ def load_all(path: str | Path) -> list[LoadedRun]:
     Raises:
         UserError: there is none.
     """
-    path = Path(path)
-    found = sorted(file.parent for file in path.rglob("run.json"))
+    path = usable_path(path)
+    with reading(path):
+        found = sorted(file.parent for file in path.rglob("run.json"))
     if not found:
         raise UserError(f"there is no run in {path}: it has no run.json, nor has a folder below it")
     return [load(folder) for folder in found]

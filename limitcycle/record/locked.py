@@ -1,17 +1,21 @@
 """A folder with one writer, behind an operating-system lock: what lab and watching share."""
 
-import fcntl
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from limitcycle.errors import UserError
+from limitcycle.record.described import read_info, read_status
 from limitcycle.record.files import (
     TEMPORARY,
     disk_errors,
-    read_object,
+    is_there,
+    reading,
     sweep_temporaries,
     write_json,
 )
@@ -19,7 +23,7 @@ from limitcycle.record.schema import FORMAT_VERSION
 
 State = Literal["running", "done", "stopped", "failed"]
 
-_HALF_WRITTEN = rf"run\.json\.\d+{re.escape(TEMPORARY)}"
+_HALF_WRITTEN = rf"run\.json\.[0-9a-f]+{re.escape(TEMPORARY)}"
 
 
 class LockedFolder:
@@ -42,14 +46,18 @@ class LockedFolder:
     ) -> None:
         self.path = path
         self._notice = notice
+        # What is made here, the deepest first: it goes again where the run cannot be made.
+        self._made = [folder for folder in (path, *path.parents) if not is_there(folder)]
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
+            if not (path / "run.json").exists():
+                refuse_foreign(path)  # before a lock is left among what is somebody else's
         self._lock = take_lock(path)
-        self._fresh = not (path / "run.json").exists()
+        self._fresh = not is_there(path / "run.json")
         try:
             self._claim(info)
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
 
     def __enter__(self) -> Self:
@@ -61,13 +69,12 @@ class LockedFolder:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.close()
+        self._lock.release()
 
     @property
     def status(self) -> dict[str, Any]:
         """The content of ``status.json``; empty before the first `set_status`."""
-        path = self.path / "status.json"
-        return read_object(path) if path.exists() else {}
+        return read_status(self.path)
 
     def set_status(self, state: State, step: int, reason: str = "", *, final: bool = False) -> None:
         """Say what the run is doing, after ``step`` completed updates.
@@ -75,7 +82,7 @@ class LockedFolder:
         A failure is ``final`` if the run's description leads to it again (a non-finite loss, not a
         full disk).
         """
-        content = {"state": state, "step": step, "reason": reason}
+        content = {"state": state, "step": step, "reason": reason, **self._promised()}
         if final:
             content["final"] = True
         write_json(self.path / "status.json", content)
@@ -86,7 +93,7 @@ class LockedFolder:
 
     def add_info(self, **content: Any) -> None:
         """Add to ``run.json`` what became known after the folder was opened."""
-        known = read_object(self.path / "run.json")
+        known = read_info(self.path)
         if any(known.get(name) != value for name, value in content.items()):
             write_json(self.path / "run.json", {**known, **content})
 
@@ -98,11 +105,7 @@ class LockedFolder:
             write_json(path, {"format_version": FORMAT_VERSION, **self._describe(), **info})
             return
         sweep_temporaries(self.path)
-        known = read_object(path)
-        if "run" not in known:
-            raise UserError(f"{path} does not describe a run: restore it or remove it")
-        check_format(path, known)
-        self._recognise(known, info)
+        self._recognise(read_info(self.path), info)
 
     def _describe(self) -> dict[str, Any]:
         """What ``run.json`` says of a new run besides how it is run."""
@@ -112,39 +115,38 @@ class LockedFolder:
         """Refuse a ``run.json`` of another run."""
         raise NotImplementedError
 
-
-def check_format(path: Path, known: Mapping[str, Any]) -> None:
-    """Refuse a ``run.json`` of a format that came after this one, or of none.
-
-    Raises:
-        UserError: it names ``path``.
-    """
-    version = known.get("format_version", 0)
-    if not isinstance(version, int):
-        raise UserError(f"{path} has no format_version but {version!r}: restore it")
-    if version > FORMAT_VERSION:
-        raise UserError(
-            f"{path} has format {version}, this version reads up to {FORMAT_VERSION}: "
-            "update limitcycle"
-        )
+    def _promised(self) -> dict[str, Any]:
+        """What ``status.json`` says of the rows that are there, where nothing else does."""
+        return {}
 
 
-def take_lock(path: Path) -> IO[str]:
+def take_lock(path: Path) -> BaseFileLock:
     """An exclusive lock that the operating system releases however the process ends.
+
+    On POSIX it is ``flock`` on the file ``lock``, on which versions without `filelock` wait, too.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
+    lock = FileLock(path / "lock", thread_local=False)  # whoever closes a watch may be any thread
     with disk_errors(path / "lock"):
-        file = (path / "lock").open("a")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise UserError(
+                f"another process is running in {path}: wait for it, or choose another --out"
+            ) from None
+    return lock
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Inside, the lock of folder ``path`` is held; see `take_lock`."""
+    lock = take_lock(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise UserError(
-            f"another process is running in {path}: wait for it, or choose another --out"
-        ) from None
-    return file
+        yield
+    finally:
+        lock.release()
 
 
 def refuse_foreign(path: Path) -> None:
@@ -153,7 +155,8 @@ def refuse_foreign(path: Path) -> None:
     Raises:
         UserError: it names what was found.
     """
-    names = sorted(entry.name for entry in path.iterdir())
+    with reading(path):
+        names = sorted(entry.name for entry in path.iterdir())
     foreign = [n for n in names if n != "lock" and not re.fullmatch(_HALF_WRITTEN, n)]
     if foreign:
         raise UserError(

@@ -2,24 +2,29 @@
 
 A part is written whole and never changed. Reading is concatenating; going back to an earlier step
 is removing the parts beyond it, and shortening the one that straddles it.
+
+A part is believed only as far as it is checked: pages have checksums, and of the rest (names of
+columns, types, the range of steps) what readers rely on is compared with what must be there.
 """
 
 import contextlib
 import itertools
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limitcycle.errors import UserError
-from limitcycle.record.files import disk_errors, write_whole
-from limitcycle.record.schema import empty, to_arrow
+from limitcycle.record.files import disk_errors, first_line, open_plain, reading, write_whole
+from limitcycle.record.schema import COLUMNS_DIGEST, UNITS, columns_digest, empty, to_arrow
 
 _NAME = re.compile(r"(?P<first>\d{12})-(?P<last>\d{12})\.parquet")
+_TRIES = 5  # at a table whose parts a run that goes on replaces meanwhile
 
 
 class Part(NamedTuple):
@@ -31,10 +36,15 @@ class Part(NamedTuple):
 
 
 def list_parts(folder: Path) -> list[Part]:
-    """The parts in ``folder``, in order of their first step."""
-    if not folder.is_dir():
-        return []
-    matches = ((path, _NAME.fullmatch(path.name)) for path in folder.iterdir())
+    """The parts in ``folder``, in order of their first step.
+
+    Raises:
+        UserError: the folder may not be looked into.
+    """
+    with reading(folder):
+        if not folder.is_dir():
+            return []
+        matches = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
     return sorted(
         (Part(path, int(m["first"]), int(m["last"])) for path, m in matches if m),
         key=lambda part: (part.first, part.last),
@@ -51,7 +61,7 @@ def write_part(folder: Path, frame: pd.DataFrame, *, double: bool = False) -> No
         folder.mkdir(exist_ok=True)
     write_whole(
         folder / f"{first:012d}-{last:012d}.parquet",
-        lambda beside: pq.write_table(table, beside, compression="zstd", write_page_checksum=True),
+        lambda file: pq.write_table(table, file, compression="zstd", write_page_checksum=True),
     )
 
 
@@ -61,26 +71,25 @@ def read_parts(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: a part is damaged (its path is named).
     """
-    parts = list_parts(folder)
-    tables = [table for part in parts if (table := _read(part.path)) is not None]
-    if not tables:
-        return empty(folder.name)
-    frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-    if any(late.first <= early.last for early, late in itertools.pairwise(parts)):
-        key = ["step", "group"] if "group" in frame else ["step"]
-        frame = frame.drop_duplicates(key, keep="last")
-        frame = frame.sort_values("step", kind="stable", ignore_index=True)
-    assert isinstance(frame, pd.DataFrame)
-    return frame
+    for _ in range(_TRIES):
+        parts = list_parts(folder)
+        tables = [_read(part) for part in parts]
+        whole = [table for table in tables if table is not None]
+        if len(whole) == len(parts):  # or a run going on has replaced a part: look again
+            return _joined(folder, parts, whole)
+    raise UserError(f"{folder} changes while it is read: try again when its run rests")
 
 
-def count_rows(folder: Path) -> int:
-    """How many rows the parts hold, by their footers alone.
+def count_rows(folder: Path, last: int) -> int:
+    """How many rows the parts hold up to step ``last``; by their footers alone where that will do.
 
     Raises:
-        UserError: a part has none that can be read (its path is named).
+        UserError: a part is damaged (its path is named).
     """
-    return sum(_footer(part.path).num_rows for part in list_parts(folder))
+    parts = [part for part in list_parts(folder) if part.first <= last]
+    if _overlap(parts) or any(part.last > last for part in parts):
+        return int((read_parts(folder)["step"] <= last).sum())
+    return sum(_rows_in(part.path) for part in parts)
 
 
 def drop_beyond(folder: Path, last: int) -> None:
@@ -88,25 +97,49 @@ def drop_beyond(folder: Path, last: int) -> None:
     for part in list_parts(folder):
         if part.last <= last:
             continue
-        if part.first <= last and (table := _read(part.path)) is not None:
-            kept = table.to_pandas()
+        if part.first <= last and (table := _read(part)) is not None:
+            kept = _frame(table)
             write_part(folder, kept[kept["step"] <= last], double=_is_double(table))
         with disk_errors(part.path):
             part.path.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> pa.Table | None:
+def _overlap(parts: Sequence[Part]) -> bool:
+    return any(late.first <= early.last for early, late in itertools.pairwise(parts))
+
+
+def _joined(folder: Path, parts: Sequence[Part], tables: Sequence[pa.Table]) -> pd.DataFrame:
+    if not tables:
+        return empty(folder.name)
+    with _damaged(folder):
+        frame = _frame(pa.concat_tables(tables, promote_options="permissive"))
+    if _overlap(parts):
+        key = ["step", "group"] if "group" in frame else ["step"]
+        frame = frame.drop_duplicates(key, keep="last")
+        frame = frame.sort_values("step", kind="stable", ignore_index=True)
+    return frame
+
+
+def _read(part: Part) -> pa.Table | None:
     """A part's table, or None where a run going on has just replaced it."""
     try:
-        with _damaged(path):
-            return pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        with _damaged(part.path), open_plain(part.path) as file:
+            content = pa.BufferReader(file.read())
+            table = pq.ParquetFile(content, page_checksum_verification=True).read()
+            table.validate(full=True)
+            _check(part, table)
     except FileNotFoundError:
         return None
+    # What pandas left there for itself is not needed, and no checksum covers it.
+    return table.replace_schema_metadata(None)
 
 
-def _footer(path: Path) -> Any:
-    with _damaged(path):
-        return pq.read_metadata(path)
+def _rows_in(path: Path) -> int:
+    try:
+        with _damaged(path), open_plain(path) as file:
+            return int(pq.read_metadata(file).num_rows)
+    except FileNotFoundError:
+        return 0
 
 
 @contextlib.contextmanager
@@ -115,12 +148,41 @@ def _damaged(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        if os.path.islink(path):  # noqa: PTH114 - it may be a name that pathlib refuses
+            raise UserError(f"{path} is a link to nothing: restore what it leads to") from None
         raise
-    except (pa.ArrowException, OSError) as problem:
-        first_line = str(problem).splitlines()[0]
+    except Exception as problem:  # it raises of every kind: a name in a footer may be no UTF-8
         raise UserError(
-            f"{path} is damaged ({first_line}): restore it, or start the run anew in another folder"
+            f"{path} is damaged ({first_line(problem)}): restore it, or start the run anew in "
+            "another folder"
         ) from None
+
+
+def _check(part: Part, table: pa.Table) -> None:
+    """Refuse a part that is not what its name says: a flipped bit, or another's content."""
+    names = table.column_names
+    if len(set(names)) < len(names):
+        raise ValueError("a column is there twice")
+    written = (table.schema.metadata or {}).get(COLUMNS_DIGEST)  # earlier versions wrote none
+    if written is not None and written != columns_digest(table.schema):
+        raise ValueError("its columns are not those that were written")
+    units = UNITS.get(part.path.parent.name, {})
+    for field in table.schema:
+        text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        numbers = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        if field.name in units and not (text if field.name == "group" else numbers):
+            raise ValueError(f"column {field.name!r} holds {field.type}")
+    steps = table.column("step")
+    if not pa.types.is_integer(steps.type) or steps.null_count:
+        raise ValueError("its steps are no whole numbers")
+    if len(steps) and (steps[0].as_py(), steps[-1].as_py()) != (part.first, part.last):
+        raise ValueError("its rows are not those of its name")
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas()
+    assert isinstance(frame, pd.DataFrame)
+    return frame
 
 
 def _is_double(table: pa.Table) -> bool:

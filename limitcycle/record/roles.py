@@ -8,7 +8,9 @@ candidates for a needed role are refused, and an optional role stays empty.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from limitcycle.checks import shown
 from limitcycle.errors import UserError
 
 NEEDED = ("loss", "norm")
@@ -138,10 +140,10 @@ def needs_norm(text: str, remedy: str) -> str:
     )
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names for a refusal: the first twelve."""
-    shown = ", ".join(map(repr, names[:12])) or "nothing"
-    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown
+def listed(names: Sequence[Any]) -> str:
+    """Names for a refusal: the first twelve, each of a length that can be read."""
+    some = ", ".join(map(shown, names[:12])) or "nothing"
+    return f"{some} and {len(names) - 12} more" if len(names) > 12 else some
 
 
 def _or(names: Sequence[str]) -> str:

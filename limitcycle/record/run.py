@@ -6,14 +6,14 @@ Where and how a run is computed (device, threads, folder, recording interval) is
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from limitcycle.errors import UserError
+from limitcycle.checks import finite, positive, shown, whole
+from limitcycle.errors import UserError, did_you_mean
 from limitcycle.record.files import read_object
 
 Net = Literal["mlp", "convnet", "resnet18"]
@@ -29,7 +29,11 @@ _COUNTS = (
     *("width", "depth", "resolution", "train_size", "test_size", "batch_size"),
     *("steps", "epochs", "eval_every", "snapshot_every"),
 )
-_TOO_LARGE = 2**63  # for torch's generators and the tables' int64
+# More units, or layers, than any memory holds, and few enough that sizes do not overflow.
+_MOST = {"width": 2**20, "depth": 1_000}
+# What a float32 holds to its full precision; a number below it is 0 to the run, or nearly.
+_FLOAT32 = (2.0**-126, (2 - 2.0**-23) * 2.0**127)
+_NUMBERS = ("lr", "weight_decay", "momentum", "init_scale", "norm_eps")
 DEFAULT_WIDTH: Mapping[str, int] = {"mlp": 64, "convnet": 32, "resnet18": 64}
 DEFAULT_DEPTH: Mapping[str, int] = {"mlp": 3, "convnet": 3, "resnet18": 2}
 
@@ -105,7 +109,8 @@ class Run:
     snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size == "full":
+        _one_of("net", self.net, get_args(Net))  # others' defaults hang on it
+        if isinstance(self.batch_size, str) and self.batch_size == "full":
             object.__setattr__(self, "batch_size", None)
         if self.steps is None and self.epochs is None:
             object.__setattr__(self, "steps", DEFAULT_STEPS)
@@ -116,8 +121,8 @@ class Run:
         for name in (*_COUNTS, "seed", "warmup_steps"):
             object.__setattr__(self, name, _plain_int(getattr(self, name)))
         object.__setattr__(self, "start_from", _plain_path(self.start_from))
-        for name in ("lr", "weight_decay", "momentum", "init_scale", "norm_eps"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        for name in _NUMBERS:
+            object.__setattr__(self, name, finite(name, getattr(self, name)))
         _check(self)
 
     @property
@@ -173,27 +178,21 @@ def _plain_path(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise UserError(f"{name} must be a finite number, not {value!r}")
-    return float(value)
-
-
 def _check(run: Run) -> None:
     """Refuse what cannot be run, by name."""
-    for name, kind in (("net", Net), ("data", Data), ("norm", Norm), ("dtype", Dtype)):
+    for name, kind in (("data", Data), ("norm", Norm), ("dtype", Dtype)):
         _one_of(name, getattr(run, name), get_args(kind))
     _one_of("schedule", run.schedule, get_args(Schedule))
     for name in _COUNTS:
         if getattr(run, name) is not None:
-            _whole(name, getattr(run, name), least=1)
+            most = {"most": _MOST[name]} if name in _MOST else {}
+            whole(name, getattr(run, name), **most)
     for name in ("seed", "warmup_steps"):
-        _whole(name, getattr(run, name), least=0)
+        whole(name, getattr(run, name), least=0)
     if run.steps is not None and run.epochs is not None:
         raise UserError("give either steps or epochs, not both")
     for name in ("lr", "init_scale"):
-        if getattr(run, name) <= 0:
-            raise UserError(f"{name} must be positive, not {getattr(run, name)!r}")
+        positive(name, getattr(run, name))
     for name in ("weight_decay", "norm_eps"):
         if getattr(run, name) < 0:
             raise UserError(f"{name} must not be negative, not {getattr(run, name)!r}")
@@ -201,9 +200,9 @@ def _check(run: Run) -> None:
         raise UserError(f"norm_eps must be at most {LARGEST_EPS:g}, not {run.norm_eps!r}")
     for name in ("train_head", "augment", "train_pass"):
         if not isinstance(getattr(run, name), bool):
-            raise UserError(f"{name} must be True or False, not {getattr(run, name)!r}")
+            raise UserError(f"{name} must be True or False, not {shown(getattr(run, name))}")
     if run.start_from is not None and not isinstance(run.start_from, str):
-        raise UserError(f"start_from must be a checkpoint's path, not {run.start_from!r}")
+        raise UserError(f"start_from must be a checkpoint's path, not {shown(run.start_from)}")
     if run.lr * run.weight_decay >= 1:
         raise UserError(f"lr × weight_decay is {run.lr * run.weight_decay:g}: it must be below 1")
     if not 0 <= run.momentum < 1:
@@ -212,15 +211,25 @@ def _check(run: Run) -> None:
         value = getattr(run, name)
         if isinstance(value, str) and (name, value) == ("fixed_norm", "start"):
             continue
-        if value is not None and _number(name, value) <= 0:
-            raise UserError(f"{name} must be positive, not {value!r}")
+        if value is not None:
+            positive(name, value)
+    if run.dtype == "float32":
+        for name in (*_NUMBERS, "head_norm", "fixed_norm"):
+            _check_float32(name, getattr(run, name))
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    if not isinstance(value, str) or value not in choices:
+        meant = did_you_mean(str(value), choices) if isinstance(value, str) else ""
+        raise UserError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}{meant}")
 
 
-def _whole(name: str, value: Any, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _TOO_LARGE:
-        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
+def _check_float32(name: str, value: Any) -> None:
+    """Refuse a number that a float32 cannot hold: it would be another one to the run."""
+    least, most = _FLOAT32
+    if value is None or isinstance(value, str) or value == 0 or least <= value <= most:
+        return
+    raise UserError(
+        f"{name} must be from {least:.1e} to {most:.1e} in float32, not {shown(value)}: choose "
+        "another, or dtype float64"
+    )

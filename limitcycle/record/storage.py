@@ -130,7 +130,7 @@ class Place(NamedTuple):
             return
         self.system.create_dir(path.rpartition("/")[0], recursive=True)
         if isinstance(self.system, fs.LocalFileSystem):
-            write_whole(Path(path), lambda beside: beside.write_bytes(content))
+            write_whole(Path(path), lambda file: file.write(content))
             return
         beside = f"{path}.{uuid4().hex}{TEMPORARY}"
         _fill(self.system, beside, content)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.record.logs import MEASURE, Log
 
 REMEDY = MEASURE + 'writer.add_scalar("weight_norm", norm, step)'
@@ -95,14 +96,10 @@ def _read(path: Path) -> _File:
 
 def _events(path: Path) -> Iterator[tuple[Any, int]]:
     """The events of a file up to its end or to the first damaged one, each with its size."""
-    try:
+    with from_extra("tensorboard", f"{path.parent}: event files need tensorboard"):
         from google.protobuf.message import DecodeError
         from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
         from tensorboard.compat.proto.event_pb2 import Event
-    except ImportError:
-        raise UserError(
-            f"{path.parent}: event files need tensorboard: pip install 'limitcycle[tensorboard]'"
-        ) from None
     try:
         for record in RawEventFileLoader(str(path)).Load():
             yield Event.FromString(record), len(record) + _FRAME

@@ -2,6 +2,9 @@
 
 Rows are appended as they come. What was written before a kill is whole; a job that goes on from a
 checkpoint of its own says at which step, and what lies beyond is dropped.
+
+The status says how many rows there are up to which step. It is brought up to date after rows were
+added and before rows are dropped, so that it never promises more than there is.
 """
 
 from collections.abc import Mapping
@@ -12,12 +15,15 @@ import pandas as pd
 from limitcycle.errors import UserError
 from limitcycle.record.locked import LockedFolder
 from limitcycle.record.parts import drop_beyond, list_parts, read_parts, write_part
+from limitcycle.record.promised import Promise, check_rows, count_tables
 
 _TABLES = ("steps", "groups")
 
 
 class WatchedFolder(LockedFolder):
     """A watched run's folder, open for writing and locked; see `LockedFolder`."""
+
+    _covered = Promise(0, dict.fromkeys(_TABLES, 0))
 
     @property
     def next_step(self) -> int:
@@ -33,14 +39,25 @@ class WatchedFolder(LockedFolder):
         return read_parts(self.path / "groups")
 
     def go_back(self, step: int) -> None:
-        """Drop the rows from ``step`` on: they are made again."""
+        """Say that the run goes on from ``step``; the rows from there on, made again, are dropped.
+
+        Raises:
+            UserError: a part before it is damaged.
+        """
+        self._covered = Promise(step, count_tables(self.path, step, _TABLES))
+        self.set_status("running", step)
         for name in _TABLES:
             drop_beyond(self.path / name, step - 1)
 
     def append(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Write rows, whole or not at all."""
+        rows = dict(self._covered.rows)
         for name, frame in zip(_TABLES, (steps, groups), strict=True):
             write_part(self.path / name, frame)
+            rows[name] += len(frame)
+        if len(steps):
+            self._covered = Promise(int(steps["step"].iloc[-1]) + 1, rows)
+            self.set_status("running", self._covered.completed)
 
     def _describe(self) -> dict[str, Any]:
         return {"run": None}
@@ -50,3 +67,8 @@ class WatchedFolder(LockedFolder):
             raise UserError(
                 f"{self.path} holds a run of the lab: choose another folder to watch into"
             )
+        check_rows(self.path)
+
+    def _promised(self) -> dict[str, Any]:
+        completed, rows = self._covered
+        return {"recorded": {"completed": completed, **rows}}

@@ -1,6 +1,6 @@
 """A figure as data: panels, axes, marks. Two painters draw it, on paper and in the browser.
 
-Time is the reader's choice (steps, epochs, units of 1/(ηλ)), so marks of a time panel carry a
+Time is the reader's choice (steps, epochs, periods of 1/(ηλ)), so marks of a time panel carry a
 `Clock`, which knows all three, instead of x values.
 """
 
@@ -16,7 +16,7 @@ Align = Literal["center", "left", "right"]
 TIME_LABELS: dict[TimeAxis, str] = {
     "steps": "step",
     "epochs": "epoch",
-    "periods": "time in units of 1/(ηλ)",
+    "periods": "time in periods of 1/(ηλ)",
 }
 
 # Okabe and Ito's palette for colour-blind readers; grey stands in for its yellow and its black,

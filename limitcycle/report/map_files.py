@@ -9,11 +9,12 @@ import pandas as pd
 
 from limitcycle._version import __version__
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.lab.plane import Plane
 from limitcycle.report.map import COLOURS, footnote, map_figure
 from limitcycle.report.page import asset, packed_plotly, script_safe
 from limitcycle.report.web_cells import paint_web_cells
-from limitcycle.report.writing import write_file
+from limitcycle.report.writing import write_page
 
 WIDTH = 7.4  # inches
 
@@ -49,10 +50,8 @@ def check_map_picture(out: Path) -> None:
         raise UserError(f"{out}: the map's picture ends in .png or .svg")
     if out.is_dir():
         raise UserError(f"cannot write {out}: it is a folder")
-    try:
+    with from_extra("report", "pictures need matplotlib"):
         import limitcycle.report.paint  # noqa: F401
-    except ImportError:
-        raise UserError("pictures need matplotlib: pip install 'limitcycle[report]'") from None
 
 
 def write_map_page(plane: Plane, table: pd.DataFrame, out: str | Path) -> Path:
@@ -79,7 +78,7 @@ def write_map_page(plane: Plane, table: pd.DataFrame, out: str | Path) -> Path:
         regions="\n".join(_region(word, table) for word in COLOURS if _has(word, table)),
         data=script_safe(data),
     )
-    return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
+    return write_page(Path(out), page)
 
 
 def _has(word: str, table: pd.DataFrame) -> bool:

@@ -12,10 +12,11 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, get_args
 
 from limitcycle._version import __version__
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.reading.clock import TimeAxis
 from limitcycle.reading.data import Recorded
 from limitcycle.reading.history import History
@@ -26,9 +27,9 @@ from limitcycle.report.legend import histories
 from limitcycle.report.panels import check_axis, four_panels
 from limitcycle.report.period import most_telling, one_period
 from limitcycle.report.web import Clocks, encode_steps, paint_web
-from limitcycle.report.writing import write_file
+from limitcycle.report.writing import write_page
 
-AXIS_NAMES: dict[TimeAxis, str] = {"steps": "steps", "epochs": "epochs", "periods": "1/(ηλ)"}
+AXIS_NAMES: tuple[TimeAxis, ...] = get_args(TimeAxis)  # the page's buttons, as --axis has them
 
 
 def write_report(
@@ -65,7 +66,7 @@ def write_report(
         details="\n".join(details(history) for history in drawn),
         data=script_safe(_data(drawn, axis)),
     )
-    return write_file(Path(out), lambda beside: beside.write_text(page, encoding="utf-8"))
+    return write_page(Path(out), page)
 
 
 def _data(drawn: Sequence[History], axis: TimeAxis) -> dict[str, Any]:
@@ -147,9 +148,7 @@ def asset(name: str) -> str:
 
 def packed_plotly() -> str:
     """plotly.js, compressed to a quarter, as base64 for its script element."""
-    try:
+    with from_extra("report", "the HTML report needs plotly"):
         from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise UserError("the HTML report needs plotly: pip install 'limitcycle[report]'") from None
     packed = gzip.compress(get_plotlyjs().encode(), mtime=0)
     return base64.b64encode(packed).decode("ascii")

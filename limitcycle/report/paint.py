@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import matplotlib
 import numpy as np
@@ -117,10 +117,10 @@ def paint_sheet(figures: Sequence[Figure], *paths: Path, width: float, footnote:
             write_file(path, partial(_save, canvas, path.suffix))
 
 
-def _save(canvas: Any, suffix: str, beside: Path) -> None:
+def _save(canvas: Any, suffix: str, file: IO[bytes]) -> None:
     kind = suffix.lower()[1:]
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    canvas.savefig(beside, dpi=DOTS_PER_INCH, metadata=metadata, format=kind)
+    canvas.savefig(file, dpi=DOTS_PER_INCH, metadata=metadata, format=kind)
 
 
 def _canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str] = ()) -> Any:

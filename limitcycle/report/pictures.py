@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.reading.clock import TimeAxis
 from limitcycle.reading.data import Recorded
 from limitcycle.report.figure import Figure
@@ -48,8 +48,6 @@ def save_pictures(
 
 
 def _paint(figure: Figure, path: Path, width: float) -> Path:
-    try:
+    with from_extra("report", "pictures need matplotlib"):
         from limitcycle.report.paint import paint
-    except ImportError:
-        raise UserError("pictures need matplotlib: pip install 'limitcycle[report]'") from None
     return paint(figure, path, width=width)

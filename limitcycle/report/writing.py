@@ -2,21 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.record.files import disk_errors, write_whole
 
 
-def write_file(path: Path, write: Callable[[Path], object]) -> Path:
+def write_page(path: Path, text: str) -> Path:
+    """Write ``text`` as UTF-8; as `write_file`."""
+    content = text.encode("utf-8", errors="backslashreplace")  # of a path that is no UTF-8
+    return write_file(path, lambda file: file.write(content))
+
+
+def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
     """Have ``write`` fill ``path``, by way of a temporary file beside it whose name ends in .tmp.
 
     Raises:
         UserError: ``path`` is a folder, or may not be written.
         RunError: the disk is full or failed; ``path`` is as it was.
     """
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder; choose another --out")
     with disk_errors(path):
+        if path.is_dir():
+            raise UserError(f"cannot write {path}: it is a folder; choose another --out")
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_whole(path, write)

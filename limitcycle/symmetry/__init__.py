@@ -5,11 +5,12 @@
   vanishing eps; `untouched`: the model comes back as it was);
 - `nullspace` and `integers` turn them into groups and exponents;
 - `why` says which module absorbs a scaling; `leak` how much a real eps lets through;
-- `answer` is what the user holds.
+- `answer` is what the user holds; `identity` says of which net it is one, for a cache.
 """
 
 from limitcycle.symmetry.answer import Symmetries
 from limitcycle.symmetry.group import Group
+from limitcycle.symmetry.identity import fingerprint
 from limitcycle.symmetry.leak import LeakGrowth, leak_growth
 from limitcycle.symmetry.search import symmetries
 from limitcycle.symmetry.untouched import trainable, unwrapped
@@ -18,6 +19,7 @@ __all__ = [
     "Group",
     "LeakGrowth",
     "Symmetries",
+    "fingerprint",
     "leak_growth",
     "symmetries",
     "trainable",

@@ -76,11 +76,10 @@ class Parquet:
         """Claim the folder; the step after the last one that it holds."""
         self._folder = WatchedFolder(self.path, info, notice)
         self._folder.write_json("symmetries.json", symmetries)
-        self._folder.set_status("running", self._folder.next_step)
         return self._folder.next_step
 
     def go_back(self, step: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Drop the rows from ``step`` on; both tables before it."""
+        """Go on from ``step``: drop the rows from there on; both tables before it."""
         assert self._folder is not None
         self._folder.go_back(step)
         return self._folder.read_steps(), self._folder.read_groups()

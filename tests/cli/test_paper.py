@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from limitcycle.cli.main import main
+from limitcycle.errors import RunError
 from limitcycle.paper import NUMBERS, experiments
 
 # What the product's first page promises of the digits twin; the other claims may come out as they
@@ -73,6 +74,17 @@ def test_one_run_is_made_with_as_many_threads_as_one_of_many(tmp_path, monkeypat
     options = ["paper", "3", "--seeds", "1", "--scale", "laptop", "--out", str(tmp_path)]
     assert main(options) == main([*options, "--threads", "2"]) == 0
     assert asked == [1, 2]
+
+
+def test_a_figure_that_could_not_be_drawn_is_said_and_the_others_stay(
+    tmp_path, capsys, monkeypatch
+):
+    made = [RunError("figure 7: its worker was killed"), {"claims": []}]
+    monkeypatch.setattr("limitcycle.cli.paper.make_entries", lambda *_: made)
+    assert main(["paper", "7", "8", "--out", str(tmp_path)]) == 1
+    ended = capsys.readouterr()
+    assert ended.err.splitlines() == ["figure 7: its worker was killed"]
+    assert "Look at it" in ended.out and (tmp_path / "claims.json").exists()
 
 
 def test_the_list_knows_the_book_and_the_runs_that_follow(tmp_path, capsys):

@@ -85,16 +85,24 @@ def test_a_cell_that_diverges_says_so(tmp_path):
     assert table.loc[(0.1, 0.0), "state"] == "done"
 
 
-def test_a_cell_that_fails_does_not_take_the_others_along(tmp_path):
+def test_a_cell_that_can_never_be_made_is_not_tried(tmp_path):
     plane = plane_of({"batch_size": [64, 1_000], "lr": [0.1, 1.0], **SMALL})
+    made = Map(plane, tmp_path)
+    table = made.table().set_index(["batch_size", "lr"])
+    assert (table.loc[1_000, "state"] == "refused").all() and len(made.missing) == 2
+    assert "1,000 is more than the 256" in table.loc[(1_000, 0.1), "reason"]
+
+
+def test_a_cell_that_fails_does_not_take_the_others_along(tmp_path):
+    plane = plane_of({"batch_size": [64, 255], "lr": [0.1, 1.0], **SMALL})
     told = []
     made = Map(plane, tmp_path)
     made.make(notice=told.append)
     table = made.table().set_index(["batch_size", "lr"])
     assert (table.loc[64, "state"] == "done").all()
-    assert (table.loc[1_000, "state"] == "failed").all()
-    assert "1,000 is more than the 256" in table.loc[(1_000, 0.1), "reason"]
-    assert any("1,000 is more than the 256" in text for text in told)
+    assert (table.loc[255, "state"] == "failed").all()
+    assert "the last batch of an epoch has one image" in table.loc[(255, 0.1), "reason"]
+    assert any("the last batch of an epoch has one image" in text for text in told)
     assert len(Map(plane, tmp_path).missing) == 2
 
 

@@ -3,9 +3,9 @@ import dataclasses
 import errno
 import html
 import json
+import os
 import time
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,13 +174,12 @@ def test_with_momentum_the_page_says_nothing_of_the_line(sawtooth, tmp_path):
 
 def test_a_full_disk_leaves_the_page_that_was_there(sawtooth, tmp_path, monkeypatch):
     page = write_report([sawtooth(rows=200)], tmp_path / "r.html")
-    before, writes = page.read_bytes(), Path.write_text
+    before = page.read_bytes()
 
-    def full(path, text, **options):
-        writes(path, text[:1_000], **options)
+    def full(_descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match="No space left on device; what was there is as it was"):
         write_report([sawtooth(rows=300)], page)
     assert page.read_bytes() == before and list(tmp_path.iterdir()) == [page]

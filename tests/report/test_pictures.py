@@ -97,7 +97,7 @@ def test_a_full_disk_leaves_the_picture_that_was_there(sawtooth, tmp_path, monke
     before = picture.read_bytes()
 
     def full(_canvas, path, **_options):
-        path.write_bytes(b"half")
+        path.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Canvas, "savefig", full)

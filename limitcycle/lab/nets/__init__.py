@@ -1,5 +1,5 @@
 """The paper's networks as ordinary modules; what is scale-invariant in them they do not say."""
 
-from limitcycle.lab.nets.build import build_net
+from limitcycle.lab.nets.build import build_net, check_depth
 
-__all__ = ["build_net"]
+__all__ = ["build_net", "check_depth"]

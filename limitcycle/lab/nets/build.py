@@ -29,11 +29,7 @@ def build_net(run: Run, image_shape: tuple[int, int, int], classes: int) -> nn.M
         "head_norm": run.head_norm,
         "train_head": run.train_head,
     }
-    if run.net == "convnet" and side < 2 ** (run.depth or 0):
-        raise UserError(
-            f"a ConvNet of depth {run.depth} needs images of {2 ** (run.depth or 0)} pixels a "
-            f"side or more, not {side}: choose a smaller depth or a larger resolution"
-        )
+    check_depth(run, side)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         if run.net == "mlp":
@@ -46,3 +42,18 @@ def build_net(run: Run, image_shape: tuple[int, int, int], classes: int) -> nn.M
         if hasattr(layer, "eps"):
             layer.eps = run.norm_eps  # type: ignore[assignment]
     return module
+
+
+def check_depth(run: Run, side: int) -> None:
+    """Refuse a ConvNet that halves its images, of ``side`` pixels, more often than it can.
+
+    Raises:
+        UserError: it says how large they have to be.
+    """
+    depth = run.depth or 0
+    if run.net == "convnet" and side < 1 << depth:
+        least = str(1 << depth) if depth < 20 else f"2^{depth}"
+        raise UserError(
+            f"a ConvNet of depth {depth} needs images of {least} pixels a side or more, not "
+            f"{side}: choose a smaller depth or a larger resolution"
+        )

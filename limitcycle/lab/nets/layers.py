@@ -33,6 +33,26 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         # A counter that nothing reads would be one more operation and one more array to keep.
         self.num_batches_tracked = None
 
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` normalised, same shape.
+
+        `torch.nn.functional.batch_norm` refuses eps = 0, with which the net is scale-invariant
+        exactly; the operation that it calls takes it, and a channel without variance becomes 0.
+        """
+        if self.eps or not self.training:
+            return super().forward(input)
+        self._check_input_dim(input)
+        if input.numel() == input.shape[1]:
+            raise ValueError("one value a channel has no variance")
+        return torch.batch_norm(
+            input,
+            *(self.weight, self.bias, self.running_mean, self.running_var),
+            training=True,
+            momentum=self.momentum or 0.0,
+            eps=0.0,
+            cudnn_enabled=torch.backends.cudnn.enabled,
+        )
+
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
             raise ValueError(f"expected (N, C) or (N, C, H, W), got {tuple(input.shape)}")

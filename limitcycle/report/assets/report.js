@@ -256,11 +256,12 @@
     byId("legend").append(made);
     byId("follow").append(new Option(run.label, String(index)));
   });
-  for (const [axis, text] of Object.entries(data.axisNames)) {
-    const made = button(text, axis === state.axis, () => setAxis(axis));
+  for (const axis of data.axisNames) {
+    const made = button(axis, axis === state.axis, () => setAxis(axis));
     made.value = axis;
     const reason = data.axisMissing[axis];
-    if (reason) { made.disabled = true; made.title = reason; }
+    made.disabled = Boolean(reason);
+    made.title = reason || data.axisLabels[axis];
     byId("axis").append(made);
   }
   byId("follow").addEventListener("change", event => follow(Number(event.target.value)));

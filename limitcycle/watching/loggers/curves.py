@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
+from limitcycle.extras import from_extra
 from limitcycle.record import GROUP_COLUMNS
 from limitcycle.symmetry import Symmetries
 
@@ -145,12 +146,8 @@ def needed(extra: str, module: str = "") -> Any:
     Raises:
         UserError: it is not installed.
     """
-    try:
+    with from_extra(extra, f"this sink needs {extra}"):
         found = importlib.import_module(module or extra)
         if getattr(found, "__file__", None) is None:  # as of the folder that W&B leaves
             raise ImportError(f"{extra} is but a folder here")
-    except ImportError as problem:
-        raise UserError(
-            f"this sink needs {extra}: pip install 'limitcycle[{extra}]' ({problem})"
-        ) from None
     return found
