@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import shutil
 from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -32,31 +30,31 @@ def same(one, other):
     assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
 
 
-@pytest.fixture(scope="module")
-def moving(tmp_path_factory):
-    """The folder of a run of the lab with momentum, whose jumps are to be forecast."""
+def written(path, older=0):
+    """A run of the lab with momentum whose jumps are to be forecast, written in two parts.
+
+    The first ``older`` of them are without the momentum, as a version before wrote them.
+    """
     table, _ = FAST.run()
     run = Run(**SETTINGS, momentum=0.9, steps=len(table))
-    path = tmp_path_factory.mktemp("moving") / "run"
     table = table.assign(**SETTINGS, effective_lr=0.1 / table["norm"] ** 2, momentum=0.9)
     with RunFolder(path, run, {}) as folder:
-        folder.append(table.iloc[:3000], pd.DataFrame())
-        folder.append(table.iloc[3000:], pd.DataFrame())
+        for number, part in enumerate((table.iloc[:3000], table.iloc[3000:])):
+            known = part.drop(columns="momentum") if number < older else part
+            folder.append(known, pd.DataFrame())
         folder.set_status("done", len(table))
     return path
 
 
-def without_momentum(path, copy, parts=None):
-    """``path`` as a version before wrote it, or at least its first ``parts``."""
-    shutil.copytree(path, copy)
-    for part in sorted((copy / "steps").iterdir())[:parts]:
-        pq.write_table(pq.read_table(part, partitioning=None).drop_columns("momentum"), part)
-    return copy
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """The folder of such a run, as it is written now."""
+    return written(tmp_path_factory.mktemp("moving") / "run")
 
 
 @pytest.mark.parametrize("older", [False, True])
 def test_a_runs_table_knows_its_momentum(moving, tmp_path, capsys, older):
-    path = without_momentum(moving, tmp_path / "run") if older else moving
+    path = written(tmp_path / "run", older=2) if older else moving
     run = lc.load(path)
     of_table, of_run = diagnose(run.steps), diagnose(run)
     assert of_table.forecast.median == pytest.approx(of_run.forecast.median, rel=1e-5)
@@ -72,7 +70,7 @@ def test_a_runs_table_knows_its_momentum(moving, tmp_path, capsys, older):
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_rows_of_a_version_that_did_not_record_it_have_their_momentum(moving, tmp_path, parts):
-    run = lc.load(without_momentum(moving, tmp_path / "run", parts))
+    run = lc.load(written(tmp_path / "run", older=parts))
     pd.testing.assert_frame_equal(run.steps, lc.load(moving).steps)
     assert run.description.identity == lc.load(moving).description.identity
 
