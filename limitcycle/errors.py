@@ -17,8 +17,10 @@ class NonFiniteError(RunError):
     """The loss became infinite or NaN: the same run would end there again."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``": did you mean train?"`` for ``"trian"``; empty where nothing known is near."""
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """``": did you mean train?"`` for ``"trian"``; empty where nothing known is near, or no word."""
+    if not isinstance(word, str):
+        return ""
     from difflib import get_close_matches  # not needed until somebody errs
 
     plain = {name.lower().strip("-"): name for name in known}

@@ -92,7 +92,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
     """
     if precision not in get_args(Precision):
         choices = get_args(Precision)
-        meant = did_you_mean(str(precision), choices)
+        meant = did_you_mean(precision, choices)
         raise UserError(
             f"precision must be one of {', '.join(choices)}, not {shown(precision)}{meant}"
         )

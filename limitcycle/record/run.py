@@ -220,7 +220,7 @@ def _check(run: Run) -> None:
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
-        meant = did_you_mean(str(value), choices) if isinstance(value, str) else ""
+        meant = did_you_mean(value, choices)
         raise UserError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}{meant}")
 
 

@@ -38,7 +38,7 @@ def test_an_unknown_kind_of_cluster_names_the_known_ones(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["train", "--on", "mesos", "--out", "run"])
     assert ended.value.code == 2
-    assert "'ray'" in capsys.readouterr().err
+    assert "must be one of local, ray" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")

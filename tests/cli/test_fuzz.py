@@ -14,6 +14,7 @@ import pytest
 
 from limitcycle import forkserver
 from limitcycle.cli import main as command_line
+from limitcycle.cli.verbs import VERBS
 from limitcycle.lab import Outcome, parallel, training
 from tests.report.conftest import sawtooth_table
 
@@ -150,7 +151,7 @@ class Typist:
 
     def __init__(self, seed):
         self._random = random.Random(seed)
-        self._options = {verb: options_of(verb) for verb in command_line._VERBS}
+        self._options = {verb: options_of(verb) for verb in VERBS}
 
     def line(self):
         pick = self._random
