@@ -18,7 +18,7 @@ class NonFiniteError(RunError):
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """``": did you mean train?"`` for ``"trian"``; empty where nothing known is near, or no word."""
+    """``": did you mean train?"`` for ``"trian"``; empty where nothing known is near."""
     if not isinstance(word, str):
         return ""
     from difflib import get_close_matches  # not needed until somebody errs

@@ -100,11 +100,21 @@ def test_a_table_of_ones_own_is_diagnosed(tmp_path, capsys):
         (["report", "nowhere"], "nowhere"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path):
-    done = run(*arguments, cwd=tmp_path)
+def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:  # argparse's refusals end the process themselves
+        raise SystemExit(main(arguments))
+    assert ended.value.code == 2
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert len(complaint.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mistake_is_one_line_and_exit_2_of_the_process_too(tmp_path):
+    done = run("train", "--net", "vgg", "--out", "x", cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -69,6 +69,7 @@ def test_resolution_that_does_not_divide_is_refused():
         load_dataset(Run(resolution=5), CPU)
 
 
+@pytest.mark.slow  # all of it is decoded
 def test_cifar10_is_whole_and_exact(cifar):
     images = load_images("cifar10")
     assert images.train_images.shape == (50_000, 3, 32, 32)
@@ -78,6 +79,7 @@ def test_cifar10_is_whole_and_exact(cifar):
     assert images.remark == ""
 
 
+@pytest.mark.slow
 def test_reduced_cifar(cifar):
     data = load_dataset(Run(net="convnet", data="cifar10", train_size=64, resolution=16), CPU)
     assert data.train_images.shape == (64, 3, 16, 16)
