@@ -158,11 +158,17 @@ def find_orbits(optimizer: Optimizer, symmetries: Symmetries, per: Per) -> Orbit
     """The scale-invariant groups as the optimizer's tensors; one joint group for ``per="all"``.
 
     Raises:
-        UserError: there are none; the symmetries are not bound to a model; a tensor is in no param
-            group, is sharded, or the weights of a group are all zero or not finite.
+        UserError: there are none, or ``symmetries`` is something else; they are not bound to a
+            model; a tensor is in no param group, is sharded, or the weights of a group are all
+            zero or not finite.
     """
     if per not in ("group", "all"):
         raise UserError(f'per={per!r} is neither "group" nor "all"')
+    if not isinstance(symmetries, Symmetries):
+        raise UserError(
+            "symmetries must be what limitcycle.symmetries returns, not "
+            f"{type(symmetries).__name__}"
+        )
     groups = [group for group in symmetries.groups if group.kind == "scale-invariant"]
     if not groups:
         raise UserError("nothing to control: these symmetries hold no scale-invariant group")

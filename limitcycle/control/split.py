@@ -26,7 +26,8 @@ def split_groups(optimizer: Optimizer, symmetries: Symmetries) -> None:
     right behind it. Groups of one kind stay as they are, so that a second call changes nothing.
     The optimizer's state is left alone, and training goes on in the same bits.
 
-    Call it before a scheduler is made, and before other controls: they count param groups. A
+    Call it before a scheduler is made, and before other controls: they count param groups.
+    ``ReduceLROnPlateau`` leaves no trace on the optimizer, so that one is not noticed. A
     checkpoint of the optimizer goes into one with the same groups: one that was saved before the
     split is loaded before it.
 

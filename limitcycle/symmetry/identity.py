@@ -30,6 +30,7 @@ _PLAIN = (
     torch.Size,
 )
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_OF_PYTHON = ("__annotations__", "__firstlineno__", "__module__", "__static_attributes__")
 _OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
 
 
@@ -41,7 +42,8 @@ def fingerprint(model: nn.Module) -> str | None:
     """Of ``model`` and of the code that runs it and asks it; None where there is none.
 
     The code is that of the modules' classes and of all else in the files that define them, of
-    torch's functions, and of `limitcycle.symmetry`.
+    what it calls by name outside of torch and Python, of torch's functions, and of
+    `limitcycle.symmetry`. Settings are plain values, and containers of such.
     """
     told = _Told()
     try:
@@ -95,13 +97,13 @@ class _Told:
             self.digest.update(repr(word).encode() + b"\n")
 
     def namespace(self, home: ModuleType) -> None:
-        """All functions, classes and plain constants of a Python module."""
+        """All functions, classes and constants of a Python module."""
         self.say(home.__name__)
         for name, value in sorted(vars(home).items()):
             if isinstance(value, type) and value.__module__ == home.__name__:
                 self.say(name)
                 self._class(value)
-            elif isinstance(value, FunctionType) or (_is_plain(value) and name[:2] != "__"):
+            elif isinstance(value, FunctionType) or (_is_setting(value) and name[:2] != "__"):
                 self.say(name)
                 self.value(value)
 
@@ -138,9 +140,9 @@ class _Told:
     def _class(self, kind: type) -> None:
         for name, member in sorted(vars(kind).items()):
             inner = getattr(member, "__func__", getattr(member, "fget", member))
-            if isinstance(inner, FunctionType):
+            if isinstance(inner, FunctionType) or (_is_setting(inner) and name not in _OF_PYTHON):
                 self.say(name)
-                self._function(inner)
+                self.value(inner)
 
     def _function(self, function: FunctionType) -> None:
         if id(function) in self._seen:
@@ -151,13 +153,44 @@ class _Told:
         for cell in function.__closure__ or ():
             with contextlib.suppress(ValueError):  # one that was never filled holds nothing
                 kept.append(cell.cell_contents)
-        for value in kept:
-            if isinstance(value, FunctionType) or _is_plain(value):
+        for value in (*kept, *_named(function)):
+            if isinstance(value, FunctionType) or _is_setting(value):
                 self.value(value)
 
     def _code(self, code: CodeType) -> None:
         self.say(code.co_code, code.co_names, code.co_varnames)
         self._each(code.co_consts)
+
+
+def _named(function: FunctionType) -> list[Any]:
+    """What a function takes from its file and from modules by name, but for torch and Python."""
+    names, home = set(_names(function.__code__)), function.__globals__
+    found = [home[name] for name in sorted(names & home.keys())]
+    for module in [each for each in found if isinstance(each, ModuleType) and _is_foreign(each)]:
+        found += [vars(module)[name] for name in sorted(names & vars(module).keys())]
+    return [value for value in found if _is_foreign(value)]
+
+
+def _names(code: CodeType) -> list[str]:
+    """The names that a piece of code uses, and those of the functions inside of it."""
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    return [*code.co_names, *(name for each in inner for name in _names(each))]
+
+
+def _is_foreign(value: object) -> bool:
+    """Whether it comes neither with torch nor with Python, whose versions are told."""
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+    home = str(name).partition(".")[0]
+    return home != "torch" and home not in sys.stdlib_module_names
+
+
+def _is_setting(value: object) -> bool:
+    """Whether it is a plain value or holds nothing but such; a namespace may hold anything."""
+    if isinstance(value, dict):
+        return all(map(_is_setting, (*value, *value.values())))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_setting, value))
+    return _is_plain(value)
 
 
 def _is_plain(value: object) -> bool:

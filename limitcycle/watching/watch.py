@@ -75,6 +75,9 @@ def watch(
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
+    if not isinstance(symmetries, Symmetries | None):
+        kind = type(symmetries).__name__
+        raise UserError(f"symmetries must be what limitcycle.symmetries returns, not {kind}")
     optimizer = inner_optimizer(optimizer)
     check(model, optimizer)
     return Watch(model, optimizer, symmetries, every=every, sink=sink, update=update, quiet=quiet)

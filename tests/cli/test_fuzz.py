@@ -79,7 +79,7 @@ WORDS = (
 )
 PATHS = (
     *("run", "grid", "log.csv", "odd.csv", "empty", "file", "new", "new/deep/er", "file/below"),
-    *("grid/a", "dangling", "loop", ".", "..", "/dev/null", "/dev/null/x", "/nonexistent/x/y"),
+    *("grid/a", "dangling", "loop", ".", "..", "/dev/null", "/dev/null/x", "nowhere/x/y"),
     *("p.png", "p.svg", "p.html", "p.pdf", "run/steps", "run/run.json", "noentry/x"),
 )
 TARGETS = ("math:sin", "os:getcwd", "nowhere:f", "os:", ":f", "..:f", "a b:c", "os.path:join.x")

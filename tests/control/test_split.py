@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import limitcycle as lc
+from limitcycle.errors import UserError
 from tests.control.nets import build, train
 
 KINDS = {
@@ -110,3 +111,11 @@ def test_whoever_has_counted_the_groups_is_named(count, said):
     with pytest.raises(lc.UserError, match=said):
         lc.split_groups(optimizer, symmetries)
     assert len(optimizer.param_groups) == 1 and kept is not None
+
+
+@pytest.mark.parametrize("found", [None, {}, "weights"])
+@pytest.mark.parametrize("control", [lc.split_groups, lc.hold_norm, lc.without_radial])
+def test_what_is_no_symmetries_is_refused(control, found):
+    net, _ = build()
+    with pytest.raises(UserError, match="symmetries must be what"):
+        control(torch.optim.SGD(net.parameters(), lr=0.1), found)

@@ -4,6 +4,7 @@ import functools
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -18,13 +19,19 @@ from limitcycle.symmetry import fingerprint, search
 
 SMALL = Run(width=8, train_size=64, test_size=16, head_norm=None)
 SCALE = 2.0
+SETTINGS = {"shift": 0.0}
+aside = ModuleType("aside")  # somebody's other file, imported as a whole
+aside.kept = lambda x: aside.inner(x)
+aside.inner = lambda x: x
 
 
 def helped(x):
-    return SCALE * x
+    return SCALE * aside.kept(x) + SETTINGS["shift"]
 
 
 class Net(nn.Module):
+    normalised = True
+
     def __init__(self, features=4, power=1.0):
         super().__init__()
         self.linear = nn.Linear(3, features)
@@ -94,6 +101,9 @@ def test_a_changed_net_has_another(edit):
     [
         (sys.modules[__name__], "helped", lambda x: x),
         (sys.modules[__name__], "SCALE", 3.0),
+        (sys.modules[__name__], "SETTINGS", {"shift": 1.0}),
+        (aside, "kept", lambda x: 0 * x),
+        (Net, "normalised", False),
         (Net, "forward", lambda self, x: self.linear(x)),
         (nn.BatchNorm1d, "_check_input_dim", lambda self, x: None),
         (nn.Linear, "forward", lambda self, x: 0 * x),
