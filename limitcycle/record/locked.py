@@ -19,6 +19,7 @@ from limitcycle.record.files import (
     sweep_temporaries,
     write_json,
 )
+from limitcycle.record.promised import Promise
 from limitcycle.record.schema import FORMAT_VERSION
 
 State = Literal["running", "done", "stopped", "failed"]
@@ -37,6 +38,9 @@ class LockedFolder:
     Raises:
         UserError: the folder holds another run or something else, is locked, or cannot be written.
     """
+
+    _covered: Promise | None = None
+    """The rows that are surely there; None before they were counted."""
 
     def __init__(
         self,
@@ -116,8 +120,15 @@ class LockedFolder:
         raise NotImplementedError
 
     def _promised(self) -> dict[str, Any]:
-        """What ``status.json`` says of the rows that are there, where nothing else does."""
-        return {}
+        """What ``status.json`` says of the rows that are there.
+
+        Before the first update nothing: an evaluation may come that belongs to no update.
+        """
+        if self._covered is None:
+            known = self.status
+            return {"recorded": known["recorded"]} if "recorded" in known else {}
+        completed, rows = self._covered
+        return {"recorded": {"completed": completed, **rows}} if completed else {}
 
 
 def take_lock(path: Path) -> BaseFileLock:
