@@ -24,6 +24,7 @@ from limitcycle.record.schema import FORMAT_VERSION
 
 State = Literal["running", "done", "stopped", "failed"]
 
+_DYING_SECONDS = 2.0  # until the operating system has taken a killed process's lock from it
 _HALF_WRITTEN = rf"run\.json\.[0-9a-f]+{re.escape(TEMPORARY)}"
 
 
@@ -131,10 +132,11 @@ class LockedFolder:
         return {"recorded": {"completed": completed, **rows}} if completed else {}
 
 
-def take_lock(path: Path) -> BaseFileLock:
+def take_lock(path: Path, patience: float = 0.0) -> BaseFileLock:
     """An exclusive lock that the operating system releases however the process ends.
 
     On POSIX it is ``flock`` on the file ``lock``, on which versions without `filelock` wait, too.
+    Where another process holds it, it is waited for so many seconds.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written.
@@ -142,7 +144,7 @@ def take_lock(path: Path) -> BaseFileLock:
     lock = FileLock(path / "lock", thread_local=False)  # whoever closes a watch may be any thread
     with disk_errors(path / "lock"):
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=patience)
         except Timeout:
             raise UserError(
                 f"another process is running in {path}: wait for it, or choose another --out"
@@ -151,13 +153,30 @@ def take_lock(path: Path) -> BaseFileLock:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Inside, the lock of folder ``path`` is held; see `take_lock`."""
-    lock = take_lock(path)
+    lock = take_lock(path, patience)
     try:
         yield
     finally:
         lock.release()
+
+
+def say_for_killed(path: Path, state: State, reason: str) -> None:
+    """Say how the run in ``path`` ended whose process was killed before it could.
+
+    A last word is left as it is. Nothing is said where there is no run, or where another process
+    goes on with it already.
+
+    Raises:
+        UserError, RunError: the folder is in use, damaged or cannot be written.
+    """
+    if not is_there(path / "run.json"):
+        return
+    with locked(path, _DYING_SECONDS):
+        known = read_status(path)
+        if known.get("state") != "done" and not known.get("final"):
+            write_json(path / "status.json", {"step": 0, **known, "state": state, "reason": reason})
 
 
 def refuse_foreign(path: Path) -> None:
