@@ -6,7 +6,6 @@ newest whole checkpoint does not cover is dropped on opening and computed again;
 status promises no more than will be left.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,9 +63,7 @@ class RunFolder(LockedFolder):
         if self._fresh:
             for name in ("run.json", "symmetries.json", "lock"):
                 (self.path / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                for folder in self._made:
-                    folder.rmdir()
+            self._remove_made()
 
     def resume(self) -> Checkpoint | None:
         """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond.

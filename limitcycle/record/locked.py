@@ -53,15 +53,22 @@ class LockedFolder:
         self._notice = notice
         # What is made here, the deepest first: it goes again where the run cannot be made.
         self._made = [folder for folder in (path, *path.parents) if not is_there(folder)]
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-            if not (path / "run.json").exists():
-                refuse_foreign(path)  # before a lock is left among what is somebody else's
-        self._lock = take_lock(path)
+        try:
+            with disk_errors(path):
+                path.mkdir(parents=True, exist_ok=True)
+                if not (path / "run.json").exists():
+                    refuse_foreign(path)  # before a lock is left among what is somebody else's
+            self._lock = take_lock(path)
+        except BaseException:
+            self._remove_made()
+            raise
         self._fresh = not is_there(path / "run.json")
         try:
             self._claim(info)
         except BaseException:
+            if self._made:
+                (path / "lock").unlink(missing_ok=True)  # while it is ours
+                self._remove_made()
             self._lock.release()
             raise
 
@@ -111,6 +118,12 @@ class LockedFolder:
             return
         sweep_temporaries(self.path)
         self._recognise(read_info(self.path), info)
+
+    def _remove_made(self) -> None:
+        """Remove the folders that were made for the run, as far as nothing is in them."""
+        for folder in self._made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _describe(self) -> dict[str, Any]:
         """What ``run.json`` says of a new run besides how it is run."""

@@ -311,3 +311,32 @@ def test_for_a_killed_run_it_is_said_how_it_ended(tmp_path, monkeypatch, before,
     assert status["step"] == (10 if before else 0)
     say_for_killed(tmp_path / "none", "failed", "killed")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("stage", ["mkdir", "take_lock", "write_json"])
+@pytest.mark.parametrize("kind", [RunError, UserError, KeyboardInterrupt])
+def test_folders_made_for_a_run_that_cannot_begin_are_removed(tmp_path, monkeypatch, stage, kind):
+    real = Path.mkdir
+
+    def fail(*_, **__):
+        raise kind("refused")
+
+    def make_the_first(path, *arguments, **options):
+        if path.name == "run":
+            real(tmp_path / "new", exist_ok=True)
+            fail()
+        real(path, *arguments, **options)
+
+    if stage == "mkdir":
+        monkeypatch.setattr(Path, "mkdir", make_the_first)
+    else:
+        monkeypatch.setattr(locked, stage, fail)
+    with pytest.raises(kind, match="refused"):
+        RunFolder(tmp_path / "new" / "deep" / "run", Run(), INFO)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(locked, "write_json", fail)
+    with pytest.raises(kind, match="refused"):
+        RunFolder(tmp_path / "mine", Run(), INFO)
+    assert (tmp_path / "mine").is_dir()
