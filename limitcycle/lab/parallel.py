@@ -4,6 +4,7 @@ Workers stop cleanly, with a checkpoint, when they are told to or when their par
 whose worker is killed is tried once more (`limitcycle.lab.pool`).
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from limitcycle.lab.pool import Event, Killed, Pool, Task, Withdrawn
 from limitcycle.lab.together import companies, train_together
 from limitcycle.lab.training import Progress, train
 from limitcycle.record import Run
+from limitcycle.record.locked import State, say_for_killed
 
 _POLL_SECONDS = 0.1
 _TOLD_SECONDS = 0.25  # between two words of a run: a small net makes hundreds of blocks a second
@@ -123,6 +125,7 @@ class _Crew:
         told: Mapping[str, Callable[[int, Any], None]],
     ) -> None:
         self._indices, self._told = indices, told
+        self._folders = [jobs[i].out for i in indices]
         self._name = str(jobs[indices[0]].out)
         if len(indices) > 1:
             self._name += f" and {len(indices) - 1:,} trained with it"
@@ -154,13 +157,22 @@ class _Crew:
 
     def _outcomes(self, came: Any) -> list[Outcome]:
         if isinstance(came, Killed):
-            text = f"{self._name}: {self._accident}, the second time by itself: {_LESS}"
-            return [Outcome("failed", text, 1)] * len(self._indices)
+            text = f"{self._accident}, the second time by itself: {_LESS}"
+            self._say_for_killed("failed", text)
+            return [Outcome("failed", f"{self._name}: {text}", 1)] * len(self._indices)
         if isinstance(came, Withdrawn):
+            if self._killed_at:
+                self._say_for_killed("stopped", f"{self._accident}; not tried again")
             return self._remarked([Outcome("stopped")] * len(self._indices), "not tried again")
         if isinstance(came, Exception):
             came = [_failed(came)] * len(self._indices)
         return self._remarked(came, "tried again")
+
+    def _say_for_killed(self, state: State, reason: str) -> None:
+        """Have the runs' folders say how they ended; else they would say "running" for ever."""
+        for folder in self._folders:
+            with contextlib.suppress(UserError, RunError):  # the outcome says it in any case
+                say_for_killed(folder, state, reason)
 
     def _remarked(self, outcomes: list[Outcome], what: str) -> list[Outcome]:
         """``outcomes``, with what happened on the way, where something did."""

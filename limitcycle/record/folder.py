@@ -1,11 +1,11 @@
 """The folder of a run of the lab.
 
 Kill safety rests on one order: the rows first, then the checkpoint that covers them, then the
-pruning of older checkpoints. Whatever the newest whole checkpoint does not cover is dropped on
-opening and computed again.
+pruning of older checkpoints, then the status, which says how many rows there are. Whatever the
+newest whole checkpoint does not cover is dropped on opening and computed again; before that the
+status promises no more than will be left.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,6 @@ class RunFolder(LockedFolder):
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._run = run
-        self._rows = dict.fromkeys(_TABLES, 0)
         super().__init__(path, info, notice)
 
     def abandon(self) -> None:
@@ -64,9 +63,7 @@ class RunFolder(LockedFolder):
         if self._fresh:
             for name in ("run.json", "symmetries.json", "lock"):
                 (self.path / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                for folder in self._made:
-                    folder.rmdir()
+            self._remove_made()
 
     def resume(self) -> Checkpoint | None:
         """Go back to the newest whole checkpoint, or to the start (None); drop what lies beyond.
@@ -82,32 +79,50 @@ class RunFolder(LockedFolder):
             )
         completed = checkpoint.completed if checkpoint else 0
         remove_beyond(self.path / "checkpoints", completed)
+        self._covered = Promise(0, dict.fromkeys(_TABLES, 0))
+        if checkpoint is not None:
+            found = count_tables(self.path, completed, _TABLES)
+            compare_rows(self.path, Promise(completed, checkpoint.rows), found)
+            self._covered = Promise(completed, found)
+        self._promise_less()
         drop_beyond(self.path / "steps", completed - 1)
         drop_beyond(self.path / "epochs", completed if checkpoint else -1)
-        if checkpoint is not None:
-            self._rows = count_tables(self.path, completed, _TABLES)
-            compare_rows(self.path, Promise(completed, checkpoint.rows), self._rows)
         return checkpoint
 
     def save(
         self, completed: int, steps: pd.DataFrame, epochs: pd.DataFrame, arrays: Arrays
     ) -> None:
         """Keep the rows since the last call and the state after ``completed`` updates."""
-        self.append(steps, epochs)
-        self._write("checkpoints", completed, arrays, self._rows)
+        rows = self._append(steps, epochs)
+        self._write("checkpoints", completed, arrays, rows)
+        self._covered = Promise(completed, rows)
         prune_checkpoints(self.path / "checkpoints")
 
     def append(self, steps: pd.DataFrame, epochs: pd.DataFrame) -> None:
         """Keep rows without a checkpoint that covers them: those of a failed run's last block."""
-        double = self._run.dtype == "float64"
-        write_part(self.path / "steps", steps, double=double)
-        write_part(self.path / "epochs", epochs, double=double)
-        self._rows["steps"] += len(steps)
-        self._rows["epochs"] += len(epochs)
+        rows = self._append(steps, epochs)
+        if len(steps):
+            self._covered = Promise(int(steps["step"].iloc[-1]) + 1, rows)
 
     def snapshot(self, completed: int, arrays: Arrays) -> None:
         """Keep the weights after ``completed`` updates for good."""
         self._write("snapshots", completed, arrays, {})
+
+    def _append(self, steps: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, int]:
+        """Write parts; how many rows the tables have then."""
+        double = self._run.dtype == "float64"
+        rows = dict(self._covered.rows) if self._covered else dict.fromkeys(_TABLES, 0)
+        for name, frame in zip(_TABLES, (steps, epochs), strict=True):
+            write_part(self.path / name, frame, double=double)
+            rows[name] += len(frame)
+        return rows
+
+    def _promise_less(self) -> None:
+        """Have the status promise no rows that are about to be dropped."""
+        status = self.status
+        known = status.pop("recorded", None)
+        if known is not None and {"recorded": known} != self._promised():
+            write_json(self.path / "status.json", {**status, **self._promised()})
 
     def _write(self, name: str, completed: int, arrays: Arrays, rows: Mapping[str, int]) -> None:
         folder = self.path / name

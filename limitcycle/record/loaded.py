@@ -123,11 +123,30 @@ def load_all(path: str | Path) -> list[LoadedRun]:
     """Open every run in folder ``path`` or below, in order of their paths.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or one of them cannot be opened.
+    """
+    runs, problems = load_sound(path)
+    if problems:
+        raise problems[0]
+    return runs
+
+
+def load_sound(path: str | Path) -> tuple[list[LoadedRun], list[UserError]]:
+    """Of the runs in folder ``path`` or below those that can be opened, and why others cannot.
+
+    Raises:
+        UserError: there is none at all.
     """
     path = usable_path(path)
     with reading(path):
         found = sorted(file.parent for file in path.rglob("run.json"))
     if not found:
         raise UserError(f"there is no run in {path}: it has no run.json, nor has a folder below it")
-    return [load(folder) for folder in found]
+    runs: list[LoadedRun] = []
+    problems: list[UserError] = []
+    for folder in found:
+        try:
+            runs.append(load(folder))
+        except UserError as problem:
+            problems.append(problem)
+    return runs, problems

@@ -19,10 +19,12 @@ from limitcycle.record.files import (
     sweep_temporaries,
     write_json,
 )
+from limitcycle.record.promised import Promise
 from limitcycle.record.schema import FORMAT_VERSION
 
 State = Literal["running", "done", "stopped", "failed"]
 
+_DYING_SECONDS = 2.0  # until the operating system has taken a killed process's lock from it
 _HALF_WRITTEN = rf"run\.json\.[0-9a-f]+{re.escape(TEMPORARY)}"
 
 
@@ -38,6 +40,9 @@ class LockedFolder:
         UserError: the folder holds another run or something else, is locked, or cannot be written.
     """
 
+    _covered: Promise | None = None
+    """The rows that are surely there; None before they were counted."""
+
     def __init__(
         self,
         path: Path,
@@ -48,15 +53,22 @@ class LockedFolder:
         self._notice = notice
         # What is made here, the deepest first: it goes again where the run cannot be made.
         self._made = [folder for folder in (path, *path.parents) if not is_there(folder)]
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-            if not (path / "run.json").exists():
-                refuse_foreign(path)  # before a lock is left among what is somebody else's
-        self._lock = take_lock(path)
+        try:
+            with disk_errors(path):
+                path.mkdir(parents=True, exist_ok=True)
+                if not (path / "run.json").exists():
+                    refuse_foreign(path)  # before a lock is left among what is somebody else's
+            self._lock = take_lock(path)
+        except BaseException:
+            self._remove_made()
+            raise
         self._fresh = not is_there(path / "run.json")
         try:
             self._claim(info)
         except BaseException:
+            if self._made:
+                (path / "lock").unlink(missing_ok=True)  # while it is ours
+                self._remove_made()
             self._lock.release()
             raise
 
@@ -107,6 +119,12 @@ class LockedFolder:
         sweep_temporaries(self.path)
         self._recognise(read_info(self.path), info)
 
+    def _remove_made(self) -> None:
+        """Remove the folders that were made for the run, as far as nothing is in them."""
+        for folder in self._made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
     def _describe(self) -> dict[str, Any]:
         """What ``run.json`` says of a new run besides how it is run."""
         raise NotImplementedError
@@ -116,14 +134,22 @@ class LockedFolder:
         raise NotImplementedError
 
     def _promised(self) -> dict[str, Any]:
-        """What ``status.json`` says of the rows that are there, where nothing else does."""
-        return {}
+        """What ``status.json`` says of the rows that are there.
+
+        Before the first update nothing: an evaluation may come that belongs to no update.
+        """
+        if self._covered is None:
+            known = self.status
+            return {"recorded": known["recorded"]} if "recorded" in known else {}
+        completed, rows = self._covered
+        return {"recorded": {"completed": completed, **rows}} if completed else {}
 
 
-def take_lock(path: Path) -> BaseFileLock:
+def take_lock(path: Path, patience: float = 0.0) -> BaseFileLock:
     """An exclusive lock that the operating system releases however the process ends.
 
     On POSIX it is ``flock`` on the file ``lock``, on which versions without `filelock` wait, too.
+    Where another process holds it, it is waited for so many seconds.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written.
@@ -131,7 +157,7 @@ def take_lock(path: Path) -> BaseFileLock:
     lock = FileLock(path / "lock", thread_local=False)  # whoever closes a watch may be any thread
     with disk_errors(path / "lock"):
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=patience)
         except Timeout:
             raise UserError(
                 f"another process is running in {path}: wait for it, or choose another --out"
@@ -140,13 +166,30 @@ def take_lock(path: Path) -> BaseFileLock:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Inside, the lock of folder ``path`` is held; see `take_lock`."""
-    lock = take_lock(path)
+    lock = take_lock(path, patience)
     try:
         yield
     finally:
         lock.release()
+
+
+def say_for_killed(path: Path, state: State, reason: str) -> None:
+    """Say how the run in ``path`` ended whose process was killed before it could.
+
+    A last word is left as it is. Nothing is said where there is no run, or where another process
+    goes on with it already.
+
+    Raises:
+        UserError, RunError: the folder is in use, damaged or cannot be written.
+    """
+    if not is_there(path / "run.json"):
+        return
+    with locked(path, _DYING_SECONDS):
+        known = read_status(path)
+        if known.get("state") != "done" and not known.get("final"):
+            write_json(path / "status.json", {"step": 0, **known, "state": state, "reason": reason})
 
 
 def refuse_foreign(path: Path) -> None:

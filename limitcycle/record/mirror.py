@@ -102,7 +102,10 @@ def copy_run(source: Place, target: Place, known: dict[str, Stamp]) -> None:
     there = _listing(target)
     # Of a checkpoint that somebody else left nobody knows whether the rows here go with it.
     target.remove(n for n in _checkpoints(there) if n not in known)
-    target.remove(n for n in there if _ROWS.fullmatch(n) and n not in here)
+    dropped = [n for n in there if _ROWS.fullmatch(n) and n not in here]
+    if dropped:  # the status there promises them
+        target.remove([_LAST, *dropped])
+        known.pop(_LAST, None)
     changed = sorted((n for n in here if known.get(n) != here[n]), key=_rank)
     for name in changed:
         if name == _LAST:

@@ -1,10 +1,11 @@
 """The rows that a folder's record promises: counted whenever it is opened, so that none is missed.
 
-Of a run of the lab the newest checkpoint says how many rows its tables have up to its step; of a
-watched run, which has no checkpoints, the status does.
+The status says how many rows the tables have up to which step, and so does a checkpoint. Both are
+asked: the status of a run that was killed is older than its newest checkpoint, and the checkpoints
+of a run that has ended may be removed to save space.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,9 +44,9 @@ def check_rows(folder: Path) -> None:
     Raises:
         UserError: it names the table, what is there and what should be.
     """
-    promise = _promise(folder)
-    problem = _problem(folder, promise)
-    if problem and promise != (newer := _promise(folder)):  # a run is going on in it
+    promises = _promises(folder)
+    problem = _problem(folder, promises)
+    if problem and promises != (newer := _promises(folder)):  # a run is going on in it
         problem = _problem(folder, newer)
     if problem:
         raise UserError(problem)
@@ -62,27 +63,31 @@ def compare_rows(folder: Path, promise: Promise, found: Mapping[str, int]) -> No
             raise UserError(_said(folder / name, found[name], expected, promise.completed))
 
 
-def _promise(folder: Path) -> Promise | None:
+def _promises(folder: Path) -> list[Promise]:
+    """What the newest checkpoint and the status say, once where they say the same."""
+    promises = []
     covered = promised_rows(folder / "checkpoints")
     if covered is not None:
-        return Promise(*covered)
+        promises.append(Promise(*covered))
     recorded = dict(read_status(folder).get("recorded", {}))
-    return Promise(recorded.pop("completed", 0), recorded) if recorded else None
+    if recorded:
+        said = Promise(recorded.pop("completed", 0), recorded)
+        promises += [said] if said not in promises else []
+    return promises
 
 
-def _problem(folder: Path, promise: Promise | None) -> str:
+def _problem(folder: Path, promises: Sequence[Promise]) -> str:
     """What is wrong with the rows in ``folder``; empty if nothing is."""
-    if promise is None:
-        return _emptied(folder)
-    for name, expected in promise.rows.items():
-        found = count_rows(folder / name, last_of(name, promise.completed))
-        if found != expected:
-            return _said(folder / name, found, expected, promise.completed)
-    return ""
+    for completed, rows in promises:
+        for name, expected in rows.items():
+            found = count_rows(folder / name, last_of(name, completed))
+            if found != expected:
+                return _said(folder / name, found, expected, completed)
+    return "" if promises else _emptied(folder)
 
 
 def _emptied(folder: Path) -> str:
-    """The checkpoints of a finished run may be removed to save space, its tables not with them."""
+    """Of a finished run of an earlier version whose checkpoints were removed only this is known."""
     status = read_status(folder)
     if status.get("state") != "done" or not status["step"] or list_parts(folder / "steps"):
         return ""

@@ -68,7 +68,3 @@ class WatchedFolder(LockedFolder):
                 f"{self.path} holds a run of the lab: choose another folder to watch into"
             )
         check_rows(self.path)
-
-    def _promised(self) -> dict[str, Any]:
-        completed, rows = self._covered
-        return {"recorded": {"completed": completed, **rows}}

@@ -148,3 +148,54 @@ def test_two_candidates_are_refused_with_the_option(tmp_path, capsys):
     frame.assign(**{"train/loss": 1.0}).to_csv(tmp_path / "h.csv")
     code, _, err = diagnose(capsys, tmp_path / "h.csv")
     assert code == 2 and "'loss' or 'train/loss' may be the loss: say which with --loss NAME" in err
+
+
+def grid(path, *names):
+    """Runs with tables of some rows, one a folder."""
+    steps = pd.DataFrame({**dict.fromkeys(STEP_COLUMNS, 1.0), "step": range(40)})
+    for name in names:
+        with RunFolder(path / name, Run(), {}) as folder:
+            folder.append(steps, pd.DataFrame({"epoch": [0], "step": [0], "norm": [1.0]}))
+            folder.set_status("stopped", 40)
+
+
+def damage(path, kind):
+    (part,) = (path / "steps").iterdir()
+    if kind == "missing":
+        part.unlink()
+    elif kind == "content":
+        content = bytearray(part.read_bytes())
+        content[len(content) // 4] ^= 1
+        part.write_bytes(content)
+    else:
+        (path / kind).write_bytes(b"")
+
+
+@pytest.mark.parametrize("kind", ["missing", "content", "run.json", "status.json"])
+@pytest.mark.parametrize("verb", ["report", "diagnose", "json"])
+def test_a_damaged_run_does_not_take_the_others_with_it(tmp_path, capsys, verb, kind):
+    grid(tmp_path / "runs", "a", "b", "c")
+    page = tmp_path / "page.html"
+    command = {
+        "report": ["report", str(tmp_path / "runs"), "--out", str(page)],
+        "diagnose": ["diagnose", str(tmp_path / "runs")],
+        "json": ["diagnose", "--json", str(tmp_path / "runs")],
+    }[verb]
+    damage(tmp_path / "runs" / "b", kind)
+    assert main(command) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"left out: {tmp_path / 'runs' / 'b'}")
+    if verb == "report":
+        assert page.exists()
+    elif verb == "json":
+        assert list(json.loads(said.out)) == ["a", "c"]
+    else:
+        assert "a: " in said.out and "c: " in said.out and "b: " not in said.out
+    page.unlink(missing_ok=True)
+    for name in ("a", "c"):
+        damage(tmp_path / "runs" / name, kind)
+    assert main(command) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1 and "none of 3 runs" in said.err
+    assert not said.out and not page.exists()

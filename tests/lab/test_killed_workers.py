@@ -82,6 +82,9 @@ def test_killed_twice_a_run_has_failed_and_says_where(tmp_path, deaths):
     problem = outcomes[1].problem
     assert problem.startswith(f"{tmp_path / 'run-1'}: its worker was killed at step 2 and at step ")
     assert "\n" not in problem and "the same command goes on" in problem
+    status = load(tmp_path / "run-1").status
+    assert (status["state"], f"{tmp_path / 'run-1'}: {status['reason']}") == ("failed", problem)
+    assert status["step"] > 0 and "final" not in status
     (again,) = sweep(jobs_in(tmp_path)[1:2], settings=SETTINGS)
     assert again.state == "done"
     assert len(load(tmp_path / "run-1").steps) == 20
@@ -100,6 +103,8 @@ def test_what_waits_to_be_tried_again_is_stopped_like_the_rest(tmp_path, deaths)
         should_stop=lambda: bool(said),
     )
     assert killed.state == other.state == "stopped"
+    status = load(tmp_path / "run-0").status
+    assert status["state"] == "stopped" and "its worker was killed" in status["reason"]
     assert killed.code == 0 and killed.remark.endswith("not tried again: stopped")
     assert not other.remark
 

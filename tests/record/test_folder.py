@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from limitcycle.errors import RunError, UserError
-from limitcycle.record import STEP_COLUMNS, Run, RunFolder, load, load_all
+from limitcycle.record import STEP_COLUMNS, Run, RunFolder, load, load_all, locked
 from limitcycle.record.checkpoints import list_checkpoints
+from limitcycle.record.locked import say_for_killed
 
 INFO = {"device": "cpu", "threads": 1, "memory_format": "channels_last", "torch": "2"}
 
@@ -281,3 +282,61 @@ def test_a_description_that_is_none_is_named_with_its_file(tmp_path, change, sai
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError, match=rf"run\.json.*{said}"):
         load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "failed"),
+        (("running", False), "failed"),
+        (("stopped", False), "failed"),
+        (("failed", False), "failed"),
+        (("done", False), "done"),
+        (("failed", True), "failed"),
+    ],
+)
+def test_for_a_killed_run_it_is_said_how_it_ended(tmp_path, monkeypatch, before, after):
+    monkeypatch.setattr(locked, "_DYING_SECONDS", 0.0)
+    path = tmp_path / "run"
+    with RunFolder(path, Run(), INFO) as folder:
+        folder.save(10, rows(0, 9), epochs(10), weights(1))
+        if before is not None:
+            folder.set_status(before[0], 10, "its own", final=before[1])
+        with pytest.raises(UserError, match="another process"):
+            say_for_killed(path, "failed", "killed")
+    say_for_killed(path, "failed", "killed")
+    last_word = before in (("done", False), ("failed", True))
+    status = load(path).status
+    assert (status["state"], status["reason"]) == (after, "its own" if last_word else "killed")
+    assert status["step"] == (10 if before else 0)
+    say_for_killed(tmp_path / "none", "failed", "killed")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("stage", ["mkdir", "take_lock", "write_json"])
+@pytest.mark.parametrize("kind", [RunError, UserError, KeyboardInterrupt])
+def test_folders_made_for_a_run_that_cannot_begin_are_removed(tmp_path, monkeypatch, stage, kind):
+    real = Path.mkdir
+
+    def fail(*_, **__):
+        raise kind("refused")
+
+    def make_the_first(path, *arguments, **options):
+        if path.name == "run":
+            real(tmp_path / "new", exist_ok=True)
+            fail()
+        real(path, *arguments, **options)
+
+    if stage == "mkdir":
+        monkeypatch.setattr(Path, "mkdir", make_the_first)
+    else:
+        monkeypatch.setattr(locked, stage, fail)
+    with pytest.raises(kind, match="refused"):
+        RunFolder(tmp_path / "new" / "deep" / "run", Run(), INFO)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(locked, "write_json", fail)
+    with pytest.raises(kind, match="refused"):
+        RunFolder(tmp_path / "mine", Run(), INFO)
+    assert (tmp_path / "mine").is_dir()

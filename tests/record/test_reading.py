@@ -1,5 +1,7 @@
 """What is read back from disk passes one door: it is read, or refused in one line."""
 
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -14,6 +16,7 @@ from limitcycle.errors import UserError
 from limitcycle.record import Run, RunFolder, WatchedFolder, load, load_all
 from limitcycle.record.checkpoints import list_checkpoints, promised_rows
 from limitcycle.record.described import read_info, read_seconds, read_status
+from limitcycle.record.files import read_object, write_json
 from limitcycle.record.folder import is_finished
 from tests.record.test_folder import INFO, epochs, fill, rows, weights
 
@@ -39,6 +42,7 @@ def finished(path: Path, *ends: int) -> Path:
     """A finished run of the lab with a checkpoint after each of ``ends`` updates."""
     fill(path, *ends)
     with RunFolder(path, Run(), INFO) as folder:
+        folder.resume()
         folder.set_status("done", ends[-1])
         folder.write_json("timing.json", {"seconds": {"training": 1.5}, "steps": ends[-1]})
     return path
@@ -141,8 +145,12 @@ def test_a_watched_part_in_whose_place_something_lies_is_named(tmp_path, damage)
 
 @pytest.mark.parametrize("lost", [["steps"], ["epochs"], ["steps", "epochs"]])
 @pytest.mark.parametrize("which", ["first", "middle", "last", "all"])
-def test_rows_that_a_checkpoint_promises_are_counted_on_opening(tmp_path, lost, which):
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_rows_that_were_recorded_are_counted_on_opening(tmp_path, lost, which, checkpoints):
     path = finished(tmp_path / "run", 5, 10, 15)
+    if not checkpoints:  # which is allowed
+        remove(path / "checkpoints", "all")
+        assert load(path).status == {"state": "done", "step": 15, "reason": ""}
     for name in lost:
         remove(path / name, which)
     for open_it in (load, load_all, lambda path: is_finished(path, Run(), INFO)):
@@ -186,10 +194,65 @@ def test_rows_beyond_the_newest_checkpoint_are_nobodys_promise(tmp_path):
         assert len(load(path).steps) == 9
 
 
-def test_a_finished_run_may_do_without_checkpoints_but_not_without_rows(tmp_path):
+@pytest.mark.parametrize("lost", ["newest", "all", "none"])
+def test_wherever_going_back_is_cut_short_no_row_is_promised_that_is_gone(tmp_path, lost):
+    for changes in itertools.count():
+        path = tmp_path / str(changes)
+        fill(path, 5, 10)
+        with RunFolder(path, Run(), INFO) as folder:
+            folder.resume()
+            folder.append(rows(10, 14), epochs(15))
+            folder.set_status("failed", 15, "the disk is full")
+        found = list_checkpoints(path / "checkpoints")
+        for file in {"newest": found[-1:], "all": found, "none": []}[lost]:
+            file.unlink()
+        load(path)
+        whole = False
+        with cut_after(changes), RunFolder(path, Run(), INFO) as folder:
+            checkpoint = folder.resume()
+            done = checkpoint.completed if checkpoint else 0
+            folder.set_status("running", done)
+            folder.save(done + 2, rows(done, done + 1), epochs(done + 1), weights(1))
+            folder.set_status("stopped", done + 2)
+            whole = True
+        load(path)
+        if whole:
+            break
+    assert changes > 4
+
+
+class Cut(BaseException):
+    """The process was killed."""
+
+
+@contextlib.contextmanager
+def cut_after(changes: int):
+    """Inside, the process ends after so many files were replaced or removed."""
+    left = itertools.repeat(None, changes)
+
+    def counted(work):
+        def change(*arguments, **options):
+            try:
+                next(left)
+            except StopIteration:
+                raise Cut from None
+            work(*arguments, **options)
+
+        return change
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Cut):
+        patch.setattr(os, "replace", counted(os.replace))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        yield
+
+
+def test_a_finished_run_of_an_earlier_version_may_do_without_checkpoints_but_not_without_rows(
+    tmp_path,
+):
     path = finished(tmp_path / "run", 5)
-    for file in list_checkpoints(path / "checkpoints"):
-        file.unlink()
+    remove(path / "checkpoints", "all")
+    status = read_object(path / "status.json")
+    write_json(path / "status.json", {k: v for k, v in status.items() if k != "recorded"})
     assert is_finished(path, Run(), INFO)
     remove(path / "steps", "all")
     refused(load, path)
