@@ -14,7 +14,7 @@ from importlib import import_module
 
 from limitcycle.checks import one_line
 from limitcycle.cli.parser import Parser
-from limitcycle.cli.streams import print_anything
+from limitcycle.cli.streams import lasting_streams
 from limitcycle.cli.verbs import VERBS, parser
 from limitcycle.cli.voice import say
 from limitcycle.errors import RunError, UserError
@@ -23,7 +23,35 @@ from limitcycle.extras import require
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    print_anything()
+    with lasting_streams() as unwritten:
+        try:
+            try:
+                code = _run(arguments)
+            except SystemExit as end:  # after help, or a complaint
+                if not unwritten():
+                    raise
+                code = int(end.code or 0)
+            return _checked(code, unwritten())
+        except BrokenPipeError:  # the reader of our output has seen enough
+            _write_nowhere()
+            return 0
+
+
+def _checked(code: int, unwritten: str) -> int:
+    """The exit code of a command, a failure where what it printed did not arrive."""
+    if unwritten and not code:
+        return _complain(unwritten, 1)
+    return code
+
+
+def _write_nowhere() -> None:
+    """Nor is the rest for a reader who has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     top = parser()
     _complete(top)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -40,9 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(problem), 1)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on", 130)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is the rest for him
-        return 0
 
 
 def _complete(top: Parser) -> None:

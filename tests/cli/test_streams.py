@@ -4,12 +4,13 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from limitcycle.cli.main import main
-from limitcycle.record import Run, RunFolder
-from tests.record.test_folder import INFO, epochs, rows, weights
+from limitcycle.record import Run, RunFolder, load
+from tests.record.test_folder import INFO, epochs, fill, rows, weights
 
 ODD = os.fsdecode(b"r\xff\xfe")
 
@@ -74,3 +75,62 @@ def test_a_run_in_an_odd_folder_is_recorded_in_an_ascii_locale(tmp_path):
     command = [sys.executable, "-c", code, os.fsencode(tmp_path) + b"/\xcf\x81\xff"]
     done = subprocess.run(command, env={**os.environ, **ascii_only}, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+_MANY = """
+import os, sys
+from limitcycle.cli.main import main
+
+run, kept, out = sys.argv[1], os.dup(2), os.dup(1)
+sys.argv[0] = ""
+
+
+def ended(command, number, target):
+    # What a command finds that starts with such a descriptor.
+    name = "stdout" if number == 1 else "stderr"
+    if target is None:
+        os.close(number)
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
+    else:
+        os.dup2(os.open(target, os.O_WRONLY), number)
+        stream = open(number, "w", closefd=False)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    try:
+        return main(command)
+    except SystemExit as end:
+        return end.code
+    finally:
+        os.dup2(out, 1)
+        os.dup2(kept, 2)
+        sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
+        sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)
+
+
+for command in (["--help"], ["paper"], ["diagnose", run], ["diagnose", "--json", run], []):
+    assert ended(command, 1, None) == 0, command
+    assert ended(command, 1, "/dev/full") == 1, command
+    assert ended(["diagnose", run + "x"], 2, None) == 2
+    assert ended(["diagnose", run + "x"], 2, "/dev/full") == 2
+    assert ended(["--help"], 2, None) == 0
+assert ended(["train", "--steps", "3", "--width", "8", "--train-size", "64", "--test-size", "16",
+    "--batch-size", "32", "--out", run + "new"], 2, "/dev/full") == 1
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+def test_a_closed_stream_is_nothing_and_a_full_one_is_said_in_a_line(tmp_path):
+    fill(tmp_path / "run", 5)
+    command = [sys.executable, "-c", _MANY, str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    full = "limitcycle: standard output cannot be written: No space left on device"
+    assert done.stderr.splitlines() == [full] * 5
+    assert load(tmp_path / "runnew").status["state"] == "done"  # nothing is lost for a full log
+
+
+def test_a_command_that_starts_with_closed_streams_ends_well(odd_run):
+    command = 'exec "$0" -m limitcycle diagnose "$1" >&- 2>&-'
+    done = subprocess.run(["sh", "-c", command, sys.executable, odd_run])
+    assert done.returncode == 0
