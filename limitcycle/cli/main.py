@@ -1,19 +1,19 @@
 """The command line, and how it ends.
 
-Exit codes: 0; 1 the run itself failed; 2 the user's mistake; 130 interrupted. Nothing heavy is
-imported before a verb is known, so that help comes at once.
+Exit codes: 0; 1 the run itself failed; 2 the user's mistake; 130 interrupted, by Ctrl-C, SIGTERM or
+SIGHUP. Nothing heavy is imported before a verb is known, so that help comes at once.
 """
 
 import argparse
 import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from limitcycle.checks import one_line
 from limitcycle.cli.parser import Parser
+from limitcycle.cli.signals import GOES_ON, INTERRUPTED, heard_by, leave, like_ctrl_c
 from limitcycle.cli.streams import lasting_streams
 from limitcycle.cli.verbs import VERBS, parser
 from limitcycle.cli.voice import say
@@ -61,13 +61,14 @@ def _run(arguments: Sequence[str] | None) -> int:
         top.print_help()
         return 0
     try:
-        return _call(options)
+        with like_ctrl_c():
+            return _call(options)
     except UserError as problem:
         return _complain(str(problem), 2)
     except RunError as problem:
         return _complain(str(problem), 1)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on", 130)
+        return _complain(GOES_ON, INTERRUPTED)
 
 
 def _complete(top: Parser) -> None:
@@ -80,7 +81,7 @@ def _complete(top: Parser) -> None:
 def _call(options: argparse.Namespace) -> int:
     verb = VERBS[options.verb]
     require(options.verb, *verb.extras)
-    with _loading():
+    with heard_by(leave):  # an import may swallow an exception
         if _has_workers(options):  # which import torch while this process does
             modules = ("limitcycle.paper.press",) if options.verb == "paper" else ()
             import_module("limitcycle.forkserver").start(*modules)
@@ -96,22 +97,6 @@ def _has_workers(options: argparse.Namespace) -> bool:
     if options.verb == "paper":
         return bool(options.all or options.figures) and options.on == "local"
     return options.verb in ("demo", "map")
-
-
-@contextlib.contextmanager
-def _loading() -> Iterator[None]:
-    """While modules load, Ctrl-C ends the process at once: an import may swallow the exception."""
-    former = signal.signal(signal.SIGINT, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-
-
-def _leave(number: int, _frame: object) -> None:
-    """End this process at once, as the signal does where nobody hears it."""
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
 
 
 def _complain(message: str, code: int) -> int:
