@@ -2,12 +2,14 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from limitcycle.checks import shell_word
 from limitcycle.cli.main import main
 from limitcycle.record import Run, RunFolder, load
 from tests.record.test_folder import INFO, epochs, fill, rows, weights
@@ -134,3 +136,34 @@ def test_a_command_that_starts_with_closed_streams_ends_well(odd_run):
     command = 'exec "$0" -m limitcycle diagnose "$1" >&- 2>&-'
     done = subprocess.run(["sh", "-c", command, sys.executable, odd_run])
     assert done.returncode == 0
+
+
+ODD_NAMES = ["plain/a", "sp ace", "it's", "a\nb", ODD, "-x", "$HOME `x`", "ρ", "back\\slash\n'"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_a_path_to_paste_is_one_line_and_arrives():
+    words = [shell_word(name) for name in ODD_NAMES]
+    assert all(word.isprintable() for word in words)
+    script = f"printf '%s\\0' {' '.join(words)}"
+    told = subprocess.run(["bash", "-c", script], capture_output=True).stdout
+    arrived = [os.path.normpath(os.fsdecode(name)) for name in told.split(b"\0")[:-1]]
+    assert arrived == ODD_NAMES
+
+
+def test_what_to_type_next_can_be_pasted(tmp_path, capsys):
+    small = ["--width", "8", "--train-size", "64", "--test-size", "16", "--batch-size", "32"]
+    out = tmp_path / "sp ace\nb"
+    assert main(["train", *small, "--steps", "3", "--out", str(out)]) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("done: ") and last.endswith(
+        f"; look: limitcycle report {shell_word(out)}"
+    )
+
+
+def test_no_checkpoint_is_promised_where_there_is_none(tmp_path, capsys):
+    command = ["train", "--lr", "0.3", "--steps", "2000", "--stop-after", "0.001"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "stopped before the end; the same command goes on"
+    )
