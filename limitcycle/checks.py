@@ -6,6 +6,7 @@ operating system takes. Nothing heavy is imported.
 
 import math
 import os
+import shlex
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,31 @@ def shown(value: Any) -> str:
 
 def one_line(message: str) -> str:
     """``message`` in one line, whatever names in it hold, and no longer than a reader reads."""
-    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
-    return abridged(plain, _LONGEST)
+    return abridged(printable(message), _LONGEST)
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, what no line can show spelled out."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def shell_word(path: str | os.PathLike[str]) -> str:
+    """``path`` as a word to paste into a shell, in one line, whatever it holds.
+
+    What no line can show is spelled ``$'a\\012b'``, which bash, zsh and ksh read.
+    """
+    text = os.fspath(path)
+    if text.startswith("-"):  # else it would be taken for an option
+        text = f"./{text}"
+    if text.isprintable():
+        return shlex.quote(text)
+    spelled = "".join(_spelled(byte) for byte in os.fsencode(text))
+    return f"$'{spelled}'"
+
+
+def _spelled(byte: int) -> str:
+    plain = 32 <= byte < 127 and chr(byte) not in "'\\"
+    return chr(byte) if plain else f"\\{byte:03o}"
 
 
 def abridged(text: str, letters: int) -> str:

@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 from limitcycle.errors import UserError
 
 _TRAINING = "limitcycle.lab.parallel"
-# A terminal sends them to all processes of a command; the command alone hears them.
+# They come to all processes of a command; the command alone hears them, but for a worker's SIGTERM.
 _DEAF_TO = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
-SAID, ENDED = "said", "ended"
+BEGUN, SAID, ENDED, LEFT = "begun", "said", "ended", "left"
 
 
 class _Server(NamedTuple):
@@ -81,7 +81,7 @@ def start(*modules: str) -> None:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
             )
-    _server = _Server(process, mine, os.getpid())
+            _server = _Server(process, mine, os.getpid())  # before a signal that waits is heard
 
 
 def stop() -> None:
@@ -102,8 +102,10 @@ atexit.register(stop)
 def new_worker() -> Connection:
     """Start a worker: the way to speak to it, at whose end it is gone, or goes when it is closed.
 
-    It is handed tasks with `ask`. While it is at one it says `SAID` and what the task says, as
-    often as that likes, then `ENDED` and what came of it: the result or the exception.
+    It says `BEGUN` and the number of its process, and is handed tasks with `ask`. While it is at
+    one it says `SAID` and what the task says, as often as that likes, then `ENDED` and what came of
+    it: the result or the exception. `LEFT` is the same of a worker that takes no more tasks, for it
+    had a SIGTERM.
     """
     start()
     mine, its = Pipe()
@@ -124,13 +126,13 @@ def ask(worker: Connection, function: Callable[..., Any], arguments: Sequence[An
         OSError: the worker is gone.
     """
     here = _Surroundings(os.getcwd(), list(sys.path), dict(os.environ))  # noqa: PTH109 - light
-    worker.send((here, function, tuple(arguments)))
+    worker.send_bytes(pickle.dumps((here, pickle.dumps((function, tuple(arguments))))))
 
 
 def tell_to_stop(worker: Connection) -> None:
     """Have a worker stop what it does, if the task asks `Line.told_to_stop`, and leave."""
     with contextlib.suppress(OSError):
-        worker.send(None)
+        worker.send_bytes(b"")
 
 
 class Line:
@@ -138,6 +140,8 @@ class Line:
 
     def __init__(self, channel: Connection) -> None:
         self._channel = channel
+        self._terminated = False
+        self._at_task = False
 
     def say(self, what: object) -> None:
         """Tell how it is going; where nobody is left to hear it, nothing happens."""
@@ -146,7 +150,27 @@ class Line:
 
     def told_to_stop(self) -> bool:
         """Whether to stop: somebody says so, or nobody is left. Nothing else comes meanwhile."""
-        return self._channel.poll()
+        return self._terminated or self._channel.poll()
+
+    def serve(self) -> None:
+        """Do one task after the other, until nobody asks any more, or a SIGTERM came."""
+        self._channel.send((BEGUN, os.getpid()))
+        while not self._terminated and (task := self._channel.recv_bytes()):
+            self._at_task = True
+            came = _done(self, task)
+            self._channel.send((LEFT if self._terminated else ENDED, came))
+            self._at_task = False
+
+    def hear_sigterm(self) -> None:
+        """Have a SIGTERM stop the task, as if it were told to; without a task it is the end."""
+
+        def terminate(_number: int, _frame: object) -> None:
+            self._terminated = True
+            if not self._at_task:
+                os._exit(0)
+
+        signal.signal(signal.SIGTERM, terminate)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 def serve(number: int, modules: Sequence[str]) -> None:
@@ -157,7 +181,7 @@ def serve(number: int, modules: Sequence[str]) -> None:
         modules: to import.
     """
     for name in modules:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception, SystemExit):  # who asks for it hears of that
             import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to wait for workers that ended
     with socket.socket(fileno=number) as line:
@@ -175,12 +199,13 @@ def serve(number: int, modules: Sequence[str]) -> None:
 
 
 def _live(channel: Connection) -> None:
-    """What a worker does: one task after the other, until nobody asks it any more."""
+    """What a worker does."""
     try:
         os.set_inheritable(channel.fileno(), False)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        while (task := channel.recv()) is not None:
-            channel.send((ENDED, _done(channel, *task)))
+        line = Line(channel)
+        line.hear_sigterm()
+        line.serve()
     except (EOFError, OSError):
         pass  # nobody is left
     except BaseException:
@@ -189,28 +214,28 @@ def _live(channel: Connection) -> None:
         os._exit(0)
 
 
-def _done(
-    channel: Connection, here: _Surroundings, function: Callable[..., Any], arguments: Any
-) -> Any:
+def _done(line: Line, task: bytes) -> Any:
     """What comes of a task: its result, or the exception that it ended with."""
     try:
+        here, asked = pickle.loads(task)
         os.chdir(here.folder)
         sys.path[:] = here.path
         os.environ.clear()
         os.environ.update(here.environment)
-        return function(Line(channel), *arguments)
-    except Exception as problem:
+        function, arguments = pickle.loads(asked)  # which imports what the server could not
+        return function(line, *arguments)
+    except BaseException as problem:
         problem.add_note(f"In a worker:\n{traceback.format_exc()}")
         return _that_travels(problem)
 
 
-def _that_travels(problem: Exception) -> Exception:
+def _that_travels(problem: BaseException) -> Exception:
     """``problem``, or what can be said of it where it would not arrive whole."""
-    try:
+    with contextlib.suppress(Exception):
         pickle.loads(pickle.dumps(problem))
-    except Exception:
-        return RuntimeError(f"{type(problem).__name__}: {problem}")
-    return problem
+        if isinstance(problem, Exception):
+            return problem
+    return RuntimeError(f"{type(problem).__name__}: {problem}")
 
 
 def _send(channel: Connection) -> None:

@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
+from limitcycle.checks import printable
+from limitcycle.cli.signals import heard_by
 from limitcycle.cli.standing import Standing, every_half_minute
 from limitcycle.lab import Progress
 
@@ -117,20 +119,8 @@ def interruptible(console: Console) -> Iterator[Callable[[], bool]]:
         pressed.set()
         console.print("stopping with a checkpoint (Ctrl-C again: at once) …")
 
-    former = {number: signal.signal(number, ask) for number in _heard()}
-    try:
+    with heard_by(ask):
         yield pressed.is_set
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _heard() -> list[signal.Signals]:
-    """The signals that ask for a stop."""
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        heard.append(signal.SIGHUP)
-    return heard
 
 
 def _forget_closed(terminals: Sequence[int]) -> None:
@@ -144,5 +134,5 @@ def _forget_closed(terminals: Sequence[int]) -> None:
 
 
 def say(console: Console, text: str) -> None:
-    """One line of somebody's text: neither wrapped nor read as markup."""
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    """One line, whatever names in it hold: neither wrapped nor read as markup."""
+    console.print(printable(text), soft_wrap=True, highlight=False, markup=False)

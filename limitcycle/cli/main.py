@@ -1,20 +1,20 @@
 """The command line, and how it ends.
 
-Exit codes: 0; 1 the run itself failed; 2 the user's mistake; 130 interrupted. Nothing heavy is
-imported before a verb is known, so that help comes at once.
+Exit codes: 0; 1 the run itself failed; 2 the user's mistake; 130 interrupted, by Ctrl-C, SIGTERM or
+SIGHUP. Nothing heavy is imported before a verb is known, so that help comes at once.
 """
 
 import argparse
 import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from limitcycle.checks import one_line
 from limitcycle.cli.parser import Parser
-from limitcycle.cli.streams import print_anything
+from limitcycle.cli.signals import GOES_ON, INTERRUPTED, heard_by, leave, like_ctrl_c
+from limitcycle.cli.streams import lasting_streams
 from limitcycle.cli.verbs import VERBS, parser
 from limitcycle.cli.voice import say
 from limitcycle.errors import RunError, UserError
@@ -23,7 +23,35 @@ from limitcycle.extras import require
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    print_anything()
+    with lasting_streams() as unwritten:
+        try:
+            try:
+                code = _run(arguments)
+            except SystemExit as end:  # after help, or a complaint
+                if not unwritten():
+                    raise
+                code = int(end.code or 0)
+            return _checked(code, unwritten())
+        except BrokenPipeError:  # the reader of our output has seen enough
+            _write_nowhere()
+            return 0
+
+
+def _checked(code: int, unwritten: str) -> int:
+    """The exit code of a command, a failure where what it printed did not arrive."""
+    if unwritten and not code:
+        return _complain(unwritten, 1)
+    return code
+
+
+def _write_nowhere() -> None:
+    """Nor is the rest for a reader who has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     top = parser()
     _complete(top)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -33,16 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         top.print_help()
         return 0
     try:
-        return _call(options)
+        with like_ctrl_c():
+            return _call(options)
     except UserError as problem:
         return _complain(str(problem), 2)
     except RunError as problem:
         return _complain(str(problem), 1)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on", 130)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is the rest for him
-        return 0
+        return _complain(GOES_ON, INTERRUPTED)
 
 
 def _complete(top: Parser) -> None:
@@ -55,7 +81,7 @@ def _complete(top: Parser) -> None:
 def _call(options: argparse.Namespace) -> int:
     verb = VERBS[options.verb]
     require(options.verb, *verb.extras)
-    with _loading():
+    with heard_by(leave):  # an import may swallow an exception
         if _has_workers(options):  # which import torch while this process does
             modules = ("limitcycle.paper.press",) if options.verb == "paper" else ()
             import_module("limitcycle.forkserver").start(*modules)
@@ -71,22 +97,6 @@ def _has_workers(options: argparse.Namespace) -> bool:
     if options.verb == "paper":
         return bool(options.all or options.figures) and options.on == "local"
     return options.verb in ("demo", "map")
-
-
-@contextlib.contextmanager
-def _loading() -> Iterator[None]:
-    """While modules load, Ctrl-C ends the process at once: an import may swallow the exception."""
-    former = signal.signal(signal.SIGINT, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-
-
-def _leave(number: int, _frame: object) -> None:
-    """End this process at once, as the signal does where nobody hears it."""
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
 
 
 def _complain(message: str, code: int) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -30,6 +31,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Complain in one line; exit code 2."""
         self.exit(2, f"limitcycle: {one_line(message)} (see {self.prog} --help)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print, as argparse does, but without passing over a failure."""
+        if message:
+            (file or sys.stderr).write(message)
 
     def refuse_unknown(self, given: Sequence[str]) -> None:
         """Complain of a verb or an option that is none, before argparse misses something else.

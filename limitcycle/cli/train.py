@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from limitcycle.checks import usable_folder
+from limitcycle.checks import shell_word, usable_folder
 from limitcycle.cli.bars import bars, interruptible, say
 from limitcycle.cli.settings import MOST_RUNS
 from limitcycle.errors import UserError
@@ -57,7 +57,7 @@ def train(options: argparse.Namespace) -> int:
     done = sum(outcome.state == "done" for outcome in outcomes)
     what = "done" if len(jobs) == 1 else f"{done} of {len(jobs)} runs done"
     if done:
-        say(console, f"{what}: {options.out}; look: limitcycle report {options.out}")
+        say(console, f"{what}: {options.out}; look: limitcycle report {shell_word(options.out)}")
     return report_outcomes(outcomes, console)
 
 
@@ -169,7 +169,7 @@ def report_outcomes(outcomes: list[Outcome], console: Console) -> int:
     """Say what did not end well, or nearly did not; exit code."""
     _say_problems(outcomes, console)
     if any(outcome.state == "stopped" for outcome in outcomes):
-        console.print("stopped before the end, with checkpoints; the same command goes on")
+        say(console, "stopped before the end; the same command goes on")
     return max((outcome.code for outcome in outcomes), default=0)
 
 

@@ -99,8 +99,10 @@ def sweep(
         while pool.busy:
             if should_stop():
                 pool.stop()
-            for event in pool.events(_POLL_SECONDS):
-                for i, outcome in crews[event.task].take(event, pool.at_once).items():
+            at_once, events = pool.at_once, pool.events(_POLL_SECONDS)
+            plans = _plans(events, pool, at_once)
+            for event in events:
+                for i, outcome in crews[event.task].take(event, plans.get(event.task, "")).items():
                     outcomes[i] = outcome
                     ended(i, outcome)
     return [outcomes[i] for i in range(len(jobs))]
@@ -113,6 +115,22 @@ def thread_budget(run: Run, at_once: int) -> int:
     ``benchmarks/workers.py`` measures both.
     """
     return 1 if run.net == "mlp" else max(1, machine.cores() // at_once)
+
+
+def _plans(events: Sequence[Event], pool: Pool, before: int) -> dict[int, str]:
+    """What is done about tasks whose workers were killed, in words, by task.
+
+    How many runs go on at once is said with the last of them, for all.
+    """
+    plans = {}
+    for event in events:
+        if event.kind == "killed" and event.content:
+            when = ", alone, when the others are done" if pool.waits(event.task) else ""
+            plans[event.task] = f"it is tried again{when}"
+    if plans and pool.at_once < before:
+        now = "one run" if pool.at_once == 1 else f"{pool.at_once} runs"
+        plans[list(plans)[-1]] += f"; from now on {now} at a time"
+    return plans
 
 
 class _Crew:
@@ -132,8 +150,11 @@ class _Crew:
         self._step = 0  # the last that was heard of
         self._killed_at: list[str] = []
 
-    def take(self, event: Event, at_once: int) -> dict[int, Outcome]:
-        """Pass on what is said; of jobs that ended, by index, how they did."""
+    def take(self, event: Event, plan: str) -> dict[int, Outcome]:
+        """Pass on what is said; of jobs that ended, by index, how they did.
+
+        ``plan``: what is done about it where the worker was killed; empty: nothing.
+        """
         if event.kind == "said":
             kind, member, content = event.content
             if kind == "progress":
@@ -141,23 +162,19 @@ class _Crew:
             self._told[kind](self._indices[member], content)
             return {}
         if event.kind == "killed":
-            self._killed(again=event.content, at_once=at_once)
+            self._killed(plan)
             return {}
         return dict(zip(self._indices, self._outcomes(event.content), strict=True))
 
-    def _killed(self, *, again: bool, at_once: int) -> None:
+    def _killed(self, plan: str) -> None:
         self._killed_at.append(f"at step {self._step:,}" if self._step else "as it began")
         self._step = 0
-        if again:
-            self._told["notice"](
-                self._indices[0],
-                f"{self._accident}; it is tried once more from its last checkpoint, by itself, "
-                f"when the others have ended, from now on {at_once} at once",
-            )
+        if plan:
+            self._told["notice"](self._indices[0], f"{self._accident}; {plan}")
 
     def _outcomes(self, came: Any) -> list[Outcome]:
         if isinstance(came, Killed):
-            text = f"{self._accident}, the second time by itself: {_LESS}"
+            text = f"{self._accident}: {_LESS}"
             self._say_for_killed("failed", text)
             return [Outcome("failed", f"{self._name}: {text}", 1)] * len(self._indices)
         if isinstance(came, Withdrawn):
@@ -183,7 +200,14 @@ class _Crew:
 
     @property
     def _accident(self) -> str:
-        return f"its worker was killed {' and '.join(self._killed_at)} (out of memory?)"
+        places = self._killed_at
+        if len(places) == 1:
+            where = places[0]
+        elif len(set(places)) == 1:
+            where = f"twice, both times {places[0]}"
+        else:
+            where = f"twice, {' and '.join(places)}"
+        return f"its worker was killed {where}, probably for want of memory"
 
 
 def _failed(problem: Exception) -> Outcome:

@@ -6,6 +6,8 @@ ended.
 """
 
 import contextlib
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -49,6 +51,8 @@ class Withdrawn(Exception):
 class Pool:
     """Workers and their tasks. As a context it leaves when all that was under way has ended.
 
+    Ctrl-C stops the tasks and waits for them; once more, while they stop, it kills their workers.
+
     Args:
         tasks: to do, in this order.
         workers: processes at once, at most.
@@ -69,6 +73,7 @@ class Pool:
         self._killed = [0] * len(tasks)
         self._at_work: dict[Connection, int] = {}
         self._idle: list[Connection] = []
+        self._numbers: dict[Connection, int] = {}  # of the workers' processes
         self._withdrawn: list[int] = []
         self._stopping = False
 
@@ -81,17 +86,40 @@ class Pool:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        patient = not (self._stopping and isinstance(problem, KeyboardInterrupt))
+        try:
+            self.stop()
+            if patient:
+                self._wait_for_all()
+        except KeyboardInterrupt:
+            patient = False
+            raise
+        finally:
+            if not patient:
+                self._kill()
+            for worker in [*self._at_work, *self._idle]:
+                worker.close()
+
+    def _wait_for_all(self) -> None:
         with contextlib.suppress(Exception):  # Ctrl-C may have cut a worker's word in two
             while self._at_work:
                 self.events(None)
-        for worker in [*self._at_work, *self._idle]:
-            worker.close()
+
+    def _kill(self) -> None:
+        """End those at work at once: what they are at loses what is younger than its checkpoint."""
+        for worker in self._at_work:
+            if worker in self._numbers:  # else it has not begun, and finds that nobody asks
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._numbers[worker], signal.SIGKILL)
 
     @property
     def busy(self) -> bool:
         """Whether events are to come."""
         return bool(self._waiting or self._again or self._at_work or self._withdrawn)
+
+    def waits(self, task: int) -> bool:
+        """Whether a task that is to be tried again waits for others."""
+        return bool(self._waiting or self._at_work or self._again[0] != task)
 
     def stop(self) -> None:
         """Tell the workers to stop; what they are not at is withdrawn."""
@@ -112,9 +140,11 @@ class Pool:
         withdrawn, self._withdrawn = self._withdrawn, []
         events = [Event("ended", task, Withdrawn()) for task in withdrawn]
         self._hand_out()
-        for worker in wait(list(self._at_work), 0 if events else seconds):
-            events += self._heard(cast(Connection, worker))
-        return events
+        while True:
+            for worker in wait(list(self._at_work), 0 if events else seconds):
+                events += self._heard(cast(Connection, worker))
+            if events or seconds is not None or not self._at_work:
+                return events
 
     def _hand_out(self) -> None:
         """Give tasks to workers; one that is tried again has the machine for itself."""
@@ -126,31 +156,46 @@ class Pool:
             self._give(self._again.popleft())
 
     def _give(self, task: int) -> None:
-        worker = self._idle.pop() if self._idle else forkserver.new_worker()
+        worker = self._ready()
         self._at_work[worker] = task
         with contextlib.suppress(OSError):  # it is gone already; that is heard in a moment
             forkserver.ask(worker, *self._tasks[task])
+
+    def _ready(self) -> Connection:
+        """A worker that has nothing to do."""
+        while self._idle:
+            worker = self._idle.pop()
+            if not worker.poll():
+                return worker
+            self._forget(worker)  # it has been ended
+        return forkserver.new_worker()
 
     def _heard(self, worker: Connection) -> list[Event]:
         try:
             kind, content = worker.recv()
         except (EOFError, OSError):
             return self._lost(worker)
+        if kind == forkserver.BEGUN:
+            self._numbers[worker] = content
+            return []
         if kind == forkserver.SAID:
             return [Event("said", self._at_work[worker], content)]
         task = self._at_work.pop(worker)
-        self._idle.append(worker)
+        if kind == forkserver.LEFT:
+            self._forget(worker)
+        else:
+            self._idle.append(worker)
         if self._fresh or self._stopping:
             self._dismiss()
         return [Event("ended", task, content)]
 
     def _lost(self, worker: Connection) -> list[Event]:
         task = self._at_work.pop(worker)
-        worker.close()
+        self._forget(worker)
         self._killed[task] += 1
-        self.at_once = max(1, self.at_once - 1)
-        if self._stopping:
+        if self._stopping:  # nothing is begun any more, with whatever memory
             return [Event("killed", task, False), Event("ended", task, Withdrawn())]
+        self.at_once = max(1, self.at_once - 1)
         if self._killed[task] == self._tries:
             return [Event("killed", task, False), Event("ended", task, Killed())]
         self._again.append(task)
@@ -158,6 +203,9 @@ class Pool:
 
     def _dismiss(self) -> None:
         """Let the workers that have nothing to do go: they hold memory."""
-        for worker in self._idle:
-            worker.close()
-        self._idle.clear()
+        while self._idle:
+            self._forget(self._idle.pop())
+
+    def _forget(self, worker: Connection) -> None:
+        worker.close()
+        self._numbers.pop(worker, None)

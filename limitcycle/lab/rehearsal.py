@@ -74,7 +74,7 @@ def _empty(folder: Path) -> None:
 
 def _outcome(run: Run, came: Rehearsal | Exception) -> Rehearsal:
     if isinstance(came, Killed):
-        return Rehearsal(run, problem="its process was killed (out of memory?)")
+        return Rehearsal(run, problem="its process was killed, probably for want of memory")
     if isinstance(came, Exception):
         raise came
     return came

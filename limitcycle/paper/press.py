@@ -55,8 +55,8 @@ def _draw(
 def _entry(plan: Plan, came: Entry | Exception) -> Entry | RunError:
     if isinstance(came, Killed):
         return RunError(
-            f"figure {plan.figure.number}: its worker was killed twice while it drew, the second "
-            "time by itself (out of memory?): the same command tries again"
+            f"figure {plan.figure.number}: its worker was killed twice while it drew, probably "
+            "for want of memory: the same command tries again"
         )
     if isinstance(came, Exception):
         raise came

@@ -4,6 +4,8 @@ import dataclasses
 import shlex
 from typing import Any
 
+from limitcycle.checks import shell_word
+
 FLAGS = ("lr", "weight_decay", "momentum", "batch_size", "steps", "epochs", "seed", "width",
          "resolution", "train_size", "dtype")  # fmt: skip
 
@@ -30,7 +32,7 @@ def _shell(settings: dict[str, Any], out: str) -> str:
         if value is not None:
             number = f"{value:.12g}" if isinstance(value, float) else str(value)
             words += ["--" + name.replace("_", "-"), number]
-    return shlex.join([*words, "--out", out])
+    return f"{shlex.join(words)} --out {shell_word(out)}"
 
 
 def _python(run: Any, settings: dict[str, Any], out: str) -> str:

@@ -18,12 +18,12 @@ class Late:
     """
 
     def __init__(self, *, everywhere: bool = False) -> None:
-        self.terminal = sys.stderr.isatty()
+        self.terminal = sys.stderr is not None and sys.stderr.isatty()
         self.everywhere, self.due = everywhere, time.monotonic() + AFTER
 
     def __call__(self, text: str) -> None:
         """Report ``text``; an empty one ends the report."""
-        if time.monotonic() < self.due:
+        if sys.stderr is None or time.monotonic() < self.due:
             return
         if self.terminal:
             sys.stderr.write(f"\r\033[K{text}")

@@ -16,6 +16,7 @@ from rich.console import Console
 
 import limitcycle as lc
 from limitcycle.cli.bars import interruptible
+from limitcycle.cli.main import main
 from limitcycle.lab import Job, sweep
 from limitcycle.record import Run, load_all
 
@@ -167,3 +168,43 @@ def test_the_library_leaves_the_users_signals_alone(tmp_path):
         seen.append(ours())
     assert len(seen) >= 4
     assert all(each == before for each in [*seen, ours()])
+
+
+_LOADING = """
+import os, sys
+from limitcycle import forkserver
+from limitcycle.cli import main as cli
+
+load = cli.import_module
+def import_module(name):
+    if name == "limitcycle.forkserver":
+        return load(name)
+    print(forkserver._server.process.pid, flush=True)
+    os.kill(os.getpid(), int(sys.argv[1]))
+
+cli.import_module = import_module
+cli.main(["train", "--lr", "0.1", "1", "--out", "nowhere"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_while_modules_load_each_signal_ends_it_at_once(number):
+    command = [sys.executable, "-c", _LOADING, str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "limitcycle: interrupted; the same command goes on\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_where_nothing_is_trained_each_signal_is_like_ctrl_c(number, monkeypatch, capsys):
+    def interrupted(_options):
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("limitcycle.cli.show.diagnose", interrupted)
+    assert main(["diagnose", "x"]) == 130
+    assert capsys.readouterr().err == "limitcycle: interrupted; the same command goes on\n"
+    assert signal.getsignal(number) == before

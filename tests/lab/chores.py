@@ -55,6 +55,22 @@ def wait_for_stop(line):
     return "stopped"
 
 
+def say_number_and_wait_for_stop(line):
+    line.say(os.getpid())
+    while not line.told_to_stop():
+        time.sleep(0.01)
+    return "stopped"
+
+
+def never_ask(line):
+    line.say(os.getpid())
+    time.sleep(600)
+
+
+def give_up(_line):
+    raise SystemExit("no more")
+
+
 def surroundings(_line):
     return str(Path.cwd()), os.environ.get("TOLD", "nothing")
 

@@ -6,6 +6,7 @@ import pytest
 from limitcycle.cli.main import main
 from limitcycle.lab import Job, map_plane, parallel, plane_of, rehearse, sweep, train
 from limitcycle.lab.how import How
+from limitcycle.lab.pool import Event, Killed
 from limitcycle.lab.together import train_together
 from limitcycle.paper import Plan, experiments, make_entries, make_entry, press
 from limitcycle.paper.scale import QUICK
@@ -16,6 +17,7 @@ from tests.lab.kill_driver import assert_equal
 SMALL = {"width": 8, "train_size": 256, "test_size": 64, "momentum": 0.9}
 SETTINGS = {"checkpoint_seconds": 0.0}
 PLANE = {"lr": [0.1, 1.0], "weight_decay": [1e-3, 1e-2], "steps": 20, **SMALL}
+ALONE = ", alone, when the others are done"
 THEORY = (7, 8)  # figures that need no runs
 
 
@@ -66,12 +68,15 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_in_the_same_bits(
         assert_equal(run.path, jobs[at].out)
     assert ended[-together:] == company  # after the others
     assert [index for index, _ in said] == [2]
-    assert "its worker was killed at step 2 (out of memory?)" in said[0][1]
+    assert said[0][1].startswith(
+        "its worker was killed at step 2, probably for want of memory; it is "
+    )
+    assert "tried again" in said[0][1]
     assert [step for index, step in seen if index == 2].count(2) == 1  # not from the start again
     for at, outcome in enumerate(outcomes):
         assert bool(outcome.remark) == (at in company)
     assert str(jobs[2].out) in outcomes[2].remark
-    assert outcomes[2].remark.endswith("(out of memory?); tried again: done")
+    assert outcomes[2].remark.endswith("probably for want of memory; tried again: done")
 
 
 def test_killed_twice_a_run_has_failed_and_says_where(tmp_path, deaths):
@@ -80,7 +85,8 @@ def test_killed_twice_a_run_has_failed_and_says_where(tmp_path, deaths):
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
     assert [outcome.code for outcome in outcomes] == [0, 1, 0]
     problem = outcomes[1].problem
-    assert problem.startswith(f"{tmp_path / 'run-1'}: its worker was killed at step 2 and at step ")
+    assert problem.startswith(f"{tmp_path / 'run-1'}: its worker was killed twice, ")
+    assert "at step 2" in problem or "as it began" in problem
     assert "\n" not in problem and "the same command goes on" in problem
     status = load(tmp_path / "run-1").status
     assert (status["state"], f"{tmp_path / 'run-1'}: {status['reason']}") == ("failed", problem)
@@ -117,7 +123,7 @@ def test_a_killed_cell_of_a_map_is_tried_once_more(times, state, tmp_path, death
     said = []
     table = map_plane(PLANE, tmp_path, workers=2, notice=said.append)
     assert table["state"].tolist() == ["done", state, "done", "done"]
-    assert victim in said[-1] and "its worker was killed at step 1 " in said[-1]
+    assert victim in said[-1] and "its worker was killed " in said[-1]
     assert said[-1].endswith("tried again: done") == (times == 1)
     assert ("its worker was killed" in table["reason"][1]) == (times == 2)
 
@@ -135,6 +141,40 @@ def test_a_grid_says_in_the_end_what_became_of_a_killed_worker(
     assert f"{3 - code - 1} " in said[-2] and "done: " in said[-2]
     assert said[-1].startswith(f"{tmp_path / 'lr=1'}: its worker was killed at step 2")
     assert said[-1].endswith("tried again: done") == (times == 1)
+
+
+class Crowd:
+    """A pool by what it says of itself."""
+
+    def __init__(self, at_once, waiting):
+        self.at_once, self._waiting = at_once, waiting
+
+    def waits(self, task):
+        return task in self._waiting
+
+
+@pytest.mark.parametrize(
+    ("killed", "before", "now", "waiting", "said"),
+    [
+        ([0], 1, 1, [], {0: "it is tried again"}),
+        ([0], 2, 1, [], {0: "it is tried again; from now on one run at a time"}),
+        ([3], 4, 3, [3], {3: f"it is tried again{ALONE}; from now on 3 runs at a time"}),
+        (
+            [0, 1],
+            4,
+            2,
+            [0, 1],
+            {
+                0: f"it is tried again{ALONE}",
+                1: f"it is tried again{ALONE}; from now on 2 runs at a time",
+            },
+        ),
+    ],
+)
+def test_only_what_is_true_is_said_of_what_is_done_about_a_kill(killed, before, now, waiting, said):
+    events = [Event("killed", task, True) for task in killed]
+    events += [Event("killed", 9, False), Event("ended", 9, Killed())]
+    assert parallel._plans(events, Crowd(now, waiting), before) == said
 
 
 def test_a_killed_drawer_does_not_take_the_book_with_it(tmp_path, deaths):

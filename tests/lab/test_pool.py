@@ -1,7 +1,10 @@
 """Workers that are killed: what they were at is done once more, nothing else is touched."""
 
+import importlib
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +108,80 @@ def test_leaving_early_stops_and_waits():
     assert not pool.busy
 
 
+def is_gone(number):
+    """Whether a process ends within seconds; one that has ended and is listed still is gone."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("when", ["while stopping", "while leaving"])
+def test_a_second_ctrl_c_ends_workers_at_once_that_ask_nothing(when, monkeypatch):
+    def press(_seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Pool([Task(chores.never_ask, ())], 1) as pool:
+        number = pool.events()[0].content
+        if when == "while stopping":
+            pool.stop()
+        else:
+            monkeypatch.setattr(pool, "events", press)
+        raise KeyboardInterrupt
+    assert is_gone(number)
+
+
+def test_a_worker_that_is_killed_while_all_stop_says_nothing_of_memory():
+    tasks = [Task(chores.never_ask, ()), Task(chores.wait_for_stop, ())]
+    with Pool(tasks, 2) as pool:
+        number = None
+        while number is None:
+            said = [each.content for each in pool.events() if each.task == 0]
+            number = said[0] if said else None
+        pool.stop()
+        os.kill(number, signal.SIGKILL)
+        came, _ = ended(pool)
+        assert pool.at_once == 2
+    assert isinstance(came[0], Withdrawn)
+
+
+def test_sigterm_stops_the_task_of_one_worker_and_that_leaves():
+    work = Task(chores.say_number_and_wait_for_stop, ())
+    with Pool([work, work], 1) as pool:
+        first = pool.events()[0].content
+        os.kill(first, signal.SIGTERM)
+        (event,) = pool.events()
+        assert event == ("ended", 0, "stopped")
+        second = pool.events()[0].content
+        assert second != first and is_gone(first)
+        assert pool.at_once == 1
+        pool.stop()
+        came, kinds = ended(pool)
+    assert came[1] == "stopped" and not [kind for kind, *_ in kinds if kind == "killed"]
+
+
+def test_what_the_server_cannot_import_is_said_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "at_home_only.py").write_text(
+        "import os\n"
+        f"if os.getpid() != {os.getpid()}: raise ValueError('no device here')\n"
+        "def work(line): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("at_home_only")
+    forkserver.stop()
+    forkserver.start("at_home_only")
+    with Pool([Task(module.work, ()), Task(chores.give_up, ())], 1) as pool:
+        came, _ = ended(pool)
+    assert isinstance(came[0], ValueError) and str(came[0]) == "no device here"
+    assert str(came[1]) == "SystemExit: no more"
+
+
 def test_a_task_finds_the_surroundings_of_whoever_gives_it(tmp_path, monkeypatch):
     def told():
         with Pool([Task(chores.surroundings, ())], 1) as pool:
@@ -121,7 +198,7 @@ def test_workers_are_deaf_to_a_terminal_and_we_are_not():
     forkserver.stop()
     with Pool([Task(chores.signals, ())], 1) as pool:
         came, _ = ended(pool)
-    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= came[0]
+    assert {signal.SIGINT, signal.SIGHUP} <= came[0] and signal.SIGTERM not in came[0]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
