@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from limitcycle.checks import usable_path
@@ -12,6 +13,8 @@ from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
 from limitcycle.reading import diagnose as diagnosed
 from limitcycle.record import load_all
+
+_KNOWN = ("lr", "weight_decay", "momentum", "stuck_above")  # what the table does not say
 
 
 def report(options: argparse.Namespace) -> int:
@@ -78,8 +81,16 @@ def _judged(
             say(f"{table.name}: {note}", aside=True)
     for reason in refused:
         say(f"not judged: {reason}", aside=True)
-    given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
-    return {table.name: diagnosed(table.frame, **given) for table in tables}
+    return {table.name: _judged_table(table, options) for table in tables}
+
+
+def _judged_table(table: Table, options: argparse.Namespace) -> Diagnosis:
+    given = {name: getattr(options, name) for name in _KNOWN}
+    try:
+        found = diagnosed(table.frame, **given)
+    except UserError as problem:
+        raise UserError(f"{table.name}: {problem}") from None
+    return replace(found, notes=(*table.notes, *found.notes))
 
 
 def _roles(options: argparse.Namespace) -> dict[str, str | None]:
