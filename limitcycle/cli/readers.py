@@ -47,7 +47,7 @@ def reader_of(path: Path) -> Reader:
     for reader in READERS:
         if name.endswith(reader.ends):
             return reader
-    ends = ", ".join(end for reader in READERS for end in reader.ends)
+    ends = ", ".join([*(end for reader in READERS for end in reader.ends), *DATABASES])
     raise UserError(f"{path}: a table or a log ends in {ends} (also .gz), a run is a folder")
 
 
@@ -78,3 +78,5 @@ READERS = (
     Reader((".json",), read_json, _no_columns, logger=True),
     Reader((".log", ".txt", ".out"), read_printed, _no_columns, logger=True),
 )
+DATABASES = (".db", ".sqlite", ".sqlite3")
+"""Ends of MLflow's files, each with many runs."""

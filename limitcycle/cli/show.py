@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from limitcycle.checks import usable_path
-from limitcycle.cli.tables import Table, read_events_below, read_files
+from limitcycle.cli.tables import Table, read_files, read_logs_below
 from limitcycle.cli.voice import say, say_paragraph
 from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
@@ -59,14 +59,15 @@ def _judged_folder(folder: Path, options: argparse.Namespace) -> dict[str, Diagn
     """The recorded runs and the TensorBoard runs in ``folder`` and below."""
     recorded = load_all(folder) if any(folder.rglob("run.json")) else []
     try:
-        tables, refused = read_events_below(folder, _roles(options))
+        tables, refused = read_logs_below(folder, _roles(options))
     except UserError as problem:
         if not recorded:
             raise
         tables, refused = [], [str(problem)]
     if not (recorded or tables):
         raise UserError(
-            f"there is no run in {folder} or below: no run.json, no event file of TensorBoard"
+            f"there is no run in {folder} or below: no run.json, no event file of TensorBoard, "
+            "no run of MLflow"
         )
     named = {run.name: diagnosed(run) for run in recorded}
     return {**named, **_judged(tables, refused, options)}
@@ -81,7 +82,12 @@ def _judged(
             say(f"{table.name}: {note}", aside=True)
     for reason in refused:
         say(f"not judged: {reason}", aside=True)
-    return {table.name: _judged_table(table, options) for table in tables}
+    named: dict[str, Diagnosis] = {}
+    for table in tables:
+        called = [name for name in named if name.startswith(table.name)]
+        name = table.name if table.name not in named else f"{table.name} ({len(called) + 1})"
+        named[name] = _judged_table(table, options)
+    return named
 
 
 def _judged_table(table: Table, options: argparse.Namespace) -> Diagnosis:

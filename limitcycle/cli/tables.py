@@ -1,4 +1,4 @@
-"""What people have: tables, logs, W&B's exports, TensorBoard's folders. One door for all."""
+"""What people have: tables, logs, W&B's exports, TensorBoard's and MLflow's runs. One door."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
-from limitcycle.cli.readers import reader_of
+from limitcycle.cli.readers import DATABASES, reader_of
 from limitcycle.cli.voice import say
 from limitcycle.errors import UserError
 from limitcycle.reading.columns import runs_in
 from limitcycle.record.jsons import SUMMARY
 from limitcycle.record.logs import MEASURE, Log, as_table
+from limitcycle.record.mlflow import mlflow_folders, read_mlflow_database, read_mlflow_folder
 from limitcycle.record.roles import (
     NEEDED,
     OPTIONAL,
@@ -53,6 +54,8 @@ def read_files(paths: Sequence[Path], given: Given) -> tuple[list[Table], list[s
     Raises:
         UserError: none of the runs makes a table, or a file cannot be read.
     """
+    if len(paths) == 1 and paths[0].name.lower().endswith(DATABASES) and paths[0].is_file():
+        return _tables(read_mlflow_database(paths[0]), _stepless(given, paths))
     columns = {path: _columns(path) for path in paths}
     charts = [path for path in paths if is_chart(columns[path])]
     if charts == list(paths):
@@ -66,14 +69,14 @@ def read_files(paths: Sequence[Path], given: Given) -> tuple[list[Table], list[s
     return [_named(path, name, rows, notes, given) for name, rows in _runs(path, frame)], []
 
 
-def read_events_below(path: Path, given: Given) -> tuple[list[Table], list[str]]:
-    """The tables of the TensorBoard runs in ``path`` and below; what `read_files` returns.
+def read_logs_below(path: Path, given: Given) -> tuple[list[Table], list[str]]:
+    """The tables of TensorBoard's and MLflow's runs in ``path`` and below, as `read_files` returns.
 
     Raises:
         UserError: there are runs, but none makes a table; ``tensorboard`` is missing.
     """
-    folders = event_folders(path)
-    if not folders:
+    folders, of_mlflow = event_folders(path), mlflow_folders(path)
+    if not (folders or of_mlflow):
         return [], []
     named = {folder: folder.relative_to(path).as_posix() for folder in folders}
     _announce(sum(event_bytes(folder) for folder in folders))
@@ -81,9 +84,9 @@ def read_events_below(path: Path, given: Given) -> tuple[list[Table], list[str]]
         read_events(folder, path.resolve().name if name == "." else name)
         for folder, name in named.items()
     ]
-    with_scalars = [log for log in logs if log.names]
+    with_scalars = [log for log in [*logs, *map(read_mlflow_folder, of_mlflow)] if log.names]
     if not with_scalars:
-        raise UserError(f"{path}: its event files hold no scalars")
+        raise UserError(f"{path}: its event files hold no scalars, its runs no metrics")
     return _tables(with_scalars, _stepless(given, [path]))
 
 

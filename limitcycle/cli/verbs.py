@@ -215,8 +215,8 @@ def _add_diagnose(verb: Parser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a folder of runs or of TensorBoard, a table (.csv, .parquet, …), a log (.jsonl, "
-        ".json, .log), W&B's exports",
+        help="a folder of runs (TensorBoard, MLflow, too), a table (.csv, .parquet, …), a log "
+        "(.jsonl, .json, .log), W&B's exports",
     )
     names = verb.add_argument_group("what things are called in a table")
     for role in ("loss", "norm", "step"):

@@ -7,7 +7,7 @@ import pytest
 
 from limitcycle.cli.main import main
 from limitcycle.record import STEP_COLUMNS, Run, RunFolder
-from tests.record.logged import ROWS, write_chart, write_events, write_history
+from tests.record.logged import ROWS, write_chart, write_events, write_history, write_mlruns
 
 PERIODIC = "the norm turned from falling to rising in 3 destabilisations"
 
@@ -184,6 +184,14 @@ def test_what_people_paste_is_read(tmp_path, capsys, write, name):
     code, out, err = diagnose(capsys, tmp_path / name)
     assert code == 0, err
     assert out.startswith(f"{name}: periodic\n") and PERIODIC in out
+
+
+def test_runs_of_mlflow_are_found_in_a_folder(tmp_path, capsys):
+    for store in ("a", "b"):  # of equal names, none hides another
+        write_mlruns(tmp_path / store)
+    code, out, err = diagnose(capsys, tmp_path)
+    assert code == 0 and out.startswith("mine: periodic\n") and "\nmine (2): periodic" in out
+    assert "taken: loss = 'train/loss', norm = 'weight_norm'" in err
 
 
 def test_runs_in_one_table_are_told_apart(tmp_path, capsys):
