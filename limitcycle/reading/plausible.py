@@ -28,7 +28,8 @@ def remarks(table: pd.DataFrame) -> list[str]:
     table = table[np.isfinite(table["loss"]) & (table["norm"] > 0) & np.isfinite(table["norm"])]
     if len(table) < MIN_ROWS:
         return []
-    return [*_gradients(table), *_rates(table)]
+    with np.errstate(all="ignore"):  # of losses of 1e308 nothing is remarked
+        return [*_gradients(table), *_rates(table)]
 
 
 def _gradients(table: pd.DataFrame) -> list[str]:
@@ -36,8 +37,12 @@ def _gradients(table: pd.DataFrame) -> list[str]:
     turns = float(np.mean(moves[1:] * moves[:-1] < 0))
     if len(table) < _ENOUGH or turns <= _TURNS or np.median(np.abs(moves)) <= _MOVES:
         return []
-    losses = np.diff(table["loss"].rank().to_numpy(np.float64))
-    if not np.ptp(losses) or np.corrcoef(pd.Series(moves).rank(), losses)[0, 1] <= _WITH_LOSS:
+    losses = table["loss"].to_numpy(np.float64)
+    noise = float(np.median(np.abs(np.diff(losses))))
+    if not noise or not np.isfinite(np.ptp(losses)):
+        return []
+    with_loss = np.diff(np.log1p((losses - losses.min()) / noise))  # whatever its unit and floor
+    if not np.corrcoef(moves, with_loss)[0, 1] > _WITH_LOSS:
         return []
     return [
         "the norm goes up and down with the loss from row to row, as the norm of a gradient does, "
@@ -55,10 +60,12 @@ def _rates(table: pd.DataFrame) -> list[str]:
     allowed = decay[:-1] * np.diff(steps)
     fall = -np.diff(np.log(table["norm"].to_numpy(np.float64)))
     falling = (fall > 0) & (allowed > 0) & np.isfinite(allowed)
-    if falling.sum() < _OFTEN * len(fall):
+    if not falling.any() or falling.sum() < _OFTEN * len(fall):
         return []
     ratios = fall[falling] / allowed[falling]
     low, usual, high = (float(x) for x in np.quantile(ratios, [0.25, 0.5, 0.75]))
+    if not 0 < usual < math.inf:
+        return []
     if usual > _FASTER:
         also = "" if "momentum" in table else ", or there is momentum that is not said"
         return [
