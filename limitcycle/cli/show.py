@@ -3,16 +3,19 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from limitcycle.checks import one_line, usable_path
-from limitcycle.cli.tables import Table, read_events_below, read_files
+from limitcycle.cli.tables import Table, read_files, read_logs_below
 from limitcycle.cli.voice import say, say_paragraph
 from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
 from limitcycle.reading import diagnose as diagnosed
 from limitcycle.record import LoadedRun
 from limitcycle.record.loaded import load_sound
+
+_KNOWN = ("lr", "weight_decay", "momentum", "stuck_above")  # what the table does not say
 
 
 def report(options: argparse.Namespace) -> int:
@@ -105,7 +108,7 @@ def _judged_folder(
         except UserError as problem:
             problems.append(problem)
     try:
-        tables, refused = read_events_below(folder, _roles(options))
+        tables, refused = read_logs_below(folder, _roles(options))
     except UserError as problem:
         if not (named or problems):
             raise
@@ -114,7 +117,8 @@ def _judged_folder(
         if problems:
             raise _none_of(problems)
         raise UserError(
-            f"there is no run in {folder} or below: no run.json, no event file of TensorBoard"
+            f"there is no run in {folder} or below: no run.json, no event file of TensorBoard, "
+            "no run of MLflow"
         )
     return {**named, **_judged(tables, refused, options)}, problems
 
@@ -128,8 +132,21 @@ def _judged(
             say(f"{table.name}: {note}", aside=True)
     for reason in refused:
         say(f"not judged: {reason}", aside=True)
-    given = {name: getattr(options, name) for name in ("lr", "weight_decay", "momentum")}
-    return {table.name: diagnosed(table.frame, **given) for table in tables}
+    named: dict[str, Diagnosis] = {}
+    for table in tables:
+        called = [name for name in named if name.startswith(table.name)]
+        name = table.name if table.name not in named else f"{table.name} ({len(called) + 1})"
+        named[name] = _judged_table(table, options)
+    return named
+
+
+def _judged_table(table: Table, options: argparse.Namespace) -> Diagnosis:
+    given = {name: getattr(options, name) for name in _KNOWN}
+    try:
+        found = diagnosed(table.frame, **given)
+    except UserError as problem:
+        raise UserError(f"{table.name}: {problem}") from None
+    return replace(found, notes=(*table.notes, *found.notes))
 
 
 def _roles(options: argparse.Namespace) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""What people have: plain tables, W&B's CSV files, TensorBoard's folders. One reader for all."""
+"""What people have: tables, logs, W&B's exports, TensorBoard's and MLflow's runs. One door."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,16 +6,29 @@ from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
+from limitcycle.cli.readers import DATABASES, reader_of
 from limitcycle.cli.voice import say
 from limitcycle.errors import UserError
-from limitcycle.record.files import reading
+from limitcycle.reading.columns import runs_in
+from limitcycle.record.jsons import SUMMARY
 from limitcycle.record.logs import MEASURE, Log, as_table
-from limitcycle.record.roles import candidates, listed, needs_norm
+from limitcycle.record.mlflow import mlflow_folders, read_mlflow_database, read_mlflow_folder
+from limitcycle.record.roles import (
+    NEEDED,
+    OPTIONAL,
+    candidates,
+    choose,
+    choose_step,
+    listed,
+    needs_norm,
+)
 from limitcycle.record.tensorboard import event_bytes, event_folders, read_events
 from limitcycle.record.wandb import is_chart, is_history, read_charts, read_histories
 
-_SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 _REMEDY = MEASURE + "and write it into the column 'norm'"
+_OF_TRAINERS = {"total_flos", "train_runtime", "eval_runtime"}
+"""Columns that the trainer of transformers writes: the names beside them are its own."""
+_ALSO = {"loss": "train_loss"}  # what an epoch table calls it
 Given = Mapping[str, str | None]
 T = TypeVar("T")
 
@@ -41,6 +54,8 @@ def read_files(paths: Sequence[Path], given: Given) -> tuple[list[Table], list[s
     Raises:
         UserError: none of the runs makes a table, or a file cannot be read.
     """
+    if len(paths) == 1 and paths[0].name.lower().endswith(DATABASES) and paths[0].is_file():
+        return _tables(read_mlflow_database(paths[0]), _stepless(given, paths))
     columns = {path: _columns(path) for path in paths}
     charts = [path for path in paths if is_chart(columns[path])]
     if charts == list(paths):
@@ -50,18 +65,18 @@ def read_files(paths: Sequence[Path], given: Given) -> tuple[list[Table], list[s
     (path,) = paths
     if is_history(columns[path]):
         return _tables(_reading(path, lambda: read_histories(path, given.get("step"))), given)
-    frame = _reading(path, lambda: _read_table(path))
-    return [Table(path.name, _renamed(path, frame, given), ())], []
+    frame, notes = _reading(path, lambda: reader_of(path).read(path))
+    return [_named(path, name, rows, notes, given) for name, rows in _runs(path, frame)], []
 
 
-def read_events_below(path: Path, given: Given) -> tuple[list[Table], list[str]]:
-    """The tables of the TensorBoard runs in ``path`` and below; what `read_files` returns.
+def read_logs_below(path: Path, given: Given) -> tuple[list[Table], list[str]]:
+    """The tables of TensorBoard's and MLflow's runs in ``path`` and below, as `read_files` returns.
 
     Raises:
         UserError: there are runs, but none makes a table; ``tensorboard`` is missing.
     """
-    folders = event_folders(path)
-    if not folders:
+    folders, of_mlflow = event_folders(path), mlflow_folders(path)
+    if not (folders or of_mlflow):
         return [], []
     named = {folder: folder.relative_to(path).as_posix() for folder in folders}
     _announce(sum(event_bytes(folder) for folder in folders))
@@ -69,9 +84,9 @@ def read_events_below(path: Path, given: Given) -> tuple[list[Table], list[str]]
         read_events(folder, path.resolve().name if name == "." else name)
         for folder, name in named.items()
     ]
-    with_scalars = [log for log in logs if log.names]
+    with_scalars = [log for log in [*logs, *map(read_mlflow_folder, of_mlflow)] if log.names]
     if not with_scalars:
-        raise UserError(f"{path}: its event files hold no scalars")
+        raise UserError(f"{path}: its event files hold no scalars, its runs no metrics")
     return _tables(with_scalars, _stepless(given, [path]))
 
 
@@ -105,32 +120,38 @@ def _stepless(given: Given, paths: Sequence[Path]) -> Given:
 
 
 def _columns(path: Path) -> list[str]:
-    """The header of a CSV file; nothing for a file of another kind."""
-    separator = _separator(path)
-    if separator is None:
-        return []
-    return _reading(path, lambda: [str(c) for c in pd.read_csv(path, sep=separator, nrows=0)])
+    """The names of the columns of a table; nothing for a log, whose lines have their own."""
+    return _reading(path, lambda: reader_of(path).columns(path))
 
 
-def _separator(path: Path) -> str | None:
-    """What separates the columns; None for Parquet."""
-    with reading(path):
-        if not path.exists():
-            raise UserError(f"{path} does not exist: give a run's folder or a table")
-        if not path.is_file():  # a pipe would be waited for, and read but once
-            raise UserError(f"{path} is no plain file: give a run's folder or a table")
-    name = path.name.lower()
-    separators = [mark for end, mark in _SEPARATORS.items() if name.endswith(end)]
-    if not (separators or name.endswith(".parquet")):
-        raise UserError(
-            f"{path}: a table is a .csv, .tsv (also .gz) or .parquet file, a run is a folder"
-        )
-    return separators[0] if separators else None
+def _runs(path: Path, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The runs in a table, each with its name; one is called as the file is."""
+    several = runs_in(frame)
+    if several is None:
+        return [(path.name, frame)]
+    column, names = several
+    return [(str(name), frame[frame[column] == name]) for name in names]
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    separator = _separator(path)
-    return pd.read_parquet(path) if separator is None else pd.read_csv(path, sep=separator)
+def _named(path: Path, name: str, frame: pd.DataFrame, notes: Sequence[str], given: Given) -> Table:
+    """A table whose columns are called by their roles."""
+    if not (reader_of(path).logger or _OF_TRAINERS & {*frame.columns}):
+        return Table(name, _renamed(path, frame, given), notes)
+    frame = frame[[column for column in frame.columns if frame[column].notna().any()]]
+    if SUMMARY in frame:  # a trainer's last row tells of all steps
+        frame = frame[frame[SUMMARY].isna()].dropna(axis="columns", how="all")
+    names = [str(column) for column in frame.columns]
+    # What has a role's own name has the role, whatever else may have it.
+    own = {role: role for role in (*NEEDED, *OPTIONAL, "step") if role in names}
+    said = {**own, **{role: column for role, column in given.items() if column is not None}}
+    counted = {}
+    if "step" in said or candidates("step", names) or "epoch" not in names:
+        counted = {"step": choose_step(str(path), names, said.get("step"))}
+    choice = choose(str(path), names, said, _REMEDY, counted.get("step"))
+    roles = {column: role for role, column in {**counted, **choice.names}.items()}
+    stale = [role for column, role in roles.items() if role != column and role in names]
+    frame = frame.drop(columns=stale).rename(columns=roles)
+    return Table(name, frame, [*notes, *choice.notes])
 
 
 def _reading(path: Path, read: Callable[[], T]) -> T:
@@ -153,7 +174,7 @@ def _renamed(path: Path, frame: pd.DataFrame, given: Given) -> pd.DataFrame:
     stale = [role for name, role in said.items() if role != name and role in names]
     frame = frame.drop(columns=stale).rename(columns=said)
     for role in ("step", "loss", "norm"):
-        usable = {role, "train_loss"} if role == "loss" else {role}
+        usable = {role, _ALSO.get(role, role)}
         if not usable & {*frame.columns, frame.index.name}:
             _suggest(path, names, role)
     return frame

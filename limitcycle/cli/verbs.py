@@ -215,7 +215,8 @@ def _add_diagnose(verb: Parser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a folder of runs or of TensorBoard, a table (.csv, .parquet, …), W&B's CSV exports",
+        help="a folder of runs (TensorBoard, MLflow, too), a table (.csv, .parquet, …), a log "
+        "(.jsonl, .json, .log), W&B's exports",
     )
     names = verb.add_argument_group("what things are called in a table")
     for role in ("loss", "norm", "step"):
@@ -234,6 +235,12 @@ def _add_diagnose(verb: Parser) -> None:
             metavar="X",
             help=f"{what} (default: the table's column, if any)",
         )
+    known.add_argument(
+        "--stuck-above",
+        type=real,
+        metavar="X",
+        help="a run that has settled at a larger loss is stuck (default: judged by the first rows)",
+    )
     verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from limitcycle.checks import shown
 from limitcycle.errors import UserError
 from limitcycle.record.roles import listed
 
@@ -19,6 +20,9 @@ ALIASES = {
     "norm": {"weight_norm", "weights_norm", "norm_of_weights", "param_norm", "parameter_norm"},
 }
 """Usual names of the needed columns: suggested, not taken, as one may hold another quantity."""
+
+RUNS = ("run", "run_id", "run_name", "run_uuid", "name")
+"""Columns by which tables of several runs tell these apart."""
 
 OPTIONAL = ("lr", "weight_decay", "momentum", "effective_lr", "epoch")
 
@@ -33,8 +37,8 @@ def as_frame(table: Any) -> pd.DataFrame:
         table = _translated(table)
     if isinstance(table, Mapping):
         try:
-            table = pd.DataFrame(dict(table))
-        except (TypeError, ValueError) as problem:
+            table = pd.DataFrame({name: _plain(column) for name, column in table.items()})
+        except (TypeError, ValueError, RuntimeError) as problem:
             raise UserError(f"the mapping is no table ({str(problem).splitlines()[0]})") from None
     if not isinstance(table, pd.DataFrame):
         kind = type(table).__name__
@@ -44,6 +48,16 @@ def as_frame(table: Any) -> pd.DataFrame:
     if not len(table.columns) and table.index.name is None:
         raise UserError("the table is empty: it needs the columns 'step', 'loss' and 'norm'")
     return table
+
+
+def _plain(column: Any) -> Any:
+    """A column of tensors, or a list of them, as numbers; they may carry gradients or be bf16."""
+    if hasattr(column, "detach"):
+        tensor = column.detach().cpu()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+    if isinstance(column, list | tuple) and any(hasattr(cell, "detach") for cell in column):
+        return [cell.detach().item() if hasattr(cell, "detach") else cell for cell in column]
+    return column
 
 
 def _translated(table: Any) -> Any:
@@ -59,25 +73,66 @@ def _translated(table: Any) -> Any:
     return table
 
 
-def needed_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """``step``, ``loss`` and ``norm`` as numbers, and of `OPTIONAL` what there is.
+def needed_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """``step``, ``loss`` and ``norm`` as numbers, and of `OPTIONAL` what there is; remarks.
+
+    Epochs count the steps where nothing else does.
 
     Raises:
-        UserError: a column is missing, is there twice or holds no numbers.
+        UserError: a column is missing, is there twice or holds no numbers; there are several runs.
     """
     if "step" not in frame.columns and frame.index.name == "step":
         frame = frame.reset_index()
+    _refuse_several_runs(frame)
+    frame, notes = _by_epochs(frame)
     loss = "loss" if "loss" in frame.columns or "train_loss" not in frame.columns else "train_loss"
     for name in ("step", loss, "norm"):
         if name not in frame.columns:
             raise UserError(_missing(name, list(frame.columns)))
     optional = [name for name in OPTIONAL if name in frame.columns]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "loss" if name == loss else name: _numbers(frame, name)
             for name in ("step", loss, "norm", *optional)
         }
     )
+    return table, notes
+
+
+def runs_in(frame: pd.DataFrame) -> tuple[str, list[Any]] | None:
+    """The column that tells several runs in one table apart, and their names; None: one run."""
+    for column in RUNS:
+        if list(frame.columns).count(column) != 1:
+            continue
+        try:
+            names = frame[column].dropna().unique().tolist()
+        except TypeError:  # cells that cannot be compared name nothing
+            continue
+        if len(names) > 1:
+            return column, names
+    return None
+
+
+def _refuse_several_runs(frame: pd.DataFrame) -> None:
+    several = runs_in(frame)
+    if several is not None:
+        column, names = several
+        raise UserError(
+            f"the table holds {len(names):,} runs by its column {column!r} ({listed(names)}): give "
+            f"one at a time, such as table[table[{column!r}] == {shown(names[0])}]"
+        )
+
+
+def _by_epochs(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """``frame`` with its epochs as steps, where nothing else counts them."""
+    names = [str(name).strip().lower() for name in frame.columns]
+    if {"step", *ALIASES["step"]} & {*names} or "epoch" not in frame.columns:
+        return frame, []
+    frame = frame.drop(columns="weight_decay", errors="ignore").rename(columns={"epoch": "step"})
+    return frame, [
+        "no column counts the steps, so epochs do: all times are in epochs, and weight decay, "
+        "which acts by steps, is not reckoned with"
+    ]
 
 
 def _missing(name: str, there: list[Any]) -> str:
@@ -99,4 +154,16 @@ def _numbers(frame: pd.DataFrame, name: str) -> Array:
     try:
         return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"column {name!r} does not hold numbers") from None
+        example = _no_number(column)
+        raise UserError(f"column {name!r} does not hold numbers{example}") from None
+
+
+def _no_number(column: "pd.Series[Any]") -> str:
+    """An example of a cell that is none."""
+    for row, cell in enumerate(column.tolist()):
+        try:
+            float(cell)
+        except (TypeError, ValueError, OverflowError):
+            if cell is not None and cell is not pd.NA:
+                return f" (row {row:,} holds {shown(cell)})"
+    return ""

@@ -16,6 +16,7 @@ from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.judge import judge
 from limitcycle.reading.kept import kept
+from limitcycle.reading.plausible import remarks
 from limitcycle.reading.series import Setting, read_table, series_of
 
 
@@ -40,9 +41,10 @@ def diagnose(
     Args:
         what: a table (of pandas, polars or Arrow, or a mapping of columns), a loaded run, the
             folder of a run, or a running watch. A table has columns ``step``, ``norm`` and
-            ``loss`` (or ``train_loss``), in any order of rows; of rows with equal step the last
-            wins, NaN means missing. ``epoch``, ``lr``, ``weight_decay``, ``momentum`` and
-            ``effective_lr`` are used where they are there.
+            ``loss`` (or ``train_loss``), in any order of rows; of several values for one step the
+            last that is there wins, NaN means missing, and loss and norm may stand in rows of
+            their own. Without a ``step``, epochs count. ``epoch``, ``lr``, ``weight_decay``,
+            ``momentum`` and ``effective_lr`` are used where they are there.
         lr, weight_decay: one number, or one a row; None takes what ``what`` knows, or the column
             of that name, if any.
         momentum: likewise; heavy-ball momentum in PyTorch's convention, with which the norm decays
@@ -70,17 +72,19 @@ def diagnose(
     if not said and (stored := kept(run)) is not None:
         return stored
     data = replace(data_of(run), **said)
-    return _read(replace(data, described=True) if "momentum" in said else data)
+    bare = not data.described  # nobody recorded it for us: what it says of itself may be wrong
+    return _read(replace(data, described=True) if "momentum" in said else data, bare)
 
 
-def _read(data: RunData) -> Diagnosis:
+def _read(data: RunData, bare: bool) -> Diagnosis:
     steps = as_frame(data.steps)
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
-    table = read_table(judged, data.lr, data.weight_decay, data.momentum)
+    table, ordered = read_table(judged, data.lr, data.weight_decay, data.momentum)
     found = judge(series_of(table, len(steps)), data)
     advice = advise(found, table, rounded_away(table, data.dtypes))
     advice = replace(advice, text=words.advice(advice), code=words.code(advice))
-    notes = tuple(filter(None, [*data.notes, note, *_notes(data, table, found)]))
+    doubts = remarks(table) if bare else []
+    notes = tuple(filter(None, [*data.notes, note, *ordered, *doubts, *_notes(data, table, found)]))
     rotation, resting = (_late(steps, name) for name in ("rotation", "equilibrium_rotation"))
     return Diagnosis(
         **{each.name: getattr(found, each.name) for each in fields(found)},

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from limitcycle.checks import shown
 from limitcycle.errors import UserError
 from limitcycle.reading.columns import Array, as_frame, needed_columns
+from limitcycle.reading.rows import in_order
 
 Setting = ArrayLike | None
 _SMALLEST = 5e-324  # positive float64
@@ -51,12 +52,14 @@ class Series:
 
 def read_table(
     frame: Any, lr: Setting, weight_decay: Setting, momentum: Setting = None
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[str]]:
     """``frame`` in order: the columns that are used, as numbers; one row a step, oldest first.
+
+    Second comes what was dropped, joined or assumed for that, in words.
 
     Args:
         frame: columns ``step``, ``norm`` and ``loss`` (or ``train_loss``: an epoch table); any
-            order of rows; of rows with the same step the last wins.
+            order of rows, see `limitcycle.reading.rows.in_order`.
         lr, weight_decay, momentum: one number, or one a row; None takes the column of that name,
             if any.
 
@@ -64,16 +67,15 @@ def read_table(
         UserError: ``frame`` is no table, a column is missing or holds no numbers, a number is
             outside its range, or an array has another length.
     """
-    table: pd.DataFrame = needed_columns(as_frame(frame))
+    table, notes = needed_columns(as_frame(frame))
     for name, given in (("lr", lr), ("weight_decay", weight_decay), ("momentum", momentum)):
         if given is not None:
             table[name] = _setting(name, given, len(table))
-    table = table[np.isfinite(table["step"])]
-    table = table.drop_duplicates("step", keep="last").sort_values("step", kind="stable")
+    table, said = in_order(table)
     effective = _effective_lr(table)
     if effective is not None:
-        table["effective_lr"] = effective
-    return table
+        table = table.assign(effective_lr=effective)
+    return table, notes + said
 
 
 def series_of(table: pd.DataFrame, given: int) -> Series:

@@ -63,13 +63,12 @@ def as_table(log: Log, given: Mapping[str, str | None]) -> tuple[pd.DataFrame, l
     for role in NEEDED:
         if not len(curves[role]):
             raise UserError(f"{log.source}: {choice.names[role]!r} holds no numbers")
-    table = _join(curves["loss"], curves["norm"])
+    table = join_curves(curves["loss"], curves["norm"])
     if not len(table):
         names = [choice.names[role] for role in NEEDED]
         raise UserError(f"{log.source}: {names[0]!r} and {names[1]!r} have no steps in common")
     for role in curves.keys() - set(NEEDED):
-        found, at = _last(curves[role], table["step"].to_numpy())
-        table[role] = np.where(found, curves[role].to_numpy()[at], np.nan)
+        table[role] = last_values(curves[role], table["step"].to_numpy())
     return table, [*choice.notes, *_thinned(curves, table), *log.notes]
 
 
@@ -79,8 +78,12 @@ def _clean(log: Log, name: str) -> "pd.Series[float]":
     return curve[~curve.index.duplicated(keep="last")].sort_index()
 
 
-def _join(loss: "pd.Series[float]", norm: "pd.Series[float]") -> pd.DataFrame:
-    """Rows at the steps of the curve with fewer values, each with a value of the other."""
+def join_curves(loss: "pd.Series[float]", norm: "pd.Series[float]") -> pd.DataFrame:
+    """Rows at the steps of the curve with fewer values, each with a value of the other.
+
+    Args:
+        loss, norm: values by step, oldest first, each step once.
+    """
     rows, other = (loss, norm) if len(loss) <= len(norm) else (norm, loss)
     steps, theirs = rows.index.to_numpy(np.float64), other.index.to_numpy(np.float64)
     found, at = _last(other, steps)
@@ -88,6 +91,14 @@ def _join(loss: "pd.Series[float]", norm: "pd.Series[float]") -> pd.DataFrame:
     found &= steps - theirs[at] <= interval
     pair = {id(rows): rows.to_numpy()[found], id(other): other.to_numpy()[at[found]]}
     return pd.DataFrame({"step": steps[found], "loss": pair[id(loss)], "norm": pair[id(norm)]})
+
+
+def last_values(curve: "pd.Series[float]", steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The curve's last value at or before each step, however old; NaN before its first one."""
+    if not len(curve):
+        return np.full(len(steps), np.nan)
+    found, at = _last(curve, steps)
+    return np.where(found, curve.to_numpy(np.float64)[at], np.nan)
 
 
 def _last(

@@ -25,7 +25,8 @@ _WORDS: Mapping[str, frozenset[frozenset[str]]] = {
     "step": _names("step", "steps", "global step", "trainer global step", "train global step")
     | _names("train step", "iteration", "iter", "iterations"),
     "loss": _names("loss", "train loss", "training loss", "batch loss")
-    | _names("train loss step", "loss step", "train batch loss", "training loss step"),
+    | _names("train loss step", "loss step", "train batch loss", "training loss step")
+    | _names("lm loss"),
     "norm": _names("norm", "weight norm", "weights norm", "norm of weights", "param norm")
     | _names("parameter norm", "params norm", "train norm", "train weight norm")
     | _names("total weight norm", "train param norm"),

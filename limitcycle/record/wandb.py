@@ -1,4 +1,4 @@
-"""Weights & Biases on paper: the CSV of a chart, and that of ``run.history()``.
+"""Weights & Biases on paper: the CSV of a chart, and that (or the Parquet) of ``run.history()``.
 
 A chart's export has the x axis in its first column, then for every run and metric three columns:
 ``RUN - METRIC`` and the smallest and largest value of the steps that the row stands for. A history
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.record.delimited import read_delimited
 from limitcycle.record.logs import MEASURE, Log
 from limitcycle.record.roles import choose_step
 
@@ -137,7 +138,9 @@ def _averaged(frame: pd.DataFrame, column: str, path: Path) -> bool:
 
 def _strings(path: Path) -> pd.DataFrame:
     """The file as text, so that a logged NaN is told from a blank, which is missing."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    if path.name.lower().endswith(".parquet"):
+        return pd.read_parquet(path, dtype_backend="pyarrow")
+    return read_delimited(path, as_text=True)
 
 
 def _numbers(frame: pd.DataFrame, name: str, path: Path) -> "pd.Series[float]":

@@ -7,7 +7,7 @@ import pytest
 
 from limitcycle.cli.main import main
 from limitcycle.record import STEP_COLUMNS, Run, RunFolder
-from tests.record.logged import ROWS, write_chart, write_events, write_history
+from tests.record.logged import ROWS, write_chart, write_events, write_history, write_mlruns
 
 PERIODIC = "the norm turned from falling to rising in 3 destabilisations"
 
@@ -119,6 +119,115 @@ def test_what_cannot_be_taken_together_is_refused(events, tmp_path, capsys):
     ):
         code, _, err = diagnose(capsys, *arguments)
         assert code == 2 and said in err
+
+
+def excel(path):
+    ROWS.to_csv(path, sep=";", decimal=",", index=False, encoding="utf-8-sig")
+
+
+def log_history(path):
+    loss = ROWS.rename(columns={"norm": "weight_norm"}).assign(learning_rate=0.1)
+    rows = pd.concat([loss.drop(columns="weight_norm"), loss[["step", "weight_norm"]]])
+    rows = rows.sort_values("step", kind="stable").assign(eval_loss=None, total_flos=None)
+    last = {"step": 2_399, "train_loss": 0.5, "train_runtime": 9.0, "total_flos": 0.0}
+    pd.concat([rows, pd.DataFrame([last])]).to_csv(path, index=False)
+
+
+def lightning(path):
+    loss = ROWS[["step", "loss"]].rename(columns={"loss": "train_loss"}).assign(epoch=0)
+    validation = pd.DataFrame({"step": ROWS["step"][::50], "val_loss": 1.0})
+    rows = pd.concat([loss, ROWS[["step", "norm"]], validation])
+    rows.sort_values("step", kind="stable").to_csv(path, index=False)
+
+
+def keras(path):
+    ROWS.rename(columns={"step": "epoch"}).to_csv(path, index=False)
+
+
+def trainer_state(path):
+    rows = ROWS.rename(columns={"norm": "weight_norm"}).to_dict("records")
+    path.write_text(json.dumps({"global_step": len(rows), "log_history": rows}))
+
+
+def json_lines(path):
+    path.write_text(ROWS.to_json(orient="records", lines=True))
+
+
+def megatron(path):
+    line = " iteration {:8.0f}/ 9000 | lm loss: {:.6E} | grad norm: 0.2 | params norm: {:.3f} |\n"
+    path.write_text("".join(line.format(*row) for row in ROWS.itertuples(index=False)))
+
+
+def wandb_parquet(path):
+    calls = []
+    for step, loss, norm in ROWS.itertuples(index=False):
+        calls += [{"global_step": step, "train/loss": loss}, {"weight_norm": norm}]
+    frame = pd.DataFrame(calls).assign(_step=range(len(calls)), _timestamp=0.0)
+    frame.to_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (excel, "t.csv"),
+        (log_history, "t.csv"),
+        (lightning, "metrics.csv"),
+        (keras, "t.csv"),
+        (trainer_state, "trainer_state.json"),
+        (json_lines, "metrics.jsonl"),
+        (megatron, "out.log"),
+        (wandb_parquet, "history.parquet"),
+    ],
+)
+def test_what_people_paste_is_read(tmp_path, capsys, write, name):
+    write(tmp_path / name)
+    code, out, err = diagnose(capsys, tmp_path / name)
+    assert code == 0, err
+    assert out.startswith(f"{name}: periodic\n") and PERIODIC in out
+
+
+def test_runs_of_mlflow_are_found_in_a_folder(tmp_path, capsys):
+    for store in ("a", "b"):  # of equal names, none hides another
+        write_mlruns(tmp_path / store)
+    code, out, err = diagnose(capsys, tmp_path)
+    assert code == 0 and out.startswith("mine: periodic\n") and "\nmine (2): periodic" in out
+    assert "taken: loss = 'train/loss', norm = 'weight_norm'" in err
+
+
+def test_runs_in_one_table_are_told_apart(tmp_path, capsys):
+    frames = [ROWS.assign(run=name) for name in ("a", "b")]
+    pd.concat(frames).to_csv(tmp_path / "t.csv", index=False)
+    code, out, _ = diagnose(capsys, tmp_path / "t.csv")
+    assert code == 0 and out.startswith("a: periodic\n") and "\nb: periodic\n" in out
+
+
+def test_what_counts_as_stuck_can_be_said(tmp_path, capsys):
+    still = ROWS.head(500).assign(loss=2.9, norm=40.0)
+    still.to_csv(tmp_path / "t.csv", index=False)
+    assert diagnose(capsys, tmp_path / "t.csv", "--stuck-above", "3")[1].startswith(
+        "t.csv: equilibrium"
+    )
+    assert diagnose(capsys, tmp_path / "t.csv", "--stuck-above", "2")[1].startswith("t.csv: stuck")
+    code, _, err = diagnose(capsys, tmp_path / "t.csv", "--stuck-above", "-1")
+    assert code == 2 and "stuck_above must be" in err
+
+
+def test_a_refusal_names_the_file_and_a_cell(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("step,loss,norm\n0,1,2\n1,high,2\n")
+    code, _, err = diagnose(capsys, tmp_path / "t.csv")
+    assert code == 2
+    assert err == "limitcycle: t.csv: column 'loss' does not hold numbers (row 1 holds 'high')\n"
+
+
+def test_notes_of_reading_are_in_the_json(tmp_path, capsys):
+    json_lines(tmp_path / "m.jsonl")
+    with (tmp_path / "m.jsonl").open("a") as file:
+        file.write('{"step": 1')
+    code, out, _ = diagnose(capsys, tmp_path / "m.jsonl", "--json")
+    assert code == 0
+    assert (
+        "lines left out because they are no JSON objects: 1" in json.loads(out)["m.jsonl"]["notes"]
+    )
 
 
 def test_folders_without_a_run_are_refused(tmp_path, capsys):

@@ -45,3 +45,19 @@ def write_events(folder, frame=ROWS, loss="train/loss", norm="weight_norm", **op
             if norm:
                 writer.add_scalar(norm, length, step, new_style=True)
     return folder
+
+
+def write_mlruns(folder, rows=None, name="mine"):
+    """MLflow's store of files, with one run in one experiment."""
+    rows = ROWS.itertuples(index=False) if rows is None else rows
+    run = folder / "0" / f"id_{name}"
+    (run / "metrics" / "train").mkdir(parents=True)
+    (run / "meta.yaml").write_text(f"run_id: id_{name}\nrun_name: {name}\nstatus: 1\n")
+    (folder / "0" / "meta.yaml").write_text("name: Default\n")
+    lines = {"train/loss": "", "weight_norm": ""}
+    for step, loss, norm in rows:
+        lines["train/loss"] += f"1795834484300 {float(loss)!r} {int(step)}\n"
+        lines["weight_norm"] += f"1795834484300 {float(norm)!r} {int(step)}\n"
+    for key, text in lines.items():
+        (run / "metrics" / key).write_text(text)
+    return folder
