@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
+from limitcycle.checks import lost_link
 from limitcycle.cli.voice import say
 from limitcycle.errors import UserError
 from limitcycle.record.files import reading
@@ -115,6 +116,8 @@ def _columns(path: Path) -> list[str]:
 def _separator(path: Path) -> str | None:
     """What separates the columns; None for Parquet."""
     with reading(path):
+        if lost := lost_link(path):
+            raise UserError(f"{lost}: give a folder or a table")
         if not path.exists():
             raise UserError(f"{path} does not exist: give a run's folder or a table")
         if not path.is_file():  # a pipe would be waited for, and read but once
