@@ -4,6 +4,7 @@ Commands and Python meet here alike: numbers that are finite, counts within boun
 operating system takes. Nothing heavy is imported.
 """
 
+import errno
 import math
 import os
 import shlex
@@ -87,6 +88,19 @@ def usable_path(given: str | os.PathLike[str], what: str = "a path") -> Path:
     return path
 
 
+def lost_link(path: Path) -> str:
+    """What is wrong with ``path`` if it is a link that leads nowhere; empty if it is none."""
+    if not os.path.islink(path):  # noqa: PTH114 - it may be a name that pathlib refuses
+        return ""
+    try:
+        path.stat()
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            return f"{path} is a link to itself"
+        return f"{path} is a link to nothing"
+    return ""
+
+
 def usable_folder(given: str | os.PathLike[str], what: str = "a path") -> Path:
     """The same, for a folder that is there or can be made; nothing is made yet.
 
@@ -97,7 +111,8 @@ def usable_folder(given: str | os.PathLike[str], what: str = "a path") -> Path:
     path = usable_path(given, what)
     there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if not there.is_dir():
-        raise UserError(f"cannot write {path}: {there} is no folder; choose another {what}")
+        wrong = lost_link(there) or f"{there} is no folder"
+        raise UserError(f"cannot write {path}: {wrong}; choose another {what}")
     if there != path and not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"cannot write {path}: no folder may be made there; choose another {what}")
     return path

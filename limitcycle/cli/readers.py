@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from pyarrow import parquet
 
+from limitcycle.checks import lost_link
 from limitcycle.errors import UserError
 from limitcycle.record.delimited import read_delimited
 from limitcycle.record.files import reading
@@ -39,6 +40,8 @@ def reader_of(path: Path) -> Reader:
         UserError: nothing does, or there is no plain file.
     """
     with reading(path):
+        if lost := lost_link(path):
+            raise UserError(f"{lost}: give a folder or a table")
         if not path.exists():
             raise UserError(f"{path} does not exist: give a run's folder or a table")
         if not path.is_file():  # a pipe would be waited for, and read but once

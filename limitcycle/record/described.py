@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from limitcycle.errors import UserError
-from limitcycle.record.files import is_there, read_object
+from limitcycle.record.files import is_there, read_object, remedy
 from limitcycle.record.schema import FORMAT_VERSION
 
 STATES = ("running", "done", "stopped", "failed")
@@ -82,7 +82,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     content = read_object(path)
     if "run" not in content:
-        raise UserError(f"{path} does not describe a run: restore it or remove it")
+        raise UserError(f"{path} does not describe a run: {remedy(path.name)}")
     _check_format(path, content)
     return _checked(str(path), content, _RUN, needed=())
 
@@ -122,7 +122,7 @@ def read_seconds(folder: Path) -> dict[str, float]:
 def _check_format(path: Path, content: Mapping[str, Any]) -> None:
     version = content.get("format_version", 0)
     if not isinstance(version, int):
-        raise UserError(f"{path} has no format_version but {_short(version)}: restore it")
+        raise UserError(f"{path} has no format_version but {_short(version)}: {remedy(path.name)}")
     if version > FORMAT_VERSION:
         raise UserError(
             f"{path} has format {version}, this version reads up to {FORMAT_VERSION}: "
@@ -136,11 +136,11 @@ def _checked(
     """``content``, whose values are of their kinds."""
     for field in needed:
         if field not in content:
-            raise UserError(f"{name} has no {field!r}: restore it or remove it")
+            raise UserError(f"{name} has no {field!r}: {remedy(name)}")
     for field, (kind, is_one) in kinds.items():
         if field in content and not is_one(content[field]):
             said = _short(content[field])
-            raise UserError(f"{name}: {field!r} is {said}, not {kind}: restore it or remove it")
+            raise UserError(f"{name}: {field!r} is {said}, not {kind}: {remedy(name)}")
     return content
 
 

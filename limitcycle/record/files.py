@@ -18,12 +18,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from limitcycle.checks import lost_link
 from limitcycle.errors import RunError, UserError
 
 TEMPORARY = ".tmp"
 HALF_WRITTEN = re.compile(r".+\.(json|parquet|safetensors)\.[0-9a-f]+\.tmp")
 """Names of temporary files; earlier versions put the number of their process there."""
 
+_REMEDIES = {
+    "run.json": "restore it, or start the run anew in another folder",
+    "status.json": "restore it or remove it; without it the run counts as one that was killed",
+    "timing.json": "restore it or remove it; only the times are lost with it",
+}
 _KEPT_NAME = 40  # characters of a file's name in its temporary one, which must not become too long
 _DEEPEST = 64  # levels of a JSON file; ours have a handful
 _NOT_WRITABLE = (
@@ -113,14 +119,29 @@ def parse_json(content: bytes, name: str) -> Any:
     Raises:
         UserError: ``content`` is no JSON.
     """
+    wrong, parsed = "", None
     try:
         parsed = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as problem:
-        said = first_line(problem)
-        raise UserError(f"{name} cannot be read ({said}): restore it or remove it") from None
-    if _is_deep(parsed):
-        raise UserError(f"{name} is nested more than {_DEEPEST} deep: restore it or remove it")
+        wrong = "is nested too deep" if _is_deep(parsed) else ""
+    except UnicodeDecodeError:
+        wrong = "is no text in UTF-8"
+    except json.JSONDecodeError as problem:
+        wrong = f"is no JSON (line {problem.lineno})" if content.strip() else "is empty"
+    except RecursionError:
+        wrong = "is nested too deep"
+    except ValueError:
+        wrong = "holds a number of too many digits"
+    if wrong:
+        raise UserError(f"{name} {wrong}: {remedy(name)}")
     return parsed
+
+
+def remedy(name: str) -> str:
+    """What helps where the small file of that path or name is damaged."""
+    for file, what in _REMEDIES.items():
+        if name.startswith(file) or name.endswith(file):
+            return what
+    return "restore it or remove it"
 
 
 def parse_object(content: bytes, name: str) -> dict[str, Any]:
@@ -131,7 +152,7 @@ def parse_object(content: bytes, name: str) -> dict[str, Any]:
     """
     parsed = parse_json(content, name)
     if not isinstance(parsed, dict):
-        raise UserError(f"{name} does not hold an object: restore it or remove it")
+        raise UserError(f"{name} does not hold an object: {remedy(name)}")
     return parsed
 
 
@@ -149,7 +170,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        reason = problem.strerror or str(problem)
+        reason = first_line(problem)
         if problem.errno in _NOT_WRITABLE:
             raise UserError(f"cannot write {path}: {reason}; choose another --out") from None
         raise RunError(
@@ -171,6 +192,8 @@ def reading(path: Path) -> Iterator[None]:
 
 def first_line(problem: BaseException) -> str:
     """What went wrong, in one line and without the path, which stands beside it."""
+    if getattr(problem, "errno", None) == errno.ELOOP:
+        return "it is a link to itself"
     said = getattr(problem, "strerror", None) or str(problem)
     return next((line for line in str(said).splitlines() if line), type(problem).__name__)
 
@@ -179,11 +202,12 @@ def _content(path: Path) -> bytes:
     try:
         with open_plain(path) as file:
             return file.read()
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: is {path.parent} a run folder?") from None
     except (OSError, ValueError) as problem:  # ValueError: a name that no file can have
-        said = first_line(problem)
-        raise UserError(f"{path} cannot be read ({said}): restore it or remove it") from None
+        lost = lost_link(path)
+        if isinstance(problem, FileNotFoundError) and not lost:
+            raise UserError(f"{path} is missing: is {path.parent} a run folder?") from None
+        wrong = lost or f"{path} cannot be read ({first_line(problem)})"
+        raise UserError(f"{wrong}: {remedy(path.name)}") from None
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from limitcycle.checks import usable_path
+from limitcycle.checks import lost_link, usable_path
 from limitcycle.errors import UserError
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 from limitcycle.record.described import read_info, read_status
-from limitcycle.record.files import first_line, reading
+from limitcycle.record.files import first_line, reading, remedy
 from limitcycle.record.parts import read_parts
 from limitcycle.record.promised import check_rows
 from limitcycle.record.run import Run
@@ -107,13 +107,16 @@ def load(path: str | Path) -> LoadedRun:
     path = usable_path(path)
     with reading(path):
         if not path.is_dir():
-            raise UserError(f"{path} is no folder: give a run's folder")
+            wrong = lost_link(path) or f"{path} is no folder"
+            raise UserError(f"{wrong}: give a run's folder")
     info = read_info(path)
     try:
         run = None if info["run"] is None else Run.from_dict(info["run"])
     except (KeyError, TypeError, ValueError, OverflowError) as problem:
         said = first_line(problem)
-        raise UserError(f"{path / 'run.json'} does not describe a run ({said})") from None
+        raise UserError(
+            f"{path / 'run.json'} does not describe a run ({said}): {remedy('run.json')}"
+        ) from None
     read_status(path)
     check_rows(path)
     return LoadedRun(path, run, info)
@@ -138,6 +141,8 @@ def load_sound(path: str | Path) -> tuple[list[LoadedRun], list[UserError]]:
         UserError: there is none at all.
     """
     path = usable_path(path)
+    if lost := lost_link(path):
+        raise UserError(f"{lost}: give a folder of runs")
     with reading(path):
         found = sorted(file.parent for file in path.rglob("run.json"))
     if not found:

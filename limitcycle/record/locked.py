@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from limitcycle.checks import lost_link
 from limitcycle.errors import UserError
 from limitcycle.record.described import read_info, read_status
 from limitcycle.record.files import (
@@ -53,6 +54,9 @@ class LockedFolder:
         self._notice = notice
         # What is made here, the deepest first: it goes again where the run cannot be made.
         self._made = [folder for folder in (path, *path.parents) if not is_there(folder)]
+        for folder in (path, *path.parents):
+            if lost := lost_link(folder):
+                raise UserError(f"cannot write {path}: {lost}; choose another --out")
         try:
             with disk_errors(path):
                 path.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ columns, types, the range of steps) what readers rely on is compared with what m
 
 import contextlib
 import itertools
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from limitcycle.checks import lost_link
 from limitcycle.errors import UserError
 from limitcycle.record.files import disk_errors, first_line, open_plain, reading, write_whole
 from limitcycle.record.schema import COLUMNS_DIGEST, UNITS, columns_digest, empty, to_arrow
@@ -148,8 +148,8 @@ def _damaged(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        if os.path.islink(path):  # noqa: PTH114 - it may be a name that pathlib refuses
-            raise UserError(f"{path} is a link to nothing: restore what it leads to") from None
+        if lost := lost_link(path):
+            raise UserError(f"{lost}: restore what it leads to") from None
         raise
     except Exception as problem:  # it raises of every kind: a name in a footer may be no UTF-8
         raise UserError(

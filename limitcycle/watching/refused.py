@@ -1,11 +1,13 @@
 """What cannot be watched, refused by name before anything is measured."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.symmetry import Symmetries
 
 _EIGHT_BIT = ("bitsandbytes", "torchao.optim")
 _SHARDED = {
@@ -14,6 +16,17 @@ _SHARDED = {
     "DeepSpeedEngine": "DeepSpeed",
     "DeepSpeedOptimizerWrapper": "DeepSpeed",
 }
+
+
+def check_symmetries(given: Any) -> None:
+    """Refuse what `limitcycle.symmetries` does not return.
+
+    Raises:
+        UserError: it is something else, and not None either.
+    """
+    if not isinstance(given, Symmetries | None):
+        kind = type(given).__name__
+        raise UserError(f"symmetries must be what limitcycle.symmetries returns, not {kind}")
 
 
 def check(model: nn.Module, optimizer: Optimizer) -> None:

@@ -22,7 +22,7 @@ from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, dtypes_of, notes_of, watched_groups
 from limitcycle.watching.hooks import attach
 from limitcycle.watching.notice import notice
-from limitcycle.watching.refused import check, check_gradients
+from limitcycle.watching.refused import check, check_gradients, check_symmetries
 from limitcycle.watching.settings import facts, run_info, settings_of
 from limitcycle.watching.sinks import Sinks
 from limitcycle.watching.table import rows_of
@@ -75,9 +75,7 @@ def watch(
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
-    if not isinstance(symmetries, Symmetries | None):
-        kind = type(symmetries).__name__
-        raise UserError(f"symmetries must be what limitcycle.symmetries returns, not {kind}")
+    check_symmetries(symmetries)
     optimizer = inner_optimizer(optimizer)
     check(model, optimizer)
     return Watch(model, optimizer, symmetries, every=every, sink=sink, update=update, quiet=quiet)

@@ -245,7 +245,7 @@ def test_loading_what_is_no_run(tmp_path):
     with pytest.raises(UserError, match="no run in"):
         load_all(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"is no JSON \(line 1\)"):
         load(tmp_path)
 
 

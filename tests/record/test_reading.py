@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from limitcycle.cli.main import main
 from limitcycle.errors import UserError
 from limitcycle.record import Run, RunFolder, WatchedFolder, load, load_all
 from limitcycle.record.checkpoints import list_checkpoints, promised_rows
@@ -322,3 +323,42 @@ def test_older_files_without_what_came_later_are_read(tmp_path):
     assert read_status(path)["reason"] == ""
     assert read_info(path)["identity"] == Run().identity
     assert load(path).run == Run()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("empty", "is empty"),
+        ("no UTF-8", "is no text in UTF-8"),
+        ("deep", "is nested too deep"),
+        ("deep, but JSON", "is nested too deep"),
+        ("long number", "holds a number of too many digits"),
+        ("link to nothing", "is a link to nothing"),
+        ("link to itself", "is a link to itself"),
+    ],
+)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_small_file_is_named_in_plain_words_with_what_helps(tmp_path, name, damage, said):
+    path = finished(tmp_path / "run", 5)
+    DAMAGES[damage](path / name)
+    words = refused(opened, path)
+    assert words.startswith(f"{path / name} {said}: restore it")
+    assert ("remove it" in words) == (name != "run.json")
+    if name != "run.json":
+        (path / name).unlink()
+        opened(path)
+
+
+@pytest.mark.parametrize("aim", ["nothing", "itself"])
+def test_a_link_that_leads_nowhere_is_no_runs_folder(tmp_path, capsys, aim):
+    path = tmp_path / "itself"
+    path.symlink_to(aim)
+    doors = [load, load_all, lambda path: RunFolder(path, Run(), INFO)]
+    doors.append(lambda path: RunFolder(path / "below", Run(), INFO))
+    for open_it in doors:
+        assert f"{path} is a link to {aim}" in refused(open_it, path)
+    for command in (["report"], ["diagnose"], ["train", "--out"]):
+        assert main([*command, str(path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{path} is a link to {aim}" in line
+    assert path.is_symlink() and list(tmp_path.iterdir()) == [path]
