@@ -14,6 +14,7 @@ from limitcycle.reading.columns import Array
 from limitcycle.record.logs import join_curves, last_values
 
 _SHUFFLED = 3.0  # rows between two falls of the step, on average: below it, rows are in no order
+_COUNTABLE = 2.0**53  # beyond it not every whole number is a float
 _SAME_NORM = 0.01  # of log ρ: a norm that moved less cannot tell a resume from a run begun anew
 
 
@@ -84,7 +85,8 @@ def _counted_on(table: pd.DataFrame) -> tuple[Array, int]:
     steps = table["step"].to_numpy(np.float64).copy()
     change = np.diff(steps)
     falls = np.flatnonzero(change < 0) + 1
-    if len(steps) < _SHUFFLED * (len(falls) + 1):
+    countable = np.abs(steps).max() < _COUNTABLE / (len(falls) + 1)
+    if not countable or len(steps) < _SHUFFLED * (len(falls) + 1):
         return steps, 0
     interval = float(np.median(change[change > 0])) if (change > 0).any() else 1.0
     anew = falls[np.abs(steps[falls] - steps[0]) <= 1.5 * interval]
