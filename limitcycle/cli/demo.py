@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from limitcycle.checks import usable_folder
+from limitcycle.cli.bars import say
 from limitcycle.cli.fitted import Heading, fitted
 from limitcycle.cli.train import refuse_impossible, report_outcomes, run_jobs
 from limitcycle.lab import demo_jobs
@@ -33,7 +34,7 @@ def demo(options: argparse.Namespace) -> int:
     if finished:
         console.print(table(summarise(finished), console))
         page = write_report(finished, out / "report.html", title="What your loss spikes are")
-        console.print(f"Look at it: {page.resolve()}", soft_wrap=True, highlight=False)
+        say(console, f"Look at it: {page.resolve()}")
     return code
 
 
