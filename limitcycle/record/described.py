@@ -3,7 +3,7 @@
 What a version that is yet to come adds is kept.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from limitcycle.record.schema import FORMAT_VERSION
 
 STATES = ("running", "done", "stopped", "failed")
 
+_LARGEST = sys.float_info.max  # JSON may hold whole numbers beyond it
 _SHOWN = 60  # characters of a wrong value
 
 _Kind = tuple[str, Callable[[Any], bool]]
@@ -24,7 +25,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _are_counts(value: Any) -> bool:

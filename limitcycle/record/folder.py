@@ -101,8 +101,12 @@ class RunFolder(LockedFolder):
     def append(self, steps: pd.DataFrame, epochs: pd.DataFrame) -> None:
         """Keep rows without a checkpoint that covers them: those of a failed run's last block."""
         rows = self._append(steps, epochs)
+        completed = self._covered.completed if self._covered else 0
         if len(steps):
-            self._covered = Promise(int(steps["step"].iloc[-1]) + 1, rows)
+            completed = max(completed, int(steps["step"].iloc[-1]) + 1)
+        if len(epochs):
+            completed = max(completed, int(epochs["step"].iloc[-1]))
+        self._covered = Promise(completed, rows)
 
     def snapshot(self, completed: int, arrays: Arrays) -> None:
         """Keep the weights after ``completed`` updates for good."""

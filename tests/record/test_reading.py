@@ -195,6 +195,18 @@ def test_rows_beyond_the_newest_checkpoint_are_nobodys_promise(tmp_path):
         assert len(load(path).steps) == 9
 
 
+def test_tables_that_were_kept_one_after_the_other_are_counted(tmp_path):
+    path = tmp_path / "run"
+    with RunFolder(path, Run(), INFO) as folder:
+        folder.resume()
+        for steps, evaluated in ((rows(0, 9), epochs()), (rows(1, 0), epochs(0, 10, 12))):
+            folder.append(steps, evaluated)
+            folder.set_status("stopped", 10)
+            load(path)
+    remove(path / "epochs", "all")
+    assert f"{path / 'epochs'} holds 0 rows" in refused(load, path)
+
+
 @pytest.mark.parametrize("lost", ["newest", "all", "none"])
 def test_wherever_going_back_is_cut_short_no_row_is_promised_that_is_gone(tmp_path, lost):
     for changes in itertools.count():
