@@ -16,7 +16,7 @@ from limitcycle.cli.fitted import Heading, fitted
 from limitcycle.cli.standing import duration, every_half_minute
 from limitcycle.cli.train import chosen_cluster, report_outcomes, run_jobs
 from limitcycle.errors import RunError, UserError
-from limitcycle.lab import Job, machine, rehearse
+from limitcycle.lab import Cluster, Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
 from limitcycle.paper import (
     Plan,
@@ -41,7 +41,7 @@ def paper(options: argparse.Namespace) -> int:
     """List the figures, or make those that are named; exit code."""
     if options.figures and options.all:
         raise UserError("give the figures' numbers, or --all, not both")
-    scale = scale_named(options.scale)
+    scale, cluster = scale_named(options.scale), chosen_cluster(options)
     out = usable_path(options.out or f"limitcycle-paper/{scale.name}", "--out")
     book = usable_path(options.book, "--book") if options.book else out
     seeds = None if options.seeds is None else tuple(range(options.seeds))
@@ -55,7 +55,7 @@ def paper(options: argparse.Namespace) -> int:
     open_book(scale, book)  # before hours of training
     if options.rehearse:
         return _rehearse(plans, options.device, book, console)
-    code = _train(plans, options, workers, console)
+    code = _train(plans, options, cluster, workers, console)
     made: list[Entry] = []
     pages: list[Path] = []
     with _saying(console, lambda: f"{len(made)} of {len(plans)} figures drawn and judged"):
@@ -73,9 +73,15 @@ def paper(options: argparse.Namespace) -> int:
     return code
 
 
-def _train(plans: list[Plan], options: argparse.Namespace, workers: int, console: Console) -> int:
+def _train(
+    plans: list[Plan],
+    options: argparse.Namespace,
+    cluster: Cluster | None,
+    workers: int,
+    console: Console,
+) -> int:
     """Make the runs that are missing, first those that stand alone; exit code."""
-    code, cluster = 0, chosen_cluster(options)
+    code = 0
     for later in (False, True):
         runs = missing(plans, later=later)
         for plan in plans if later else ():
