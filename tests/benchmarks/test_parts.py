@@ -86,6 +86,7 @@ def test_what_is_unfair_shows():
     assert fair([slowed]).ratio == pytest.approx(9)
 
 
+@pytest.mark.slow
 def test_the_chain_multiplies_to_the_whole():
     run = Run(**{**DIGITS.to_dict(), "epochs": 1})
     rows = sound(versus.rows(run, rounds=1, start=at_once))
@@ -94,6 +95,7 @@ def test_the_chain_multiplies_to_the_whole():
     assert np.prod(causes) == pytest.approx(rows[0].ratio)
 
 
+@pytest.mark.slow
 def test_watching_and_control_are_timed():
     small = {"width": 4, "batch": 8}
     shares = sound(watch_overhead.rows(steps=2, only="large", **small))
@@ -122,6 +124,7 @@ def test_the_short_step_has_its_rows():
     assert len(sound(watch_overhead.small(10))) == len(watch_overhead.SMALL)
 
 
+@pytest.mark.slow
 def test_searching_and_the_bare_pass_are_timed(monkeypatch):
     sound(search_cost.rows(width=4, batch=4, side=16))
     monkeypatch.setattr(machine, "alone", at_once)
@@ -134,6 +137,7 @@ def test_the_engine_is_timed(monkeypatch):
     assert len(sound(engine_overhead.rows(only="digits"))) == 1
 
 
+@pytest.mark.slow
 def test_records_are_timed_and_their_oscillator_is_one():
     rows = sound(records.rows(steps=4_000, rounds=1))
     assert [row.within for row in rows] == [0.5, 5.0, 1.0, 0.4, 0.4]

@@ -235,7 +235,9 @@ def session_of(leader):
     return [line for line in found.stdout.splitlines() if "Z" not in line]
 
 
-@pytest.mark.parametrize("after", [0.5, 1.0, 1.5, 2.5])
+@pytest.mark.parametrize(
+    "after", [1.0, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.5, 1.5, 2.5))]
+)
 def test_ctrl_c_while_the_workers_start_is_no_accident(after, tmp_path, short_folder):
     out = tmp_path / "grid"
     grid = ["train", *SMALL, "--lr", "0.1", "1", "--steps", "1000000", "--out", str(out)]

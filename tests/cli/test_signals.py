@@ -106,6 +106,7 @@ def test_a_signal_to_all_processes_is_a_clean_stop(arguments, runs, number, tmp_
     assert_stopped(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_closes_is_a_clean_stop(tmp_path, started):
     ours, terminal = pty.openpty()
     process = started(
@@ -123,6 +124,7 @@ def test_a_terminal_that_closes_is_a_clean_stop(tmp_path, started):
     assert_stopped(tmp_path)
 
 
+@pytest.mark.slow
 def test_nohup_is_nohup_and_sigterm_is_heard(tmp_path, started):
     process = started(GRID, before=["nohup"])
     wait_until(lambda: under_way(tmp_path, 2))

@@ -92,6 +92,7 @@ def test_json_cannot_leave_its_element():
     assert json.loads(text) == {"name": "</script><!--\u2028"}
 
 
+@pytest.mark.slow
 def test_eight_long_runs_are_small_quick_and_complete(sawtooth, tmp_path):
     periods = [50_000, 20_000, 8_000, 3_000, 1_500, 700, 300, 140]
     runs = [

@@ -126,6 +126,7 @@ def test_what_cannot_be_told_has_none():
     assert fingerprint(nn.Sequential(InC())) is None
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_every_process():
     program = (
         "from limitcycle.lab.nets import build_net; from limitcycle.symmetry import fingerprint\n"
