@@ -24,9 +24,10 @@ PIP = ("install", "--quiet", "--no-deps", "--no-compile")
 def pip(*arguments):
     """The pip of the Python that made the tests' environment, which may have none of its own."""
     python = Path(sys.base_prefix) / "bin" / "python3"
-    done = subprocess.run(
-        [python, "-m", "pip", *map(str, arguments)], capture_output=True, text=True, timeout=900
-    )
+    command = [python, "-m", "pip", *map(str, arguments)]
+    # With a checkout on the path pip would take what it is to install for installed.
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=plain)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

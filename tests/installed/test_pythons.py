@@ -16,7 +16,10 @@ from tests.installed.closure import PROJECT, ROOT
 
 NAMED = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each]
 OTHERS = [version for version in NAMED if version != f"3.{sys.version_info.minor}"]
-NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "scipy", "hypothesis", "pytest")
+NEEDED = (
+    *("numpy", "pandas", "pyarrow", "safetensors", "filelock"),
+    *("scipy", "hypothesis", "pytest"),
+)
 # They train, or watch a training, to have something to read.
 WITH_TORCH = (
     "tests/reading/test_door.py",
