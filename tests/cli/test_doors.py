@@ -71,3 +71,14 @@ def test_somebody_else_s_folder_stays_as_it_is(tmp_path, capsys):
 def test_no_eps_is_a_choice(tmp_path):
     small = ["--width", "8", "--train-size", "64", "--test-size", "16", "--batch-size", "32"]
     assert main(["train", *small, "--norm-eps", "0", "--steps", "3", "--out", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("aim", ["nothing", "itself"])
+@pytest.mark.parametrize("command", [["report"], ["diagnose"], ["train", "--out"]], ids=" ".join)
+def test_a_link_that_leads_nowhere_is_named(command, aim, tmp_path, capsys):
+    path = tmp_path / "itself"
+    path.symlink_to(aim)
+    assert main([*command, str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{path} is a link to {aim}" in line
+    assert path.is_symlink() and list(tmp_path.iterdir()) == [path]

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limitcycle.cli.main import main
 from limitcycle.errors import UserError
 from limitcycle.record import Run, RunFolder, WatchedFolder, load, load_all
 from limitcycle.record.checkpoints import list_checkpoints, promised_rows
@@ -362,15 +361,11 @@ def test_a_damaged_small_file_is_named_in_plain_words_with_what_helps(tmp_path, 
 
 
 @pytest.mark.parametrize("aim", ["nothing", "itself"])
-def test_a_link_that_leads_nowhere_is_no_runs_folder(tmp_path, capsys, aim):
+def test_a_link_that_leads_nowhere_is_no_runs_folder(tmp_path, aim):
     path = tmp_path / "itself"
     path.symlink_to(aim)
     doors = [load, load_all, lambda path: RunFolder(path, Run(), INFO)]
     doors.append(lambda path: RunFolder(path / "below", Run(), INFO))
     for open_it in doors:
         assert f"{path} is a link to {aim}" in refused(open_it, path)
-    for command in (["report"], ["diagnose"], ["train", "--out"]):
-        assert main([*command, str(path)]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert f"{path} is a link to {aim}" in line
     assert path.is_symlink() and list(tmp_path.iterdir()) == [path]
