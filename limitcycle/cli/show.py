@@ -52,8 +52,10 @@ def diagnose(options: argparse.Namespace) -> int:
         say(json.dumps(content, indent=2, ensure_ascii=False))
         return _left_out(problems)
     for name, found in named.items():
-        say(f"{name}: {found.label}", bold=True)
-        say_paragraph(str(found))
+        headline, *lines = str(found).splitlines()
+        say(f"{name}: {headline}", bold=True)
+        for line in lines:
+            say_paragraph(line)
     return _left_out(problems)
 
 

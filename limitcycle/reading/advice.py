@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.reading.decay import log_decay
 from limitcycle.reading.findings import Findings
+from limitcycle.reading.forecast import SCHEDULED_OUT
 from limitcycle.reading.rounding import Rounding, decay_rounding
 
 AdviceKind = Literal[
@@ -32,6 +34,7 @@ AdviceKind = Literal[
     "equilibrium",
     "falling",
     "rising",
+    "over",
 ]
 GROWN = 2.0  # a factor of the effective learning rate worth speaking of
 
@@ -47,7 +50,8 @@ class Advice:
         since: the step of its lowest value after the last jump, or in the whole run.
         steps: to the level of the last jump, by weight decay alone; NaN where that cannot be said.
         product: ηλ, the last one known; NaN if none is.
-        momentum: heavy-ball momentum, 0 where none is known.
+        tempo: steps in which weight decay alone makes the effective learning rate e-fold; NaN
+            where it does not.
         lost: what rounding leaves of weight decay, the worst type; None where it loses nothing.
         text: the advice in a sentence or two.
         code: a line to copy; empty where none is advised.
@@ -58,13 +62,18 @@ class Advice:
     since: int = 0
     steps: float = math.nan
     product: float = math.nan
-    momentum: float = 0.0
+    tempo: float = math.nan
     lost: Rounding | None = field(default=None)
     text: str = ""
     code: str = ""
 
 
-def advise(found: Findings, steps: pd.DataFrame, lost: Sequence[Rounding] = ()) -> Advice:
+def advise(
+    found: Findings,
+    steps: pd.DataFrame,
+    lost: Sequence[Rounding] = (),
+    steps_an_update: float = 1.0,
+) -> Advice:
     """The advice that fits ``found``, without its words.
 
     Args:
@@ -72,6 +81,7 @@ def advise(found: Findings, steps: pd.DataFrame, lost: Sequence[Rounding] = ()) 
         steps: the table in order, of `limitcycle.reading.series`; ``effective_lr``, ``lr``,
             ``weight_decay`` and ``momentum`` are used where they are there.
         lost: what rounding leaves of weight decay, for each type of the weights.
+        steps_an_update: how much the step counts on in one update.
     """
     growth, since = _growth(found, steps)
     lr, weight_decay = _last(steps, "lr"), _last(steps, "weight_decay")
@@ -83,7 +93,7 @@ def advise(found: Findings, steps: pd.DataFrame, lost: Sequence[Rounding] = ()) 
         since=since,
         steps=found.forecast.median,
         product=lr * weight_decay,
-        momentum=0.0 if math.isnan(momentum) else momentum,
+        tempo=_tempo(lr * weight_decay, momentum) * steps_an_update,
         lost=worst if worst is not None and worst.share else None,
     )
 
@@ -97,6 +107,8 @@ def _kind(found: Findings, growth: float, weight_decay: float, lost: Rounding | 
         return "no-decay"
     if lost is not None and lost.share > 0.5:
         return "rounds-away"
+    if found.forecast.reason == SCHEDULED_OUT:
+        return "over"
     if found.unfinished is not None:
         return "under-way"
     if found.forecast.median >= 0 and growth > GROWN:
@@ -118,6 +130,12 @@ def _growth(found: Findings, steps: pd.DataFrame) -> tuple[float, int]:
     lowest = inside[int(np.argmin(values[inside]))]
     with np.errstate(over="ignore"):
         return float(values[inside[-1]] / values[lowest]), int(at[lowest])
+
+
+def _tempo(product: float, momentum: float) -> float:
+    """Updates in which weight decay alone makes the effective learning rate e-fold."""
+    decay = log_decay(product, 0.0 if math.isnan(momentum) else momentum)
+    return -1 / (2 * decay) if decay < 0 else math.nan
 
 
 def _last(steps: pd.DataFrame, name: str) -> float:

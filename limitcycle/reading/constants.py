@@ -19,23 +19,44 @@ RISE_NOISE = 8.0
 """... and in standard deviations of row-to-row noise of log ρ: two extremes of 400,000 Gaussian
 values lie 9 apart, those of one period about 6. Recorded norms have no such noise; others' may."""
 
-MIN_CONTRAST = math.log(6.0)
-"""How far log loss must stand above its low level while the norm climbs. On digits jumps reach
-e⁴ to e⁹, and in a stuck run, where the norm wanders with the loss, seven wanderings in eight
-stay below 6. Tables thinned to every hundredth row see only the tail of a jump: no more than 6."""
+LEVEL_ROWS = 20
+"""Rows that it takes to tell the low level before a climb and the scatter about it."""
 
-CONTRAST_NOISE = 2.0
-"""... and in standard deviations of the batch noise of log loss."""
+LEVEL_SHARE = 0.05
+"""Share of the rows over which the running low level is taken. It holds several periods where there
+are many, and is well below one where there are few; its median needs the loss to be low in half
+of them."""
 
-MIN_SIZE = 0.4
-"""Rise of log ρ times contrast of log loss. It asks more of small jumps: one that raises ρ by 6 %
-must raise the loss a thousandfold, one that raises ρ by a quarter sixfold. So a run that hardly
-ever calms down is not cut into hundreds of periods, and thinned tables keep their jumps."""
+LEAST_LEVEL_ROWS = 20
+"""... and at least so many rows."""
+
+LEVEL_BLOCKS = 2_000
+"""Blocks of rows of which a long table takes the running level: a hundred in each window."""
+
+MIN_HEIGHT = 3.0
+"""How high the loss must stand above its low level: 19 times the scatter about it. In runs that are
+stuck on digits the loss of the worst of 5,000 batches stands 2.5 high, and no climb of the norm
+as high as this; jumps stand 5 to 10 high."""
+
+SPIKE_SIZE = 0.05
+"""Share of the descent that a spike must take back. A run at a loss of 1e-4 has batches that stand
+high above its noise and are nothing that anybody would call a spike."""
+
+MIN_SIZE = 0.3
+"""Rise of log ρ times height of the loss. It asks more of small jumps: one that raises ρ by a
+twentieth must stand 6 high, one that raises it by a tenth 3. So a run that hardly ever calms down
+is not cut into hundreds of periods."""
 
 MIN_SHARE = 0.2
 """Share of jumps among the norm's turns from falling to rising. Below it the norm wanders and what
 looks like a jump is chance: 0.12 in stuck runs on digits, 0.56 with learning rate 10, 0.8 with 1,
 0.25 to 0.5 in tables thinned to a few rows a period."""
+
+CLOSE_SHARE = 1.25
+"""Factor on it within which it is a close call."""
+
+CLEAR_HEIGHT = 4.5
+"""A jump as high as this is none by chance: in stuck runs the highest of a thousand is 3.8."""
 
 CHANCE_TURNS = 5
 """Turns without a jump that it takes before `MIN_SHARE` is asked for."""
@@ -69,19 +90,66 @@ WANDER_BLOCKS = 0.4
 within a block. In stuck runs on digits they span 0.01 to 0.07 of it. Those of a random walk, which
 never comes back, span 0.5 to 0.9, and so do those of saw-teeth as long as a block."""
 
+CLOSE = 1.05
+"""Factor on the limits that tell settled from not settled within which it is a close call."""
+
+SCHEDULE_RISE = 2.0
+"""A learning rate that rises by more than this within a jump is its cause: a change of schedule."""
+
+SUDDEN = 0.9
+"""Share of a rise made from one step to the next, above which it was made from outside. Of 447
+jumps with a slow recovery the loss of one made 0.6 at once, that of a hundredth 0.23 or more."""
+
+SLOW_ROWS = 10
+"""... and the loss takes so many rows at least to come back: a bad batch is back at once."""
+
+LONG_OVER = 20.0
+"""A loss is not on its way back any more when so many times the rows of the norm's climb have gone
+by, and twice those of the longest recovery."""
+
+SCHEDULED_OUT = 0.01
+"""A schedule that has brought ηλ below this share of what it was at the jumps has ended them: the
+next one would be a hundred periods away."""
+
 FREE_DECAY_SHARE = 0.5
 """A norm that falls at more than this share of the rate of weight decay alone is in free decay,
 however little time it had: balanced forces are what *equilibrium* means."""
 
 STUCK_SHARE = 0.1
-"""Of the median loss of the first rows: above it the loss of the last half is high."""
+"""Of the loss of a uniform guess, where zero is in reach: a run that stays above it is stuck."""
 
-FIRST_ROWS = 0.01
-"""Share of rows (at least 3) that count as the first ones."""
+FIRST_SHARE = 0.05
+"""Share of rows that count as the first ones where a table is compared with its own beginning..."""
 
-SAME_LEVEL = 3.0
-"""A settled loss within this factor of the first rows' has not shown a descent; where the table
-begins after it, their level says nothing of what is high."""
+FIRST_ROWS = 30
+"""... and at least so many, or a quarter of a short table."""
+
+DESCENT_ERRORS = 5.0
+"""A loss came down if its last half lies so many standard errors below the first rows."""
+
+BEGINNING = 0.01
+"""A table whose first step lies within this share of its steps begins with its training. One that
+begins later cannot tell what loss is high."""
+
+CLEAR_DESCENT = 40.0
+"""A descent of so many times the noise of the loss is no doubt one. Runs that are stuck on digits
+come down by 3 to 10, the one of Figure 2 by 20, others by hundreds."""
+
+GAPS = 0.05
+"""Share of distances between rows that are longer than usual, above which rows are missing."""
+
+COARSE_SWING = 0.04
+"""A norm whose swings of this size may be noise is logged too seldom for its jumps. Logged at every
+step the norms of 73 of 74 runs stay below it; logged every tenth, every run that loses its
+label by that is above."""
+
+LAG = 0.4
+"""Share of its peak at which the loss stands when the norm has stopped rising, above which it is an
+average over many steps. It was 0.36 at most in 74 runs; averaged over 20 rows or more 0.43 at
+least in those that lost their label by that."""
+
+LAG_ROWS, LAG_RISE = 4, 0.1
+"""Climbs of so many rows and of so much in log ρ tell."""
 
 PERIOD_SPREAD = 2.0
 """The periods are told by their quartiles where those differ by more than this factor: the median

@@ -3,6 +3,7 @@
 A table, a recorded run, a folder and a running watch come in as `RunData`, and as nothing else.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.reading import constants as c
 from limitcycle.reading.optimizers import UpdateRule, update_rule
 from limitcycle.reading.series import Setting
 from limitcycle.record import load
+from limitcycle.record.run import CLASSES
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,19 @@ def _recorded(run: Recorded) -> RunData:
         lr=None if "lr" in table else getattr(described, "lr", None),
         weight_decay=None if "weight_decay" in table else getattr(described, "weight_decay", None),
         momentum=getattr(described, "momentum", None),
+        stuck_above=_high(described),
         status=dict(run.status),
         train_size=run.info.get("train_size"),
         batch_size=size if isinstance(size, int) else None,
         described=described is not None or watched is not None,
         **(_watched(watched) if isinstance(watched, Mapping) else {}),
     )
+
+
+def _high(described: Any) -> float | None:
+    """The loss above which a run of the lab is stuck: zero is in reach of its classifiers."""
+    classes = CLASSES.get(getattr(described, "data", ""))
+    return None if classes is None else c.STUCK_SHARE * math.log(classes)
 
 
 def _measured(run: Recorded) -> pd.DataFrame:

@@ -14,17 +14,18 @@ import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.reading.advice import Advice
+from limitcycle.reading.descent import Descent
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.forecast import Forecast
 from limitcycle.reading.lock import EpochLock
 from limitcycle.reading.rest import Rest
 from limitcycle.reading.rounding import Rounding
 
-DIAGNOSIS_VERSION = 1
+DIAGNOSIS_VERSION = 2
 """Raised whenever a reading of the same tables may say something else: kept ones are made again."""
 
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
-_FLOATS = ("norm_turn", "norm_top", "loss_start", "loss_peak")
+_FLOATS = ("norm_turn", "norm_top", "loss_start", "loss_peak", "low", "noise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def _restored(content: dict[str, Any]) -> dict[str, Any]:
     """The values of `to_dict` as what they were."""
     advice = dict(content["advice"])
     advice["lost"] = None if advice["lost"] is None else _filled(Rounding, advice["lost"])
-    kinds = {"forecast": Forecast, "rest": Rest, "lock": EpochLock}
+    kinds = {"forecast": Forecast, "rest": Rest, "descent": Descent, "lock": EpochLock}
     return {
         **_numbers(content, ("period", "rotation", "equilibrium_rotation")),
         **{
@@ -105,14 +106,17 @@ def _restored(content: dict[str, Any]) -> dict[str, Any]:
             for name, kind in kinds.items()
         },
         "advice": _filled(Advice, advice),
+        "changes": tuple((int(step), str(kind)) for step, kind in content["changes"]),
         "effective_lr": tuple(_number(each) for each in content["effective_lr"]),
         "events": _frame(content["events"], EVENT_COLUMNS),
+        "spikes": _frame(content["spikes"], SPIKE_COLUMNS),
         "phases": _frame(content["phases"], PHASE_COLUMNS),
         "notes": tuple(content["notes"]),
     }
 
 
 EVENT_COLUMNS = ("start", "peak", "recovery", "turn", "top", *_FLOATS)
+SPIKE_COLUMNS = ("start", "peak", "recovery", "loss_start", "loss_peak", "jump")
 PHASE_COLUMNS = ("phase", "start", "end")
 
 
@@ -138,4 +142,6 @@ def _frame(records: list[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.Dat
     if records:
         return frame
     kinds = {name: "float64" if name in _FLOATS else "int64" for name in columns if name != "phase"}
+    if "jump" in kinds:
+        kinds["jump"] = "bool"
     return frame.astype(kinds)

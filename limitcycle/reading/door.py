@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from limitcycle.reading import words
+from limitcycle.reading import advising, words
 from limitcycle.reading.advice import advise, rounded_away
+from limitcycle.reading.blurred import blurs
 from limitcycle.reading.columns import as_frame
 from limitcycle.reading.data import RunData, data_of, opened
 from limitcycle.reading.decayed import decayed
@@ -16,7 +17,7 @@ from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.judge import judge
 from limitcycle.reading.kept import kept
-from limitcycle.reading.plausible import remarks
+from limitcycle.reading.plausible import remarks, steps_an_update
 from limitcycle.reading.series import Setting, read_table, series_of
 
 
@@ -80,10 +81,11 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     steps = as_frame(data.steps)
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
     table, ordered = read_table(judged, data.lr, data.weight_decay, data.momentum)
-    found = judge(series_of(table, len(steps)), data)
-    advice = advise(found, table, rounded_away(table, data.dtypes))
-    advice = replace(advice, text=words.advice(advice), code=words.code(advice))
-    doubts = remarks(table) if bare else []
+    series = series_of(table, len(steps), steps_an_update(table) if bare else 1.0)
+    found = judge(series, data)
+    advice = advise(found, table, rounded_away(table, data.dtypes), series.steps_an_update)
+    advice = replace(advice, text=advising.advice(advice), code=advising.code(advice))
+    doubts = [*(remarks(table) if bare else []), *blurs(series)]
     notes = tuple(filter(None, [*data.notes, note, *ordered, *doubts, *_notes(data, table, found)]))
     rotation, resting = (_late(steps, name) for name in ("rotation", "equilibrium_rotation"))
     return Diagnosis(
@@ -93,7 +95,7 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
         equilibrium_rotation=resting,
         headline=words.headline(found),
         reason=words.reason(found),
-        text=words.whole(found, rotation, resting, advice.text, notes),
+        text=words.whole(found, rotation, resting, advice, list(notes)),
         notes=notes,
     )
 
@@ -105,6 +107,9 @@ def _notes(data: RunData, table: pd.DataFrame, found: Findings) -> list[str]:
         notes.append("no loss was logged, so jumps cannot be told: call log(loss=loss) in the loop")
     if data.rule is not None and data.rule.scaling == "unknown":
         notes.append(f"what {data.rule.name} does with the gradient is not known: see rotation")
+    notes += words.close_calls(found)
+    notes += words.changes(found)
+    notes += words.untold(found)
     if not data.described and "momentum" not in table and _reckons_with_decay(found):
         notes.append(
             "no momentum is known, so none was reckoned with: the norm decays about 1/(1 − μ) "

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.reading import constants as c
+from limitcycle.reading.changes import Change, sudden
 from limitcycle.reading.clock import Array, Rows
+from limitcycle.reading.level import (
+    Level,
+    first_below,
+    height,
+    level_of,
+    loss_at,
+    ranges,
+)
 from limitcycle.reading.series import Series
 from limitcycle.reading.turns import noise, turning_points
 
@@ -22,7 +31,8 @@ class Event(NamedTuple):
     """One destabilisation, as rows of the series.
 
     ``turn`` is the norm's minimum, ``top`` its maximum after the climb; for the others see
-    `limitcycle.reading.diagnose`. ``recovery`` is -1 while the loss has not come back.
+    `limitcycle.reading.diagnose`. ``recovery`` is -1 while the loss has not come back. ``low`` is
+    the level that the loss left, ``noise`` the scatter about it.
     """
 
     start: int
@@ -30,121 +40,172 @@ class Event(NamedTuple):
     recovery: int
     turn: int
     top: int
+    low: float
+    noise: float
+
+    @property
+    def level(self) -> Level:
+        """The level that the loss left."""
+        return Level(self.low, self.noise)
 
 
 @dataclass(frozen=True)
 class Found:
     """``events`` in order, ``unfinished`` the last one if the loss has not come back from it.
 
-    ``turns`` counts the norm's turns from falling to rising; ``wandering`` says that so many
-    of them came without a jump that those with one were dismissed as chance.
+    ``turns`` counts the norm's turns from falling to rising, ``share`` is that of those that look
+    like a jump; 1 where the others are too few to matter. ``changes`` came from outside.
     """
 
     events: tuple[Event, ...]
     unfinished: Event | None
     turns: int
-    wandering: bool
+    share: float
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def wandering(self) -> bool:
+        """Most turns came without a jump, so low jumps were dismissed as chance."""
+        return self.share < c.MIN_SHARE
+
+    @property
+    def close(self) -> bool:
+        """A close call: a few jumps more or less would have told otherwise."""
+        return c.MIN_SHARE / c.CLOSE_SHARE < self.share < c.MIN_SHARE * c.CLOSE_SHARE
 
 
-class _Climbs(NamedTuple):
+class Climbs(NamedTuple):
     """Climbs of the norm, each from ``turn`` to ``top``, after a fall that began at ``quiet``."""
 
     quiet: Rows
     turn: Rows
     top: Rows
 
-    def where(self, mask: NDArray[np.bool_]) -> "_Climbs":
-        return _Climbs(*(rows[mask] for rows in self))
+    def where(self, mask: NDArray[np.bool_]) -> "Climbs":
+        """Those that ``mask`` chooses."""
+        return Climbs(*(rows[mask] for rows in self))
 
 
 def find_events(series: Series) -> Found:
     """All destabilisations of ``series``; the first descent of the loss is none."""
-    climbs = _climbs(series.log_norm)
-    low, contrast = _contrast(series, climbs)
+    climbs = climbs_of(series.log_norm)
+    level = level_of(series.loss, (climbs.quiet + 2 * climbs.turn) // 3, climbs.turn + 1)
+    contrast = _contrast(series, climbs, level)
     rise = series.log_norm[climbs.top] - series.log_norm[climbs.turn]
-    scatter = noise(series.log_loss, 1)
-    needed = max(c.MIN_CONTRAST, c.CONTRAST_NOISE * scatter)
-    jumps = (contrast >= needed) & (rise * contrast >= c.MIN_SIZE)
-    others = int((~jumps).sum())
-    wandering = others >= c.CHANCE_TURNS and bool(jumps.mean() < c.MIN_SHARE)
-    if wandering:
-        jumps[:] = False
-    events = _separate(series.log_loss, _place(series, climbs.where(jumps), low[jumps] + scatter))
+    jumps = (contrast >= c.MIN_HEIGHT) & (rise * contrast >= c.MIN_SIZE)
+    share = float(jumps.mean()) if (~jumps).sum() >= c.CHANCE_TURNS else 1.0
+    if share < c.MIN_SHARE:
+        jumps &= contrast >= c.CLEAR_HEIGHT
+    placed = _place(series, climbs.where(jumps), level.where(jumps))
+    events, changes = _without_changes(series, _separate(series.loss, placed))
     unfinished = events.pop() if events and events[-1].recovery < 0 else None
-    return Found(tuple(events), unfinished, len(jumps), wandering)
+    return Found(tuple(events), unfinished, len(jumps), share, tuple(changes))
 
 
-def _climbs(log_norm: Array) -> _Climbs:
-    swing = max(c.MIN_RISE, c.RISE_NOISE * noise(log_norm, 2))
-    rows = turning_points(log_norm, swing)
+def swing_of(log_norm: Array) -> float:
+    """The smallest swing of log ρ that its noise from row to row does not make."""
+    return c.RISE_NOISE * noise(log_norm, 2)
+
+
+def climbs_of(log_norm: Array) -> Climbs:
+    """The climbs of a norm that had fallen before; a first rise is none."""
+    rows = turning_points(log_norm, max(c.MIN_RISE, swing_of(log_norm)))
     if len(rows) > 1 and log_norm[rows[1]] < log_norm[rows[0]]:
         tops = rows[0::2]
     else:
         tops = rows[1::2]  # The norm rises first: the first descent of the loss.
     turns = rows[np.searchsorted(rows, tops[:-1]) + 1]
-    return _Climbs(quiet=tops[:-1], turn=turns, top=tops[1:])
+    return Climbs(quiet=tops[:-1], turn=turns, top=tops[1:])
 
 
-def _contrast(series: Series, climbs: _Climbs) -> tuple[Array, Array]:
-    """For each climb the low level of the log loss before it, and how far above it is climbed.
+def _contrast(series: Series, climbs: Climbs, level: Level) -> Array:
+    """How high the loss stands while the norm climbs, for each climb.
 
-    The low level is the mean over the second half of the fall, when phase A is surely over. A row
-    counts during the climb with what it adds to the norm. Of the two rows that bound a step of
-    the norm the higher loss counts: in a thinned table the jump lies between them.
+    A row counts with what it adds to the norm. Of the two rows that bound a step of the norm the
+    higher loss counts: in a thinned table the jump lies between them.
     """
-    loss, norm = series.log_loss, series.log_norm
-    middle = (climbs.quiet + climbs.turn) // 2
-    low = _sums(loss, middle, climbs.turn + 1) / (climbs.turn + 1 - middle)
-    added = np.maximum(np.diff(norm), 0)
-    higher = np.maximum(loss[1:], loss[:-1])
-    weight = _sums(added, climbs.turn, climbs.top)
-    high = _sums(added * higher, climbs.turn, climbs.top) / weight
-    return low, high - low
+    lengths = climbs.top - climbs.turn
+    rows = ranges(climbs.turn, climbs.top)
+    added = np.maximum(np.diff(series.log_norm)[rows], 0)
+    higher = np.maximum(series.loss[1:], series.loss[:-1])[rows]
+    heights = height(higher, level.repeat(lengths))
+    first = np.cumsum(lengths) - lengths
+    if not len(first):
+        return np.empty(0)
+    return np.asarray(np.add.reduceat(added * heights, first) / np.add.reduceat(added, first))
 
 
-def _sums(values: Array, start: Rows, stop: Rows) -> Array:
-    """Σ values[start:stop] for many slices at once."""
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    return np.asarray(total[stop] - total[start])
-
-
-def _place(series: Series, climbs: _Climbs, low: Array) -> list[Event]:
-    """Start and peak of each jump; rows up to ``low`` (scatter included) are on the low level."""
+def _place(series: Series, climbs: Climbs, level: Level) -> list[Event]:
+    """Start and peak of each jump, and the level that it left."""
     events = []
-    for quiet, turn, top, level in zip(*climbs, low, strict=True):
+    for i, (quiet, turn, top) in enumerate(zip(*climbs, strict=True)):
+        low, noise = float(level.low[i]), float(level.noise[i])
         climbed = series.log_norm[turn : top + 1] - series.log_norm[turn]
         half, most = turn + np.searchsorted(
             np.maximum.accumulate(climbed), [c.HALF_CLIMB * climbed[-1], c.MOST_CLIMB * climbed[-1]]
         )
-        before = series.log_loss[quiet:half]
-        calm = np.flatnonzero(before <= level + 1e-9)
+        before = series.loss[quiet:half]
+        calm = np.flatnonzero(before <= low + noise)
         start = int(quiet + (calm[-1] if calm.size else np.argmin(before)))
-        peak = start + 1 + int(np.argmax(series.log_loss[start + 1 : most + 1]))
-        events.append(Event(start, peak, -1, int(turn), int(top)))
+        peak = start + 1 + int(np.argmax(series.loss[start + 1 : most + 1]))
+        events.append(Event(start, peak, -1, int(turn), int(top), low, noise))
     return events
 
 
-def _separate(log_loss: Array, events: list[Event]) -> list[Event]:
-    """The events with their recoveries; one that begins before the last recovered belongs to it."""
+def _separate(loss: Array, placed: list[Event]) -> list[Event]:
+    """The events with their recoveries; one that begins before the last recovered belongs to it.
+
+    An event from which the loss never comes back stands alone.
+    """
     separate: list[Event] = []
-    for i, event in enumerate(events):
-        if separate and separate[-1].recovery < 0:
-            last = separate.pop()
-            peak = max(last.peak, event.peak, key=lambda row: log_loss[row])
-            event = Event(last.start, peak, -1, last.turn, event.top)
-        limit = events[i + 1].start + 1 if i + 1 < len(events) else len(log_loss)
-        separate.append(_recover(log_loss, event, limit))
+    pending: Event | None = None
+    for i, event in enumerate(placed):
+        if pending is not None:
+            peak = max(pending.peak, event.peak, key=lambda row: loss[row])
+            event = pending._replace(peak=peak, top=event.top)
+        final = i + 1 == len(placed)
+        event = _recover(loss, event, len(loss) if final else placed[i + 1].start + 1)
+        waits = event.recovery < 0 and not final and _back(loss, event) is not None
+        pending = event if waits else None
+        if pending is None:
+            separate.append(event)
     return separate
 
 
-def _recover(log_loss: Array, event: Event, limit: int) -> Event:
+def _back(loss: Array, event: Event) -> int | None:
+    """The first row after the peak at which the loss has come half the way back; None: never."""
+    ends = height(loss[[event.start, event.peak]], event.level)
+    return first_below(loss, event.peak + 1, float(loss_at(ends.mean(), event.level)))
+
+
+def _without_changes(series: Series, events: list[Event]) -> tuple[list[Event], list[Change]]:
+    """The events that are jumps, and what changed where they are none."""
+    jumps: list[Event] = []
+    changes: list[Change] = []
+    for i, event in enumerate(events):
+        change = sudden(series, event.start, event.peak, event.recovery)
+        if change is None and event.recovery < 0:
+            over = i + 1 < len(events) or _long_over(series, event, jumps)
+            change = Change(event.start, "level") if over else None
+        if change is None:
+            jumps.append(event)
+        else:
+            changes.append(change)
+    return jumps, changes
+
+
+def _long_over(series: Series, event: Event, jumps: list[Event]) -> bool:
+    """The norm has stopped rising long ago, and the loss did not come back."""
+    usual = max((jump.recovery - jump.peak for jump in jumps), default=0)
+    return len(series) - event.top > max(c.LONG_OVER * (event.top - event.start), 2 * usual)
+
+
+def _recover(loss: Array, event: Event, limit: int) -> Event:
     """``event`` with its recovery, if it comes before row ``limit``, and its peak before that."""
     while True:
-        middle = (log_loss[event.start] + log_loss[event.peak]) / 2
-        back = np.flatnonzero(log_loss[event.peak + 1 : limit] < middle)
-        recovery = event.peak + 1 + int(back[0]) if back.size else -1
-        end = recovery if back.size else limit
-        peak = event.start + int(np.argmax(log_loss[event.start : end]))
-        if peak == event.peak or log_loss[peak] <= log_loss[event.peak]:
-            return event._replace(recovery=recovery)
+        back = _back(loss[:limit], event)
+        end = limit if back is None else back
+        peak = event.start + int(np.argmax(loss[event.start : end]))
+        if peak == event.peak or loss[peak] <= loss[event.peak]:
+            return event._replace(recovery=-1 if back is None else back)
         event = event._replace(peak=peak)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from limitcycle.reading.descent import Descent
 from limitcycle.reading.forecast import Forecast
 from limitcycle.reading.labels import Label
 from limitcycle.reading.lock import EpochLock
@@ -18,7 +19,11 @@ class Findings:
         label: one of `LABELS`.
         events: one row a destabilisation: ``start``, ``peak``, ``recovery`` as defined in
             `diagnose`; then ``turn`` and ``top``, the steps of the norm's minimum and following
-            maximum, ``norm_turn`` and ``norm_top``, the norm there, ``loss_start``, ``loss_peak``.
+            maximum, ``norm_turn`` and ``norm_top``, the norm there, ``loss_start``, ``loss_peak``,
+            ``low`` and ``noise``, the level that the loss left and the scatter about it.
+        spikes: one row a rise of the loss out of its low level and back, whatever the norm does:
+            ``start``, ``peak``, ``recovery``, ``loss_start``, ``loss_peak``, and ``jump``, whether
+            it is part of an event.
         period: median distance of neighbouring starts, steps; NaN with fewer than two events.
         phases: ``phase`` ("A", "B", "C"), ``start``, ``end``; empty without events.
         consistent_from: step at which warm-up is over; None where that cannot be told.
@@ -26,10 +31,14 @@ class Findings:
         unfinished: step at which the loss left its low level without having come back; None if not.
         turns: how often the norm turned from falling to rising, with a jump or without.
         wandering: the norm turns without jumps so often that the few with one count as chance.
+        close: whether it does is a close call.
+        changes: step and kind of what looked like a jump and came from outside: ``"level"``,
+            ``"data"``, ``"schedule"``.
         effective_lr: smallest and largest effective learning rate after warm-up (or in the whole
             table); NaN where the learning rate is not known.
         forecast: of the next jump.
         rest: drift and loss outside of the events; None where there are too few rows.
+        descent: how far the loss came down; None where there are too few rows.
         failure: what the diverged run's end was; empty otherwise.
         rows, usable_rows: of the table.
         last_step: the last usable step; None in an empty table.
@@ -37,6 +46,7 @@ class Findings:
 
     label: Label
     events: pd.DataFrame
+    spikes: pd.DataFrame
     period: float
     phases: pd.DataFrame
     consistent_from: int | None
@@ -45,9 +55,12 @@ class Findings:
     unfinished: int | None
     turns: int
     wandering: bool
+    close: bool
+    changes: tuple[tuple[int, str], ...]
     effective_lr: tuple[float, float]
     forecast: Forecast
     rest: Rest | None
+    descent: Descent | None
     failure: str
     rows: int
     usable_rows: int

@@ -4,9 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from limitcycle.reading import constants as c
 from limitcycle.reading.decay import log_decay
 from limitcycle.reading.events import Event
 from limitcycle.reading.series import Series
+
+SCHEDULED_OUT = "the schedule has brought the learning rate down so far that jumps are over"
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,11 @@ def _free_way(series: Series, events: Sequence[Event]) -> tuple[float, str]:
         return math.nan, "no jump to judge by"
     if series.lr is None or series.weight_decay is None:
         return math.nan, "learning rate or weight decay are not known"
-    product = float(series.lr[-1] * series.weight_decay[-1])
-    decay = log_decay(product, float(series.momentum[-1]))
+    products = series.lr * series.weight_decay
+    product = float(products[-1])
+    if product < c.SCHEDULED_OUT * float(np.median(products[[event.start for event in events]])):
+        return math.nan, SCHEDULED_OUT
+    decay = log_decay(product, float(series.momentum[-1])) / series.steps_an_update
     if not decay < 0:
         return math.nan, "weight decay does not shrink the norm"
     if series.log_norm[events[-1].top :].argmax() == len(series) - 1 - events[-1].top:

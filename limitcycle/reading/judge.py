@@ -12,6 +12,7 @@ from limitcycle.errors import UserError
 from limitcycle.reading import constants as c
 from limitcycle.reading.columns import Array
 from limitcycle.reading.data import RunData
+from limitcycle.reading.descent import Descent, descent_of
 from limitcycle.reading.events import Event, Found, find_events
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.forecast import forecast
@@ -19,16 +20,12 @@ from limitcycle.reading.labels import Label
 from limitcycle.reading.lock import find_lock
 from limitcycle.reading.rest import Rest, judge_rest
 from limitcycle.reading.series import Series
+from limitcycle.reading.spikes import Spike, find_spikes
 from limitcycle.reading.stages import consistent_event, phase_table
 
 
 def judge(series: Series, data: RunData) -> Findings:
     """Destabilisations, periods and phases of a run, and what it does over all.
-
-    *start* is the last step before the loss leaves its low level, *peak* the largest loss between
-    start and recovery, *recovery* the first step after the peak at which the loss is back below
-    the geometric mean of its values at start and peak. An event needs the norm to turn from
-    falling to rising; the first descent and a bad batch that leaves the norm alone are none.
 
     Args:
         series: the usable rows.
@@ -38,16 +35,20 @@ def judge(series: Series, data: RunData) -> Findings:
         UserError: what is known besides cannot be.
     """
     _check_arguments(data)
-    found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
+    enough = len(series) >= c.MIN_ROWS
+    found = find_events(series) if enough else Found((), None, 0, 1.0)
     events = found.events
-    rest = judge_rest(series, found, data.stuck_above)
+    spikes = find_spikes(series.loss)
+    rest = judge_rest(series, found) if enough else None
+    descent = descent_of(series, data.stuck_above) if enough else None
     failure = _failure(series, data.status)
     consistent = consistent_event(series, events)
     first = 0 if consistent is None else events[consistent].start
     lock, lock_reason = find_lock(series, events, data.train_size, data.batch_size)
     return Findings(
-        label=_label(failure, rest, len(events)),
+        label="diverged" if failure else _label(found, spikes, rest, descent),
         events=_event_table(series, events),
+        spikes=_spike_table(series, spikes, found),
         period=_period(series, events),
         phases=phase_table(series, events),
         consistent_from=None if consistent is None else int(series.step[first]),
@@ -56,9 +57,12 @@ def judge(series: Series, data: RunData) -> Findings:
         unfinished=None if found.unfinished is None else int(series.step[found.unfinished.start]),
         turns=found.turns,
         wandering=found.wandering,
+        close=found.close,
+        changes=tuple((int(series.step[each.row]), each.kind) for each in found.changes),
         effective_lr=_range(series.effective_lr, first),
         forecast=forecast(series, events),
         rest=rest,
+        descent=descent,
         failure=failure,
         rows=series.given,
         usable_rows=len(series),
@@ -78,12 +82,18 @@ def _check_arguments(data: RunData) -> None:
             whole(name, size)
 
 
-def _label(failure: str, rest: Rest | None, events: int) -> Label:
-    if failure:
-        return "diverged"
-    if rest is None:
+def _label(
+    found: Found, spikes: Sequence[Spike], rest: Rest | None, descent: Descent | None
+) -> Label:
+    """What a run does that has not diverged."""
+    if rest is None or descent is None:
         return "unknown"
-    return "periodic" if events >= 2 else rest.label
+    if len(found.events) >= 2:
+        return "periodic"
+    calm = not (found.events or found.unfinished or spikes)
+    if calm and descent.never:
+        return "stuck"
+    return "equilibrium" if rest.settled else "converging"
 
 
 def _failure(series: Series, status: str | Mapping[str, Any] | None) -> str:
@@ -114,8 +124,10 @@ def _range(values: Array | None, first: int) -> tuple[float, float]:
 
 
 def _event_table(series: Series, events: Sequence[Event]) -> pd.DataFrame:
-    rows = np.array(events, dtype=np.intp).reshape(-1, len(Event._fields))
-    at = dict(zip(Event._fields, rows.T, strict=True))
+    at = {
+        name: np.array([getattr(event, name) for event in events], dtype=np.intp)
+        for name in ("start", "peak", "recovery", "turn", "top")
+    }
     return pd.DataFrame(
         {
             **{name: series.step[row] for name, row in at.items()},
@@ -123,5 +135,30 @@ def _event_table(series: Series, events: Sequence[Event]) -> pd.DataFrame:
             "norm_top": series.norm[at["top"]],
             "loss_start": series.loss[at["start"]],
             "loss_peak": series.loss[at["peak"]],
+            "low": np.array([event.low for event in events], dtype=np.float64),
+            "noise": np.array([event.noise for event in events], dtype=np.float64),
         }
+    )
+
+
+def _spike_table(series: Series, spikes: Sequence[Spike], found: Found) -> pd.DataFrame:
+    rows = np.array(spikes, dtype=np.intp).reshape(-1, len(Spike._fields))
+    at = dict(zip(Spike._fields, rows.T, strict=True))
+    return pd.DataFrame(
+        {
+            **{name: series.step[row] for name, row in at.items()},
+            "loss_start": series.loss[at["start"]],
+            "loss_peak": series.loss[at["peak"]],
+            "jump": np.array([_is_jump(spike, found) for spike in spikes], dtype=bool),
+        }
+    )
+
+
+def _is_jump(spike: Spike, found: Found) -> bool:
+    """Whether a spike is part of an event."""
+    events = (*found.events, *([found.unfinished] if found.unfinished else []))
+    return any(
+        spike.start <= max(event.top, event.recovery)
+        and spike.recovery >= min(event.start, event.turn)
+        for event in events
     )

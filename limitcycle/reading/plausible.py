@@ -52,33 +52,64 @@ def _gradients(table: pd.DataFrame) -> list[str]:
 
 def _rates(table: pd.DataFrame) -> list[str]:
     """How fast the norm falls, against what weight decay can do."""
-    if "lr" not in table or "weight_decay" not in table:
-        return []
-    steps = table["step"].to_numpy(np.float64)
-    momentum = table["momentum"].to_numpy(np.float64) if "momentum" in table else 0.0
-    decay = (table["lr"] * table["weight_decay"]).to_numpy(np.float64) / (1 - momentum)
-    allowed = decay[:-1] * np.diff(steps)
-    fall = -np.diff(np.log(table["norm"].to_numpy(np.float64)))
-    falling = (fall > 0) & (allowed > 0) & np.isfinite(allowed)
-    if not falling.any() or falling.sum() < _OFTEN * len(fall):
-        return []
-    ratios = fall[falling] / allowed[falling]
-    low, usual, high = (float(x) for x in np.quantile(ratios, [0.25, 0.5, 0.75]))
-    if not 0 < usual < math.inf:
-        return []
+    usual = _fall_per_decay(table)
     if usual > _FASTER:
         also = "" if "momentum" in table else ", or there is momentum that is not said"
         return [
             f"the norm falls {_rounded(usual)} times as fast as learning rate × weight decay let "
             f"it: these are another run's settings{also}; forecasts do not hold"
         ]
-    if usual < _SLOWER and high < _STEADY * low and _unit(steps) * usual > 0.5:
+    unit = steps_an_update(table)
+    if unit > 1:
         return [
-            f"the norm falls steadily, but {_rounded(1 / usual)} times as slowly as learning rate "
-            "× weight decay make it fall: the steps look like samples or tokens, but rates act by "
-            "updates; give steps in updates"
+            f"the norm falls steadily, but {unit:,g} times as slowly as learning rate × weight "
+            f"decay make it fall: the steps look like samples or tokens, {unit:,g} an update, and "
+            "are taken for that"
         ]
     return []
+
+
+def steps_an_update(table: pd.DataFrame) -> float:
+    """How much the step counts on in one update: 1, or more where it counts samples or tokens.
+
+    Told by a norm that falls steadily, but many times as slowly as weight decay makes it fall, and
+    steps that are multiples of as much.
+
+    Args:
+        table: of `limitcycle.reading.series.read_table`.
+    """
+    table = table[(table["norm"] > 0) & np.isfinite(table["norm"])]
+    if len(table) < MIN_ROWS:
+        return 1.0
+    usual = _fall_per_decay(table)
+    if not usual < _SLOWER:
+        return 1.0
+    unit = _unit(table["step"].to_numpy(np.float64))
+    return _rounded_to_a_part(1 / usual, unit) if unit * usual > 0.5 else 1.0
+
+
+def _fall_per_decay(table: pd.DataFrame) -> float:
+    """How fast the norm falls against weight decay alone; NaN where it does not fall steadily."""
+    if "lr" not in table or "weight_decay" not in table:
+        return math.nan
+    steps = table["step"].to_numpy(np.float64)
+    momentum = table["momentum"].to_numpy(np.float64) if "momentum" in table else 0.0
+    decay = (table["lr"] * table["weight_decay"]).to_numpy(np.float64) / (1 - momentum)
+    with np.errstate(all="ignore"):
+        allowed = decay[:-1] * np.diff(steps)
+        fall = -np.diff(np.log(table["norm"].to_numpy(np.float64)))
+        falling = (fall > 0) & (allowed > 0) & np.isfinite(allowed)
+        if not falling.any() or falling.sum() < _OFTEN * len(fall):
+            return math.nan
+        low, usual, high = np.quantile(fall[falling] / allowed[falling], [0.25, 0.5, 0.75])
+    if not 0 < usual < math.inf or (usual < _SLOWER and high >= _STEADY * low):
+        return math.nan
+    return float(usual)
+
+
+def _rounded_to_a_part(number: float, whole: float) -> float:
+    """The divisor of ``whole`` that is nearest to ``number``."""
+    return whole / max(round(whole / number), 1)
 
 
 def _unit(steps: Array) -> float:

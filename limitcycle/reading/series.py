@@ -13,7 +13,6 @@ from limitcycle.reading.columns import Array, as_frame, needed_columns
 from limitcycle.reading.rows import in_order
 
 Setting = ArrayLike | None
-_SMALLEST = 5e-324  # positive float64
 WHOLE = 2.0**53  # beyond it not every whole number is a float
 
 
@@ -36,14 +35,10 @@ class Series:
     epoch: Array | None
     given: int
     broken_from: int | None
-    log_loss: Array = field(init=False)
+    steps_an_update: float
     log_norm: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        positive = self.loss[self.loss > 0]
-        # A float32 loss underflows to 0: it is as good as half of the smallest seen.
-        floor = max(positive.min() / 2, _SMALLEST) if positive.size else 1.0
-        object.__setattr__(self, "log_loss", np.log(np.maximum(self.loss, floor)))
         object.__setattr__(self, "log_norm", np.log(self.norm))
 
     def __len__(self) -> int:
@@ -78,17 +73,18 @@ def read_table(
     return table, notes + said
 
 
-def series_of(table: pd.DataFrame, given: int) -> Series:
-    """The usable rows of a table in order: finite norm > 0, finite loss ≥ 0.
+def series_of(table: pd.DataFrame, given: int, steps_an_update: float = 1.0) -> Series:
+    """The usable rows of a table in order: finite norm > 0, finite loss.
 
     Args:
         table: of `read_table`.
         given: how many rows there were before that.
+        steps_an_update: how much the step counts on in one update.
     """
     arrays = {str(name): table[name].to_numpy(np.float64) for name in table.columns}
     loss, norm = arrays["loss"], arrays["norm"]
     finite = np.isfinite(loss) & np.isfinite(norm)
-    usable = finite & (norm > 0) & (loss >= 0)
+    usable = finite & (norm > 0)
     steps = _whole(arrays.pop("step"))
     ends = [end for column in (loss, norm) if (end := _broken_from(column)) is not None]
     broken = min(ends, default=None)
@@ -104,6 +100,7 @@ def series_of(table: pd.DataFrame, given: int) -> Series:
         epoch=kept.get("epoch"),
         given=given,
         broken_from=None if broken is None else int(steps[broken]),
+        steps_an_update=steps_an_update,
     )
 
 

@@ -18,6 +18,7 @@ from limitcycle.record.files import read_object
 
 Net = Literal["mlp", "convnet", "resnet18"]
 Data = Literal["digits", "cifar10", "cifar100"]
+CLASSES: Mapping[str, int] = {"digits": 10, "cifar10": 10, "cifar100": 100}
 Norm = Literal["batch", "batch-affine", "group", "layer", "none"]
 Schedule = Literal["constant", "cosine", "linear", "step"]
 Dtype = Literal["float32", "float64"]

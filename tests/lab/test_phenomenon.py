@@ -65,6 +65,7 @@ def test_convnet_on_cifar_is_periodic_and_not_without_weight_decay(cifar, tmp_pa
 
 @pytest.mark.slow
 def test_resnet_on_cifar_destabilises(cifar, tmp_path):
-    settings = {**CONVNET, "net": "resnet18", "steps": 2_500}
-    run = train(Run(weight_decay=5e-3, **settings), tmp_path / "run", threads=1)
+    # When it jumps first hangs on the processor's last bits: by step 2,100 with all of four seeds.
+    settings = {**CONVNET, "net": "resnet18", "resolution": 8, "steps": 4_000}
+    run = train(Run(weight_decay=1e-2, **settings), tmp_path / "run", threads=1)
     assert len(verdict(run).events) >= 1

@@ -3,6 +3,7 @@
 Where the norm is held it cannot tell of destabilisations; the loss alone has to.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import late_loss, listed, share, unbroken
 from limitcycle.paper.scale import Scale
 from limitcycle.reading.clock import Array, Clock, TimeAxis
-from limitcycle.reading.constants import MIN_CONTRAST, STUCK_SHARE
+from limitcycle.reading.constants import STUCK_SHARE
 from limitcycle.reading.history import History
 from limitcycle.reading.turns import turning_points
 from limitcycle.record import Run
@@ -25,6 +26,7 @@ from limitcycle.report.panels import panels_of
 FREE = "free norm"
 EARLY, LATE = "fixed at 0.75 of way", "fixed at 0.90 of way"
 FRACTIONS = {EARLY: 0.75, LATE: 0.90}  # epochs 150 and 180 of a run that jumps at epoch 200
+RISE = math.log(6.0)  # of log loss, that counts as a destabilisation of a run without a norm
 CONVERGED = STUCK_SHARE  # of the loss of the first steps, below which a run has converged
 FIRST_STEPS = 3
 
@@ -92,13 +94,13 @@ def updates(snapshot: str | Path) -> int:
 def loss_rises(history: History) -> int:
     """How often the loss, a mean over an epoch, rose sixfold: destabilisations without the norm.
 
-    The same contrast as `limitcycle.reading` asks of a jump; a rise that has not come back counts.
+    A rise that has not come back counts.
     """
     loss = history.means["loss"]
     log = np.log(np.maximum(loss[np.isfinite(loss)], 1e-30))
     if len(log) < 2:
         return 0
-    rows = turning_points(log, MIN_CONTRAST)
+    rows = turning_points(log, RISE)
     return int((np.diff(log[rows]) > 0).sum())
 
 

@@ -1,0 +1,131 @@
+"""The sentences of an advice, and its line of code."""
+
+import math
+from typing import assert_never
+
+from limitcycle.reading.advice import Advice, AdviceKind
+from limitcycle.reading.rounding import Rounding
+
+WORTH_DIVIDING = 1.1  # times by which an effective learning rate has grown
+_HOLDING = "limitcycle.hold_norm(optimizer, symmetries)"
+_HELD: tuple[AdviceKind, ...] = ("under-way", "approaching", "periodic", "stuck", "falling")
+
+
+def advice(given: Advice) -> str:
+    """What to do, in a few short sentences."""
+    match given.kind:
+        case "diverged":
+            return "Go back to a checkpoint from before and lower the learning rate or clip."
+        case "too-early":
+            return "It is too early for advice. Watch on."
+        case "no-decay":
+            return (
+                "Nothing to do: weight decay is 0, so the norm cannot fall here. The effective "
+                "learning rate only shrinks."
+            )
+        case "rounds-away":
+            return rounding(given.lost, alone=False) if given.lost else ""
+        case "under-way":
+            return (
+                "A jump is under way. Let it pass: a norm that is held now keeps the loss where it "
+                "is. Then halve weight decay or hold the norm."
+            )
+        case "approaching":
+            return (
+                f"The effective learning rate grew {given.growth:.2g}-fold since step "
+                f"{given.since:,}, unseen in the loss. Halve weight decay, or {_hold(given)}."
+            )
+        case "periodic":
+            return (
+                "The jumps go on while weight decay shrinks the norm. To end them, "
+                f"{_hold(given)}. To have fewer, lower learning rate × weight decay."
+            )
+        case "stuck":
+            return (
+                "The effective learning rate is too high to converge, and weight decay keeps it "
+                f"there. Try a hundredth of learning rate × weight decay{_of(given.product)}: at "
+                "rest that makes a tenth of the effective learning rate. Half of it is hardly seen."
+            )
+        case "equilibrium":
+            return (
+                "Nothing to do. Learning rate and weight decay now act through their product"
+                f"{_of(given.product)} alone: ten times of either has the same effect."
+            )
+        case "falling":
+            return (
+                "Weight decay is shrinking the norm, so the effective learning rate grows"
+                f"{_tempo(given)}. If the loss jumps later on, this is why. Halve weight decay or "
+                "hold the norm before that."
+            )
+        case "rising":
+            return (
+                "The norm grows, so the effective learning rate falls by itself. Count that in "
+                "before you lower the learning rate."
+            )
+        case "over":
+            return (
+                "Nothing to do: the schedule has brought the learning rate down, and the jumps "
+                "with it."
+            )
+        case _:
+            assert_never(given.kind)
+
+
+def code(given: Advice) -> str:
+    """The line to copy; empty where nothing is to be typed."""
+    return _HOLDING if given.kind in _HELD else ""
+
+
+def rounding(lost: Rounding, *, alone: bool = True) -> str:
+    """What rounding leaves of weight decay, and what to do; empty where nothing is lost.
+
+    Args:
+        lost: what `limitcycle.reading.rounding.decay_rounding` returns.
+        alone: decay has a rounding of its own (AdamW unless fused); else it is rounded together
+            with the gradient step, which may carry it.
+    """
+    if not lost.share:
+        return ""
+    product = f"ηλ = {lost.product:.2g}"
+    if lost.share == 1:
+        text = (
+            f"Weight decay rounds away in {lost.dtype}: {product} of a weight is less than half of "
+            "the distance to the next smaller number, so that w·(1 − ηλ) is stored as w. "
+            f"{_more_of_it(lost.all_up_to / lost.product)} (up to {lost.all_up_to:.2g})."
+        )
+    else:
+        text = (
+            f"Weight decay rounds away for {lost.share:.0%} of the weights in {lost.dtype}: "
+            f"{product} of them is less than half of the distance to the next smaller number. "
+            "The others it shrinks by less than a factor of two before they stand still, too."
+        )
+    if not alone:
+        text += (
+            " Rounded together with the gradient step it arrives where that step scatters by half "
+            "of the distance or more, and is lost where it scatters by much less."
+        )
+    return f"{text} Hold the weights in float32 and compute in {lost.dtype} (autocast)."
+
+
+def _hold(given: Advice) -> str:
+    """How to hold the norm: at the lowest effective learning rate since the last jump."""
+    if not given.growth > WORTH_DIVIDING:
+        return "hold the norm"
+    return f"hold the norm with the learning rate divided by {given.growth:.2g}"
+
+
+def _of(product: float) -> str:
+    return "" if math.isnan(product) else f" ({product:.2g})"
+
+
+def _tempo(given: Advice) -> str:
+    """How fast decay alone makes the effective learning rate grow."""
+    if math.isnan(given.tempo):
+        return ""
+    return f", at most e-fold in {given.tempo:,.0f} steps"
+
+
+def _more_of_it(factor: float) -> str:
+    if factor < 2:
+        return "A little more would change nothing"
+    return f"{math.floor(factor):,} times as much would change nothing"

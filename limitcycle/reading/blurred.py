@@ -1,0 +1,56 @@
+"""Whether rows are missing or too far apart, or the loss is smoothed: remarks.
+
+Jumps that such a table does not show are not found, and the label may be another than its run's.
+"""
+
+import numpy as np
+
+from limitcycle.reading import constants as c
+from limitcycle.reading.events import Climbs, climbs_of, swing_of
+from limitcycle.reading.series import Series
+
+
+def blurs(series: Series) -> list[str]:
+    """What hides jumps in this table; nothing where it shows them.
+
+    Args:
+        series: the usable rows; with fewer than `c.MIN_ROWS` nothing is remarked.
+    """
+    if len(series) < c.MIN_ROWS:
+        return []
+    return [*_gaps(series), *_coarse(series), *_smoothed(series, climbs_of(series.log_norm))]
+
+
+def _gaps(series: Series) -> list[str]:
+    apart = np.diff(series.step)
+    usual = float(np.median(apart))
+    if np.mean(apart > 1.5 * usual) < c.GAPS:
+        return []
+    missing = 1 - len(series) / (float(series.step[-1] - series.step[0]) / float(apart.min()) + 1)
+    return [f"about {missing:.0%} of the rows are missing: what happened between them is not seen"]
+
+
+def _coarse(series: Series) -> list[str]:
+    if swing_of(series.log_norm) < c.COARSE_SWING:
+        return []
+    return [
+        "the norm moves to and fro from row to row: rows are further apart than a jump lasts, or "
+        "the norm is noisy, so jumps may be missed; log more often"
+    ]
+
+
+def _smoothed(series: Series, climbs: Climbs) -> list[str]:
+    """A real loss is back when the norm stops rising, as it is the loss that makes it rise."""
+    lags = []
+    for quiet, turn, top in zip(*climbs, strict=True):
+        rise = series.log_norm[top] - series.log_norm[turn]
+        low = float(np.median(series.loss[(quiet + turn) // 2 : turn + 1]))
+        peak = float(series.loss[turn : top + 1].max())
+        if top - turn >= c.LAG_ROWS and rise > c.LAG_RISE and peak > low:
+            lags.append((float(series.loss[top]) - low) / (peak - low))
+    if not lags or float(np.median(lags)) < c.LAG:
+        return []
+    return [
+        "the loss is still high when the norm has stopped rising: it looks averaged over many "
+        "steps, so jumps may be missed; log the loss of each batch"
+    ]

@@ -1,0 +1,42 @@
+"""What looks like a jump and is a change from outside: of data, of scale, of schedule, of the run.
+
+A jump builds up over several steps and throws the norm back over more. A change is there from one
+step to the next, so it can be told where a table holds every step.
+"""
+
+from typing import Literal, NamedTuple
+
+from limitcycle.reading import constants as c
+from limitcycle.reading.series import Series
+
+ChangeKind = Literal["level", "data", "schedule"]
+
+
+class Change(NamedTuple):
+    """One change: the last row before it, and what changed."""
+
+    row: int
+    kind: ChangeKind
+
+
+def sudden(series: Series, start: int, peak: int, recovery: int) -> Change | None:
+    """The change behind what looks like a jump; None where it is one.
+
+    Args:
+        start, peak, recovery: rows of the event, see `limitcycle.reading.diagnose`.
+    """
+    if series.lr is not None:
+        before, there = series.lr[max(start - 2, 0)], series.lr[peak]
+        if there > c.SCHEDULE_RISE * before:
+            return Change(start, "schedule")
+    if not _next_step(series, start):
+        return None
+    at_once = series.loss[start + 1] - series.loss[start]
+    rise = series.loss[peak] - series.loss[start]
+    slow = recovery - peak >= c.SLOW_ROWS
+    return Change(start, "data") if slow and at_once > c.SUDDEN * rise else None
+
+
+def _next_step(series: Series, row: int) -> bool:
+    """The next row is the next step: what happens between two rows happens in one update."""
+    return bool(series.step[row + 1] - series.step[row] <= series.steps_an_update)

@@ -1,0 +1,102 @@
+"""How far the loss came down: what tells *stuck* from the other labels, whatever the norm does."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from limitcycle.reading import constants as c
+from limitcycle.reading.clock import Array
+from limitcycle.reading.drift import drift_of
+from limitcycle.reading.level import running_level, scatter
+from limitcycle.reading.series import Series
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How far the loss came down.
+
+    Attributes:
+        first: median of the first rows, or the first one if that is higher: a descent may be over
+            in a few rows. NaN where the table begins after its training.
+        late: median of the last half.
+        lowest: the lowest running median.
+        noise: scatter of the loss over the last half.
+        limit: a loss above it is high; NaN where nobody said what is.
+        falling: the loss still falls over the last half.
+        never: it never came low, as far as that can be told, and it no longer falls.
+    """
+
+    first: float
+    late: float
+    lowest: float
+    noise: float
+    limit: float
+    falling: bool
+    never: bool
+
+    @property
+    def untold(self) -> bool:
+        """Whether the loss came low cannot be told: it moved little, and nobody said what is."""
+        moved = self.first - self.late > c.CLEAR_DESCENT * self.noise
+        return math.isnan(self.limit) and not (self.never or self.falling or moved)
+
+
+def descent_of(series: Series, stuck_above: float | None) -> Descent:
+    """The descent of the loss.
+
+    Without ``stuck_above`` a table that begins with its training is compared with its own
+    beginning: a loss that does not lie below that by five standard errors never came down.
+
+    Args:
+        series: at least `c.MIN_ROWS` rows.
+        stuck_above: a loss above it is high; None: nobody knows.
+    """
+    loss = series.loss
+    early = loss[: max(round(c.FIRST_SHARE * len(loss)), min(c.FIRST_ROWS, len(loss) // 4))]
+    half = loss[len(loss) // 2 :]
+    first, late = float(np.median(early)), float(np.median(half))
+    top = max(first, float(loss[0]))
+    lowest, noise = float(np.nanmin(running_level(loss).low)), scatter(half)
+    trend = drift_of(half)
+    falling = trend.sure and trend.size < -noise
+    begins = _begins_with_training(series)
+    if stuck_above is not None:
+        high = lowest > stuck_above
+    else:
+        high = begins and not _came_down(early, half, top, lowest)
+    return Descent(
+        first=top if begins else math.nan,
+        late=late,
+        lowest=lowest,
+        noise=noise,
+        limit=math.nan if stuck_above is None else float(stuck_above),
+        falling=bool(falling),
+        never=bool(high and not falling),
+    )
+
+
+def _came_down(early: Array, half: Array, top: float, lowest: float) -> bool:
+    """Whether a loss lies, or once lay, clearly below its first rows."""
+    first, late, noise = float(np.median(early)), float(np.median(half)), scatter(half)
+    below = first - late > c.DESCENT_ERRORS * math.hypot(_error(early), _error(half))
+    once = first - lowest > c.DESCENT_ERRORS * noise
+    return below or once or top - late > c.CLEAR_DESCENT * noise
+
+
+def _begins_with_training(series: Series) -> bool:
+    """The first row is one of the first of the training, not one of a job that was resumed."""
+    step = series.step
+    usual = float(np.median(np.diff(step)))
+    return bool(step[0] <= c.BEGINNING * float(step[-1] - step[0]) + usual)
+
+
+def _error(values: Array) -> float:
+    """Standard error of the median, by the scatter of the rows or that of the medians of blocks.
+
+    The second is larger where neighbouring rows depend on each other.
+    """
+    apart = math.sqrt(math.pi / 2 / len(values)) * scatter(values)
+    blocks = min(c.DRIFT_BLOCKS, len(values))
+    medians = [float(np.median(block)) for block in np.array_split(values, blocks)]
+    return max(apart, float(np.std(medians)) / math.sqrt(blocks))
