@@ -33,8 +33,11 @@ def sudden(series: Series, start: int, peak: int, recovery: int) -> Change | Non
         return None
     at_once = series.loss[start + 1] - series.loss[start]
     rise = series.loss[peak] - series.loss[start]
-    slow = recovery - peak >= c.SLOW_ROWS
-    return Change(start, "data") if slow and at_once > c.SUDDEN * rise else None
+    back = recovery if recovery >= 0 else len(series)
+    share = c.SUDDEN if recovery >= 0 else c.SUDDEN_FOR_GOOD
+    if back - peak < c.SLOW_ROWS or at_once <= share * rise:
+        return None
+    return Change(start, "data" if recovery >= 0 else "level")
 
 
 def _next_step(series: Series, row: int) -> bool:

@@ -94,7 +94,8 @@ def needed_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         {
             "loss" if name == loss else name: _numbers(frame, name)
             for name in ("step", loss, "norm", *optional)
-        }
+        },
+        copy=False,
     )
     return table, notes
 

@@ -100,6 +100,13 @@ SUDDEN = 0.9
 """Share of a rise made from one step to the next, above which it was made from outside. Of 447
 jumps with a slow recovery the loss of one made 0.6 at once, that of a hundredth 0.23 or more."""
 
+SUDDEN_FOR_GOOD = 0.5
+"""... and where the loss never comes back: on a new level its noise may be larger."""
+
+OFTEN_SUDDEN = 3
+"""So many of them are jumps nevertheless: an odd batch sets one off within a step, again and
+again."""
+
 SLOW_ROWS = 10
 """... and the loss takes so many rows at least to come back: a bad batch is back at once."""
 

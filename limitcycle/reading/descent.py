@@ -8,7 +8,7 @@ import numpy as np
 from limitcycle.reading import constants as c
 from limitcycle.reading.clock import Array
 from limitcycle.reading.drift import drift_of
-from limitcycle.reading.level import running_level, scatter
+from limitcycle.reading.level import Level, scatter
 from limitcycle.reading.series import Series
 
 
@@ -17,8 +17,8 @@ class Descent:
     """How far the loss came down.
 
     Attributes:
-        first: median of the first rows, or the first one if that is higher: a descent may be over
-            in a few rows. NaN where the table begins after its training.
+        start: the first row; NaN where the table begins after its training.
+        first: median of the first rows.
         late: median of the last half.
         lowest: the lowest running median.
         noise: scatter of the loss over the last half.
@@ -27,6 +27,7 @@ class Descent:
         never: it never came low, as far as that can be told, and it no longer falls.
     """
 
+    start: float
     first: float
     late: float
     lowest: float
@@ -38,11 +39,11 @@ class Descent:
     @property
     def untold(self) -> bool:
         """Whether the loss came low cannot be told: it moved little, and nobody said what is."""
-        moved = self.first - self.late > c.CLEAR_DESCENT * self.noise
+        moved = max(self.start, self.first) - self.late > c.CLEAR_DESCENT * self.noise
         return math.isnan(self.limit) and not (self.never or self.falling or moved)
 
 
-def descent_of(series: Series, stuck_above: float | None) -> Descent:
+def descent_of(series: Series, level: Level, stuck_above: float | None) -> Descent:
     """The descent of the loss.
 
     Without ``stuck_above`` a table that begins with its training is compared with its own
@@ -50,23 +51,24 @@ def descent_of(series: Series, stuck_above: float | None) -> Descent:
 
     Args:
         series: at least `c.MIN_ROWS` rows.
+        level: of `limitcycle.reading.level.running_level`.
         stuck_above: a loss above it is high; None: nobody knows.
     """
     loss = series.loss
     early = loss[: max(round(c.FIRST_SHARE * len(loss)), min(c.FIRST_ROWS, len(loss) // 4))]
     half = loss[len(loss) // 2 :]
     first, late = float(np.median(early)), float(np.median(half))
-    top = max(first, float(loss[0]))
-    lowest, noise = float(np.nanmin(running_level(loss).low)), scatter(half)
+    lowest, noise = float(np.nanmin(level.low)), scatter(half)
     trend = drift_of(half)
     falling = trend.sure and trend.size < -noise
     begins = _begins_with_training(series)
     if stuck_above is not None:
         high = lowest > stuck_above
     else:
-        high = begins and not _came_down(early, half, top, lowest)
+        high = begins and not _came_down(early, half, lowest, noise)
     return Descent(
-        first=top if begins else math.nan,
+        start=float(loss[0]) if begins else math.nan,
+        first=first,
         late=late,
         lowest=lowest,
         noise=noise,
@@ -76,12 +78,15 @@ def descent_of(series: Series, stuck_above: float | None) -> Descent:
     )
 
 
-def _came_down(early: Array, half: Array, top: float, lowest: float) -> bool:
-    """Whether a loss lies, or once lay, clearly below its first rows."""
-    first, late, noise = float(np.median(early)), float(np.median(half)), scatter(half)
+def _came_down(early: Array, half: Array, lowest: float, noise: float) -> bool:
+    """Whether a loss lies, or once lay, clearly below its first rows, or far below the first one.
+
+    A descent may be over within the first rows.
+    """
+    first, late = float(np.median(early)), float(np.median(half))
     below = first - late > c.DESCENT_ERRORS * math.hypot(_error(early), _error(half))
     once = first - lowest > c.DESCENT_ERRORS * noise
-    return below or once or top - late > c.CLEAR_DESCENT * noise
+    return below or once or float(early[0]) - late > c.CLEAR_DESCENT * noise
 
 
 def _begins_with_training(series: Series) -> bool:

@@ -182,8 +182,11 @@ def _without_changes(series: Series, events: list[Event]) -> tuple[list[Event], 
     """The events that are jumps, and what changed where they are none."""
     jumps: list[Event] = []
     changes: list[Change] = []
-    for i, event in enumerate(events):
-        change = sudden(series, event.start, event.peak, event.recovery)
+    found = [sudden(series, event.start, event.peak, event.recovery) for event in events]
+    often = sum(change is not None and change.kind == "data" for change in found) >= c.OFTEN_SUDDEN
+    for i, (event, change) in enumerate(zip(events, found, strict=True)):
+        if often and change is not None and change.kind == "data":
+            change = None
         if change is None and event.recovery < 0:
             over = i + 1 < len(events) or _long_over(series, event, jumps)
             change = Change(event.start, "level") if over else None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from limitcycle.checks import finite, shown, whole
 from limitcycle.errors import UserError
@@ -17,6 +18,7 @@ from limitcycle.reading.events import Event, Found, find_events
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.forecast import forecast
 from limitcycle.reading.labels import Label
+from limitcycle.reading.level import running_level
 from limitcycle.reading.lock import find_lock
 from limitcycle.reading.rest import Rest, judge_rest
 from limitcycle.reading.series import Series
@@ -35,12 +37,14 @@ def judge(series: Series, data: RunData) -> Findings:
         UserError: what is known besides cannot be.
     """
     _check_arguments(data)
-    enough = len(series) >= c.MIN_ROWS
-    found = find_events(series) if enough else Found((), None, 0, 1.0)
+    found, spikes, rest, descent = Found((), None, 0, 1.0), [], None, None
+    if len(series) >= c.MIN_ROWS:
+        level = running_level(series.loss)
+        found = find_events(series)
+        spikes = find_spikes(series.loss, level)
+        rest = judge_rest(series, found)
+        descent = descent_of(series, level, data.stuck_above)
     events = found.events
-    spikes = find_spikes(series.loss)
-    rest = judge_rest(series, found) if enough else None
-    descent = descent_of(series, data.stuck_above) if enough else None
     failure = _failure(series, data.status)
     consistent = consistent_event(series, events)
     first = 0 if consistent is None else events[consistent].start
@@ -149,16 +153,19 @@ def _spike_table(series: Series, spikes: Sequence[Spike], found: Found) -> pd.Da
             **{name: series.step[row] for name, row in at.items()},
             "loss_start": series.loss[at["start"]],
             "loss_peak": series.loss[at["peak"]],
-            "jump": np.array([_is_jump(spike, found) for spike in spikes], dtype=bool),
+            "jump": _are_jumps(spikes, found),
         }
     )
 
 
-def _is_jump(spike: Spike, found: Found) -> bool:
-    """Whether a spike is part of an event."""
-    events = (*found.events, *([found.unfinished] if found.unfinished else []))
-    return any(
-        spike.start <= max(event.top, event.recovery)
-        and spike.recovery >= min(event.start, event.turn)
-        for event in events
-    )
+def _are_jumps(spikes: Sequence[Spike], found: Found) -> NDArray[np.bool_]:
+    """Which spikes are part of an event: they overlap with it."""
+    events = [*found.events, *([found.unfinished] if found.unfinished else [])]
+    if not events:
+        return np.zeros(len(spikes), dtype=bool)
+    begins = np.array([min(event.start, event.turn) for event in events])
+    ends = np.array([max(event.top, event.recovery) for event in events])
+    # The last event that begins before the spike is over; those before it end earlier.
+    last = np.searchsorted(begins, [spike.recovery for spike in spikes], side="right") - 1
+    starts = np.array([spike.start for spike in spikes], dtype=np.int64)
+    return np.asarray((last >= 0) & (ends[np.maximum(last, 0)] >= starts))

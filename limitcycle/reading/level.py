@@ -70,11 +70,11 @@ def running_level(loss: Array) -> Level:
     Both are NaN in the first rows. In a long table one value serves a block of rows.
     """
     block = max(len(loss) // c.LEVEL_BLOCKS, 1)
-    blocks = np.arange(len(loss)) // block
     window = max(level_rows(len(loss)) // block, 1)
-    low = _before(_medians(loss, blocks), window)[blocks]
-    noise = _TO_DEVIATION * _before(_medians(np.abs(loss - low), blocks), window)[blocks]
-    return Level(low, np.maximum(noise, resolution(loss)))
+    low = _spread(_before(_block_medians(loss, block), window), block, len(loss))
+    noise = _TO_DEVIATION * _before(_block_medians(np.abs(loss - low), block), window)
+    noise = np.maximum(noise, resolution(loss))
+    return Level(low, _spread(noise, block, len(loss)))
 
 
 def level_rows(rows: int) -> int:
@@ -118,6 +118,20 @@ def resolution(loss: Array) -> float:
 
 def _medians(values: Array, groups: Rows) -> Array:
     return np.asarray(pd.Series(values).groupby(groups).median(), np.float64)
+
+
+def _block_medians(values: Array, block: int) -> Array:
+    """The median of each ``block`` rows; what is left at the end is a block, too."""
+    whole = len(values) // block * block
+    medians = np.median(values[:whole].reshape(-1, block), axis=1)
+    if whole < len(values):
+        medians = np.append(medians, np.median(values[whole:]))
+    return np.asarray(medians, np.float64)
+
+
+def _spread(values: Array, block: int, rows: int) -> Array:
+    """One value a row again."""
+    return np.repeat(values, block)[:rows]
 
 
 def _before(values: Array, window: int) -> Array:

@@ -17,6 +17,7 @@ _FASTER = 2.0  # times the rate of weight decay: more than scatter and a schedul
 _SLOWER = 1 / 8
 _STEADY = 1.5  # between the quartiles of the rates at which the norm falls
 _OFTEN = 0.3  # of the rows show a fall
+_MOST = 200_000  # rows looked at
 
 
 def remarks(table: pd.DataFrame) -> list[str]:
@@ -25,11 +26,19 @@ def remarks(table: pd.DataFrame) -> list[str]:
     Args:
         table: of `limitcycle.reading.series.read_table`.
     """
-    table = table[np.isfinite(table["loss"]) & (table["norm"] > 0) & np.isfinite(table["norm"])]
+    table = _piece(table)
     if len(table) < MIN_ROWS:
         return []
     with np.errstate(all="ignore"):  # of losses of 1e308 nothing is remarked
         return [*_gradients(table), *_rates(table)]
+
+
+def _piece(table: pd.DataFrame) -> pd.DataFrame:
+    """The usable rows in the middle of the table, at most `_MOST` of them."""
+    first = max((len(table) - _MOST) // 2, 0)
+    piece: pd.DataFrame = table.iloc[first : first + _MOST]
+    usable = np.isfinite(piece["loss"]) & (piece["norm"] > 0) & np.isfinite(piece["norm"])
+    return pd.DataFrame(piece[usable])
 
 
 def _gradients(table: pd.DataFrame) -> list[str]:
@@ -78,7 +87,7 @@ def steps_an_update(table: pd.DataFrame) -> float:
     Args:
         table: of `limitcycle.reading.series.read_table`.
     """
-    table = table[(table["norm"] > 0) & np.isfinite(table["norm"])]
+    table = _piece(table)
     if len(table) < MIN_ROWS:
         return 1.0
     usual = _fall_per_decay(table)

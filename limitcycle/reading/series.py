@@ -88,7 +88,7 @@ def series_of(table: pd.DataFrame, given: int, steps_an_update: float = 1.0) -> 
     steps = _whole(arrays.pop("step"))
     ends = [end for column in (loss, norm) if (end := _broken_from(column)) is not None]
     broken = min(ends, default=None)
-    kept = {name: values[usable] for name, values in arrays.items()}
+    kept = arrays if usable.all() else {name: values[usable] for name, values in arrays.items()}
     return Series(
         step=steps[usable],
         loss=kept["loss"],

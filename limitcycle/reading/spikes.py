@@ -10,7 +10,7 @@ import numpy as np
 
 from limitcycle.reading import constants as c
 from limitcycle.reading.clock import Array
-from limitcycle.reading.level import Level, first_below, height, level_rows, loss_at, running_level
+from limitcycle.reading.level import Level, first_below, height, level_rows, loss_at
 
 
 class Spike(NamedTuple):
@@ -25,15 +25,16 @@ class Spike(NamedTuple):
     recovery: int
 
 
-def find_spikes(loss: Array) -> list[Spike]:
-    """All spikes of a loss, shape (rows,), finite; the first descent is none.
+def find_spikes(loss: Array, level: Level) -> list[Spike]:
+    """All spikes of a loss; the first descent is none.
 
     A loss that rises and never comes back has changed its level: that is no spike, and what is low
     is judged anew behind it.
+
+    Args:
+        loss: shape (rows,), finite, at least `c.MIN_ROWS` rows.
+        level: of `limitcycle.reading.level.running_level`.
     """
-    if len(loss) < c.MIN_ROWS:
-        return []
-    level = running_level(loss)
     excess = loss - level.low
     least = c.SPIKE_SIZE * (loss[0] - np.nanmin(level.low))
     high = np.flatnonzero((height(loss, level) > c.MIN_HEIGHT) & (excess > least))

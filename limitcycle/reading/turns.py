@@ -49,8 +49,12 @@ def _extrema(values: Array) -> Rows:
     direction = np.sign(np.diff(values))
     moving = np.flatnonzero(direction)
     turned = direction[moving[1:]] != direction[moving[:-1]]
-    last = max(len(values) - 1, 0)
-    return np.unique(np.concatenate([[0], moving[1:][turned], [last]])).astype(np.int64)
+    rows: Rows = moving[1:][turned].astype(np.int64)
+    if not len(rows) or rows[0] != 0:
+        rows = np.concatenate([[0], rows])
+    if rows[-1] < len(values) - 1:
+        rows = np.concatenate([rows, [len(values) - 1]])
+    return rows
 
 
 def _without(swings: NDArray[np.bool_]) -> NDArray[np.bool_]:

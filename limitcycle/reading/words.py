@@ -110,12 +110,17 @@ def close_calls(found: Findings) -> list[str]:
 def untold(found: Findings) -> list[str]:
     """That nobody said what loss is high, where that may matter."""
     descent = found.descent
-    if found.label not in ("equilibrium", "converging") or descent is None or not descent.untold:
+    if descent is None:
         return []
-    if math.isnan(descent.first):
+    if found.label == "stuck" and math.isnan(descent.limit):
         return [
-            "the table begins after its training began, so whether the loss is high is not known"
+            "the table is compared with its own beginning: if it begins after the first descent, "
+            "say with stuck_above what loss is high"
         ]
+    if found.label not in ("equilibrium", "converging") or not descent.untold:
+        return []
+    if math.isnan(descent.start):
+        return ["the table begins after its training, so whether the loss is high is not known"]
     return [
         "the loss came down by little, and what loss is high is not known, so this may be a run "
         "that is stuck: say it with stuck_above"
@@ -258,9 +263,10 @@ def _spikes(found: Findings) -> list[str]:
         return []
     last = int(alone["peak"].iloc[-1])
     if len(alone) == 1:
-        return [f"One spike, at step {last:,}, was no jump: the norm did not turn."]
+        return [f"One spike, at step {last:,}, did not throw the norm back, so it was no jump."]
     return [
-        f"{len(alone):,} spikes, the last at step {last:,}, were no jumps: the norm did not turn."
+        f"{len(alone):,} spikes, the last at step {last:,}, did not throw the norm back, so they "
+        "were no jumps."
     ]
 
 

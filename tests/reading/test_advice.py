@@ -31,13 +31,13 @@ def test_a_run_that_nears_its_last_jump_gets_the_way_to_it():
     assert found.growth == pytest.approx(frame["effective_lr"].iloc[-1] / lowest)
     said = found.text
     assert f"{found.growth:.2g}-fold since step {found.since:,}" in said
-    assert "halve weight decay or hold the norm" in said
+    assert "Halve weight decay, or hold the norm" in said
 
 
 def test_without_weight_decay_the_norm_cannot_fall():
     found = advice_on(settled(lr=0.1, weight_decay=0.0))
     assert found.kind == "no-decay"
-    assert "the norm cannot fall here: weight decay is 0" in found.text.lower()
+    assert "weight decay is 0, so the norm cannot fall here" in found.text
 
 
 def test_decay_that_rounds_away_is_said_before_all_else():
@@ -53,9 +53,15 @@ def test_decay_that_rounds_away_is_said_before_all_else():
 @pytest.mark.parametrize(
     ("frame", "kind", "word"),
     [
-        (settled(loss=1.9, lr=1.0, weight_decay=1e-3), "stuck", "too high"),
+        (
+            settled(
+                loss=np.random.default_rng(0).normal(1.9, 0.1, 2_000), lr=1.0, weight_decay=1e-3
+            ),
+            "stuck",
+            "too high",
+        ),
         (settled(lr=0.1, weight_decay=1e-3), "equilibrium", "through their product"),
-        (settled(rows=20), "too-early", "Too early"),
+        (settled(rows=20), "too-early", "too early"),
         (settled(norm=np.linspace(3, 1, 2_000), lr=1.0, weight_decay=1e-3), "falling", "e-fold in"),
         (settled(norm=np.linspace(1, 3, 2_000)), "rising", "falls by itself"),
         (settled(loss=np.inf), "diverged", "checkpoint"),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from limitcycle.reading import diagnose
-from limitcycle.reading.words import paragraph
 from tests.reading.series import FAST
 
 BATCHES = 12
@@ -30,15 +29,13 @@ def test_locked_jumps_name_the_batch_and_its_size(behind):
     lock = verdict.lock
     assert (lock.position, lock.batches, lock.hits, lock.jumps) == (11, BATCHES, 9, 9)
     assert lock.batch_size == 29
-    assert "9 of 9 jumps follow the same batch, of size 29: look at that batch" in paragraph(
-        verdict
-    )
+    assert "9 of 9 jumps follow the same batch, of size 29: look at that batch" in str(verdict)
 
 
 def test_without_sizes_only_the_position_is_named():
     verdict = diagnose(run())
     assert verdict.lock.batch_size is None
-    assert "9 of 9 jumps follow the same batch: look" in paragraph(verdict)
+    assert "9 of 9 jumps follow the same batch: look" in str(verdict)
 
 
 def test_three_coincidences_are_chance():

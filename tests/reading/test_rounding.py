@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limitcycle.errors import UserError
-from limitcycle.reading import words
+from limitcycle.reading.advising import rounding
 from limitcycle.reading.rounding import carried, decay_rounding, rounds_away
 
 BITS = {"bfloat16": 8, "float16": 11}
@@ -173,12 +173,12 @@ def test_what_is_out_of_range_is_refused(call, said):
 
 
 def test_sentences_name_the_type_the_decay_and_the_remedy():
-    assert words.rounding(decay_rounding("bfloat16", 0.01)) == ""
-    assert words.rounding(decay_rounding("bfloat16", 0.0)) == ""
-    lost = words.rounding(decay_rounding("bfloat16", 1e-4))
+    assert rounding(decay_rounding("bfloat16", 0.01)) == ""
+    assert rounding(decay_rounding("bfloat16", 0.0)) == ""
+    lost = rounding(decay_rounding("bfloat16", 1e-4))
     for part in ("bfloat16", "ηλ = 0.0001", "19 times as much", "0.002", "float32"):
         assert part in lost
-    assert "A little more" in words.rounding(decay_rounding("bfloat16", 1.5e-3))
-    assert "58% of the weights in" in words.rounding(decay_rounding("bfloat16", 2.0**-8.58))
+    assert "A little more" in rounding(decay_rounding("bfloat16", 1.5e-3))
+    assert "58% of the weights in" in rounding(decay_rounding("bfloat16", 2.0**-8.58))
     assert "gradient step" not in lost
-    assert "gradient step" in words.rounding(decay_rounding("bfloat16", 1e-4), alone=False)
+    assert "gradient step" in rounding(decay_rounding("bfloat16", 1e-4), alone=False)

@@ -8,35 +8,34 @@ from limitcycle.reading.constants import MAX_DRIFT
 from tests.reading.series import quiet
 
 
-def stuck(norm):
-    frame = quiet(rows=len(norm), loss=(2.3, 1.0))
+def calm(norm):
+    frame = quiet(rows=len(norm))
     return diagnose(frame.assign(norm=norm))
 
 
 def test_a_random_walk_has_not_settled():
     for seed in range(100):
         walk = np.cumsum(0.02 * np.random.default_rng(seed).standard_normal(5_000))
-        verdict = stuck(8 * np.exp(walk))
+        verdict = calm(8 * np.exp(walk))
         assert not verdict.rest.wanders
-        assert (verdict.label == "stuck") == (abs(verdict.rest.drift) < MAX_DRIFT)
+        assert verdict.rest.settled == (abs(verdict.rest.drift) < MAX_DRIFT)
 
 
 @pytest.mark.parametrize("period", [700, 900, 1_000, 1_300])
 def test_slow_saw_teeth_have_settled_only_by_their_drift(period):
     rows = np.arange(3_000)
-    verdict = stuck(5 + rows % period // (period // 10))
-    assert (verdict.label == "stuck") == (abs(verdict.rest.drift) < MAX_DRIFT)
+    verdict = calm(5 + rows % period // (period // 10))
+    assert verdict.rest.settled == (abs(verdict.rest.drift) < MAX_DRIFT)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_norm_that_wanders_about_one_place_has_settled(seed):
-    verdict = diagnose(quiet(loss=(2.3, 1.0), wander=0.25, loss_noise=0.6, seed=seed))
-    assert verdict.label == "stuck"
+    assert diagnose(quiet(wander=0.25, loss_noise=0.6, seed=seed)).label == "equilibrium"
 
 
 def test_the_reason_does_not_contradict_itself():
-    verdict = diagnose(quiet(loss=(2.3, 1.0), wander=0.3, seed=1))
-    assert verdict.label == "stuck"
+    verdict = diagnose(quiet(wander=0.3, seed=1))
+    assert verdict.label == "equilibrium"
     assert abs(verdict.rest.drift) > MAX_DRIFT
     assert "wanders about one place" in verdict.reason
     assert "small against that" in verdict.reason
@@ -46,6 +45,6 @@ def test_the_reason_does_not_contradict_itself():
 def test_a_table_that_begins_after_the_descent_is_doubted():
     verdict = diagnose(quiet(loss=(1e-3, 1e-3)))
     assert verdict.label == "stuck"
-    assert "stuck_above" in str(verdict)
+    assert "stuck_above" in verdict.notes[0]
     assert "stuck_above" not in str(diagnose(quiet(loss=(1e-3, 1e-3)), stuck_above=1e-4))
-    assert "stuck_above" not in str(diagnose(quiet(loss=(5.0, 1.0))))
+    assert diagnose(quiet(loss=(5.0, 0.01))).notes == ()

@@ -1,0 +1,151 @@
+"""Laws of a reading: what cannot matter does not, and what hides jumps is said."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from limitcycle.lab import train
+from limitcycle.reading import diagnose
+from limitcycle.record import Run
+from tests.reading.series import OSCILLATORS, quiet
+
+
+def thinned(rows, table):
+    return table.iloc[::rows]
+
+
+def rolling(rows, table):
+    return table.assign(loss=table["loss"].rolling(rows, min_periods=1).mean())
+
+
+def epochs(rows, table):
+    groups = np.arange(len(table)) // rows
+    means = table.groupby(groups).mean()
+    return means.assign(step=table.groupby(groups)["step"].last())
+
+
+MADE = {
+    **{name: recipe.run()[0] for name, recipe in OSCILLATORS.items()},
+    "one jump": dataclasses.replace(OSCILLATORS["fast"], periods=1).run()[0],
+    "equilibrium": quiet(),
+    "stuck": quiet(loss=(2.3, 1.0), wander=0.3, loss_noise=0.6),
+    "falling": quiet(fall=1.0),
+}
+SETTINGS = {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.0}
+
+EXACT = {
+    "a small floor": lambda t: t.assign(loss=t["loss"] + 0.03),
+    "a floor": lambda t: t.assign(loss=t["loss"] + 0.3),
+    "a nat more": lambda t: t.assign(loss=t["loss"] + 1),
+    "a likelihood": lambda t: t.assign(loss=t["loss"] - 5),
+    "summed": lambda t: t.assign(loss=t["loss"] * 128),
+    "in bits": lambda t: t.assign(loss=t["loss"] / np.log(2)),
+    "a language model's": lambda t: t.assign(loss=2.9 + 0.01 * t["loss"]),
+    "a small norm": lambda t: t.assign(norm=t["norm"] * 1e-3),
+    "a large norm": lambda t: t.assign(norm=t["norm"] * 50),
+    "shuffled": lambda t: t.sample(frac=1, random_state=1),
+    "repeated": lambda t: pd.concat([t, t.sample(frac=0.5, random_state=2)]),
+}
+UNITS = {"samples": 128, "tokens": 524_288}
+BLURRED = {
+    "rows missing": lambda t: t.sample(frac=0.7, random_state=3).sort_values("step"),
+    "losses missing": lambda t: t.assign(loss=t["loss"].where(t.index % 10 > 2)),
+    **{f"every {k}th row": functools.partial(thinned, k) for k in (2, 5, 20, 100, 400)},
+    **{f"mean of {k}": functools.partial(rolling, k) for k in (20, 100, 500)},
+    **{f"epochs of {k}": functools.partial(epochs, k) for k in (11, 50, 300)},
+    "rounded": lambda t: t.assign(loss=t["loss"].round(4), norm=t["norm"].round(3)),
+}
+
+
+def wide(table):
+    """In float64, as transforms of float32 would round."""
+    return table.astype({"loss": np.float64})
+
+
+def jumps(found):
+    return found.label, found.events["start"].tolist(), found.events["recovery"].tolist()
+
+
+def spikes(found):
+    return found.spikes[["start", "peak", "recovery", "jump"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("transform", EXACT)
+@pytest.mark.parametrize("name", MADE)
+def test_what_cannot_matter_does_not(name, transform):
+    table = wide(MADE[name])
+    before, after = diagnose(table), diagnose(EXACT[transform](table))
+    assert jumps(after) == jumps(before)
+    assert spikes(after) == spikes(before)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", MADE)
+def test_times_are_in_the_units_of_the_step(name, unit):
+    table = wide(MADE[name])
+    before, after = diagnose(table), diagnose(table.assign(step=table["step"] * UNITS[unit]))
+    assert after.label == before.label
+    assert (after.events["start"] == before.events["start"] * UNITS[unit]).all()
+
+
+def test_steps_in_samples_are_no_other_run():
+    """Free decay is told by the rates, which act by updates, not by samples."""
+    step = np.arange(2_000)
+    norm = 8 * np.exp(-1e-5 * step)
+    loss = 2 * np.exp(-step / 200) + 0.01 + 0.001 * np.random.default_rng(0).random(2_000)
+    table = pd.DataFrame({"step": step, "loss": loss, "norm": norm, "lr": 0.01})
+    table["weight_decay"] = 1e-3
+    by_updates, by_samples = diagnose(table), diagnose(table.assign(step=step * 128))
+    assert by_updates.label == by_samples.label == "converging"
+    assert by_samples.advice.tempo == pytest.approx(128 * by_updates.advice.tempo)
+    assert any("look like samples or tokens, 128 an update" in note for note in by_samples.notes)
+
+
+def cautious(found):
+    """Something is said of the table that hides jumps, or of a close call."""
+    words = ("missing", "may be missed", "a close call")
+    return found.label == "unknown" or any(word in note for note in found.notes for word in words)
+
+
+@pytest.mark.parametrize("transform", BLURRED)
+@pytest.mark.parametrize("name", MADE)
+def test_no_label_changes_without_a_word(name, transform):
+    table = wide(MADE[name])
+    before, after = diagnose(table), diagnose(BLURRED[transform](table))
+    assert after.label == before.label or cautious(after)
+
+
+@pytest.mark.parametrize("name", [name for name in MADE if name not in ("noisy", "stuck")])
+def test_nothing_is_said_of_a_table_that_shows_its_jumps(name):
+    """The norms of the two others go to and fro from row to row."""
+    assert not cautious(diagnose(MADE[name]))
+
+
+RECORDED = {
+    "periodic": {"lr": 1.0, "weight_decay": 5e-3, "steps": 2_500},
+    "momentum": {"lr": 0.1, "weight_decay": 5e-3, "momentum": 0.9, "steps": 2_500},
+    "full batch": {"lr": 1.0, "weight_decay": 0.01, "batch_size": None, "steps": 2_500},
+    "affine": {"lr": 1.0, "weight_decay": 3e-3, "norm": "batch-affine", "train_head": True},
+    "stuck": {"lr": 100.0, "steps": 2_500},
+    "calm": {"lr": 0.01, "steps": 2_500},
+    "without decay": {"lr": 1.0, "weight_decay": 0.0, "steps": 2_500},
+    "held": {"lr": 1.0, "fixed_norm": "start", "steps": 2_500},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_laws_hold_on_recorded_runs(name, tmp_path):
+    run = train(Run(**{"steps": 4_000, **RECORDED[name]}), tmp_path / "run", threads=1)
+    table = wide(run.steps[["step", "loss", "norm", "lr", "weight_decay", "momentum"]])
+    before = diagnose(table)
+    for transform in EXACT.values():
+        after = diagnose(transform(table))
+        assert jumps(after) == jumps(before)
+        assert spikes(after) == spikes(before)
+    for transform in BLURRED.values():
+        after = diagnose(transform(table))
+        assert after.label == before.label or cautious(after)
