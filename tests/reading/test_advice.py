@@ -15,6 +15,9 @@ def settled(loss=1e-3, norm=1.0, rows=2_000, **columns):
     return pd.DataFrame({"step": step, "loss": losses, "norm": norm, **columns})
 
 
+AS_BEFORE = np.random.default_rng(0).normal(2.0, 0.1, 2_000)
+
+
 def advice_on(frame, **known):
     return diagnose(RunData(frame, **known)).advice
 
@@ -54,9 +57,7 @@ def test_decay_that_rounds_away_is_said_before_all_else():
     ("frame", "kind", "word"),
     [
         (
-            settled(
-                loss=np.random.default_rng(0).normal(1.9, 0.1, 2_000), lr=1.0, weight_decay=1e-3
-            ),
+            settled(loss=AS_BEFORE, lr=1.0, weight_decay=1e-3),
             "stuck",
             "too high",
         ),
