@@ -82,10 +82,12 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
     table, ordered = read_table(judged, data.lr, data.weight_decay, data.momentum)
     series = series_of(table, len(steps), steps_an_update(table) if bare else 1.0)
-    found = judge(series, data)
+    with np.errstate(all="ignore"):  # losses of 1e308 have infinite differences
+        found = judge(series, data)
+        hidden = blurs(series)
     advice = advise(found, table, rounded_away(table, data.dtypes), series.steps_an_update)
     advice = replace(advice, text=advising.advice(advice), code=advising.code(advice))
-    doubts = [*(remarks(table) if bare else []), *blurs(series)]
+    doubts = [*(remarks(table) if bare else []), *hidden]
     notes = tuple(filter(None, [*data.notes, note, *ordered, *doubts, *_notes(data, table, found)]))
     rotation, resting = (_late(steps, name) for name in ("rotation", "equilibrium_rotation"))
     return Diagnosis(

@@ -205,7 +205,8 @@ def try_frame(seed):
             assert len(str(problem)) < 2_000, str(problem)[:200]
             return False
         assert verdict.label in LABELS
-        assert "\n" not in str(verdict) and verdict.headline
+        assert verdict.headline and "\n" not in verdict.headline
+        assert all(line.strip() for line in str(verdict).splitlines())
         return True
 
 

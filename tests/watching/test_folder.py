@@ -138,4 +138,4 @@ def test_what_is_not_decayed_is_left_out_of_the_judgement_but_not_of_the_table(t
     assert said.effective_lr == pytest.approx(expected)
     assert "judged by the 1 of 2 scale-invariant groups that weight decay shrinks" in str(said)
     assert main(["diagnose", str(tmp_path / "run")]) == 0
-    assert "{:.2g} to {:.2g}".format(*expected) in capsys.readouterr().out
+    assert str(said) in capsys.readouterr().out

@@ -68,7 +68,7 @@ def test_diagnose_reads_it_back(folder, watched, capsys):
     for name in ("loss", "norm", "lr", "weight_decay", "momentum"):
         assert list(table[name]) == pytest.approx(list(watched.steps[name]), rel=1e-6)
     assert main(["diagnose", str(folder)]) == 0
-    assert capsys.readouterr().out.startswith(f"tb: {watched.diagnosis().label}\n")
+    assert capsys.readouterr().out.startswith(f"tb: {watched.diagnosis().label}")
 
 
 def test_the_users_writer_stays_open_and_keeps_what_is_hers(tmp_path):

@@ -82,7 +82,7 @@ def test_a_run_of_its_own_has_every_row_and_is_finished(tmp_path, capsys):
     pd.DataFrame(found.rows).assign(_timestamp=0.0).to_csv(tmp_path / "history.csv")
     assert main(["diagnose", str(tmp_path / "history.csv")]) == 0
     said = capsys.readouterr()
-    assert f": {w.diagnosis().label}\n" in said.out
+    assert f": {w.diagnosis().label}" in said.out
     assert f"step = '{STEP}', loss = 'limitcycle/loss', norm = 'limitcycle/norm'" in said.err
 
 
