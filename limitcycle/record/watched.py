@@ -7,14 +7,14 @@ The status says how many rows there are up to which step. It is brought up to da
 added and before rows are dropped, so that it never promises more than there is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.record.locked import LockedFolder
-from limitcycle.record.parts import drop_beyond, list_parts, read_parts, write_part
+from limitcycle.record.parts import drop_beyond, list_parts, read_part, write_part
 from limitcycle.record.promised import Promise, check_rows, count_tables
 
 _TABLES = ("steps", "groups")
@@ -30,13 +30,21 @@ class WatchedFolder(LockedFolder):
         """The step after the last one recorded."""
         return max((part.last + 1 for part in list_parts(self.path / "steps")), default=0)
 
-    def read_steps(self) -> pd.DataFrame:
-        """The step table as it stands."""
-        return read_parts(self.path / "steps")
+    def blocks(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Both tables part by part, for whoever cannot hold all of them at once.
 
-    def read_groups(self) -> pd.DataFrame:
-        """The group table as it stands."""
-        return read_parts(self.path / "groups")
+        Raises:
+            UserError: a part is damaged.
+        """
+        groups = {part[1:]: part for part in list_parts(self.path / "groups")}
+        last = -1
+        for part in list_parts(self.path / "steps"):
+            beside = groups.get(part[1:])
+            frames = [read_part(part), pd.DataFrame() if beside is None else read_part(beside)]
+            # After a kill at a bad moment two parts may share steps.
+            new = [frame[frame["step"] > last] if len(frame) else frame for frame in frames]
+            last = max(last, part.last)
+            yield new[0], new[1]
 
     def go_back(self, step: int) -> None:
         """Say that the run goes on from ``step``; the rows from there on, made again, are dropped.

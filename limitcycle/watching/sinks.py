@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
 from limitcycle.reading.kept import DIAGNOSIS_FILE
 from limitcycle.record import WatchedFolder
+from limitcycle.record.parts import read_parts
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
 from limitcycle.watching.notice import notice
@@ -78,11 +79,16 @@ class Parquet:
         self._folder.write_json("symmetries.json", symmetries)
         return self._folder.next_step
 
-    def go_back(self, step: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Go on from ``step``: drop the rows from there on; both tables before it."""
+    def go_back(self, step: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Go on from ``step``: drop the rows from there on; both tables before it, in parts."""
         assert self._folder is not None
         self._folder.go_back(step)
-        return self._folder.read_steps(), self._folder.read_groups()
+        return self._folder.blocks()
+
+    def read(self, table: str) -> pd.DataFrame:
+        """The whole of a table (``steps`` or ``groups``), that which waits included."""
+        self.flush()
+        return read_parts(self.path / table)
 
     def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Keep rows, and write them when there are enough or time has passed."""

@@ -21,6 +21,8 @@ from limitcycle.watching.buffer import GramBuffer, Row
 from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, dtypes_of, notes_of, watched_groups
 from limitcycle.watching.hooks import attach
+from limitcycle.watching.memory import Memory
+from limitcycle.watching.newest import newest_row
 from limitcycle.watching.notice import notice
 from limitcycle.watching.refused import check, check_gradients, check_symmetries
 from limitcycle.watching.settings import facts, run_info, settings_of
@@ -105,8 +107,7 @@ class Watch:
         )
         self._sinks = Sinks(sink)
         self._symmetries = None if symmetries is None else symmetries.bound(model)
-        self._frames: list[pd.DataFrame] = []
-        self._group_frames: list[pd.DataFrame] = []
+        self._memory = Memory()
         self._attribution = Attribution(every)
         self._go_on_at: int | None = None
         self._place: torch.Tensor | None = None
@@ -148,25 +149,29 @@ class Watch:
 
     @property
     def steps(self) -> pd.DataFrame:
-        """The step table so far."""
-        self._read()
-        return pd.concat(self._frames, ignore_index=True) if self._frames else pd.DataFrame()
+        """The step table so far.
+
+        After `limitcycle.watching.memory.STEP_ROWS` rows it is read back from the folder; without
+        one, old rows are thinned: around rises of the loss and where loss or norm turn they stay.
+        """
+        return self._table("steps")
 
     @property
     def groups(self) -> pd.DataFrame:
-        """The group table so far: one row a step and group."""
-        self._read()
-        frames = self._group_frames
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        """The group table so far: one row a step and group; see `steps`."""
+        return self._table("groups")
 
     def latest(self) -> dict[str, float]:
         """The newest row of the step table, for a logger; {} where there is none yet.
 
         It is read from the device now, so ask at a logger's pace.
         """
-        self._read()
-        row = self._frames[-1].iloc[-1].items() if self._frames else ()
-        return {str(name): float(value) for name, value in row}
+        self._settle()
+        measured = self._measured
+        newest = None if measured is None else measured.buffer.newest()
+        if newest is None or measured is None:
+            return self._memory.newest()
+        return newest_row(*newest, measured.groups, self._rule, updates=self._updates)
 
     def log(self, **values: Any) -> None:
         """Say something of a step: ``loss``, and any other number, by name.
@@ -186,18 +191,45 @@ class Watch:
 
     def run_data(self) -> RunData:
         """The tables so far and what is known besides; what `limitcycle.diagnose` asks for."""
-        steps = self.steps
+        steps, groups, notes = self._to_read()
         if steps.empty:
             steps = pd.DataFrame({name: np.empty(0) for name in ("step", "loss", "norm")})
+        measured = self._measured
+        if measured is not None:
+            notes = [*notes_of(measured.groups, self._optimizer), *notes]
         return RunData(
             steps=steps,
-            groups=self.groups,
+            groups=groups,
             status=self._status,
             described=True,
             rule=self._rule,
-            dtypes=dtypes_of(self._measured.groups) if self._measured else {},
-            notes=tuple(notes_of(self._measured.groups, self._optimizer)) if self._measured else (),
+            dtypes=dtypes_of(measured.groups) if measured else {},
+            notes=tuple(notes),
         )
+
+    def _to_read(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+        """The tables as the reading needs them, and what has to be said of them."""
+        steps = self.steps
+        before = self._memory.thinned_before
+        if before is None:
+            return steps, self.groups, []
+        # So many group rows need not be read back: what they decide is kept.
+        steps, judged_by = self._memory.for_reading(steps)
+        notes = [judged_by] if judged_by else []
+        if self._sinks.folder is None:
+            notes.append(
+                f"of the time before step {before:,} only rows around rises of the loss and where "
+                "loss or norm turn are kept in memory: watch into a folder (sink=…) to keep all"
+            )
+        return steps, pd.DataFrame(), notes
+
+    def _table(self, name: str) -> pd.DataFrame:
+        self._read()
+        folder = self._sinks.folder
+        if self._memory.thinned_before is not None and folder is not None:
+            return folder.read(name)
+        found = self._memory.steps if name == "steps" else self._memory.groups
+        return found.copy()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed job needs: the number of steps, and the symmetries.
@@ -239,7 +271,7 @@ class Watch:
         self._status = {"state": state, "reason": reason}
         found = None
         try:
-            found = self.diagnosis() if self._frames else None
+            found = self.diagnosis() if len(self._memory) else None
         finally:
             self._sinks.close(state, self.step, reason, found)
         if not self._quiet and found is not None:
@@ -313,9 +345,8 @@ class Watch:
                     f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them"
                 )
             self._go_on_at = step if self._go_on_at is None else self._go_on_at
-            steps, groups_before = folder.go_back(self._go_on_at)
-            self._frames = [steps] if len(steps) else []
-            self._group_frames = [groups_before] if len(groups_before) else []
+            for steps, rows in folder.go_back(self._go_on_at):
+                self._memory.add(steps, rows, archived=True)
         self._attribution.step, self._go_on_at = self._go_on_at or 0, None
         self._sinks.begin(info, symmetries, self.step)
 
@@ -330,9 +361,8 @@ class Watch:
             measured.buffer.read(), measured.groups, self._rule, updates=self._updates
         )
         if len(steps):
-            self._frames.append(steps)
-            self._group_frames.append(groups)
             self._sinks(steps, groups)
+            self._memory.add(steps, groups, archived=self._sinks.folder is not None)
 
 
 class _Measured:
