@@ -7,7 +7,14 @@ time (`step_columns`, `measured_columns`).
 
 from limitcycle.measure.columns import measured_columns, step_columns
 from limitcycle.measure.inner import InnerProducts
-from limitcycle.measure.optimizers import inner_optimizer
+from limitcycle.measure.optimizers import inner_optimizer, is_nested
 from limitcycle.measure.scalars import step_scalars
 
-__all__ = ["InnerProducts", "inner_optimizer", "measured_columns", "step_columns", "step_scalars"]
+__all__ = [
+    "InnerProducts",
+    "inner_optimizer",
+    "is_nested",
+    "measured_columns",
+    "step_columns",
+    "step_scalars",
+]

@@ -38,9 +38,10 @@ def judge(series: Series, data: RunData) -> Findings:
         UserError: what is known besides cannot be.
     """
     _check_arguments(data)
-    found = find_events(series) if len(series) >= c.MIN_ROWS else Found((), None, 0, False)
+    judged = len(series) >= c.MIN_ROWS and not data.unjudged
+    found = find_events(series) if judged else Found((), None, 0, False)
     events = found.events
-    rest = judge_rest(series, found, data.stuck_above)
+    rest = None if data.unjudged else judge_rest(series, found, data.stuck_above)
     failure = _failure(series, data.status)
     consistent = consistent_event(series, events)
     first = 0 if consistent is None else events[consistent].start
@@ -56,13 +57,14 @@ def judge(series: Series, data: RunData) -> Findings:
         unfinished=None if found.unfinished is None else int(series.step[found.unfinished.start]),
         turns=found.turns,
         wandering=found.wandering,
-        effective_lr=_range(series.effective_lr, first),
+        effective_lr=_range(None if data.unjudged else series.effective_lr, first),
         forecast=forecast(series, events),
         rest=rest,
         failure=failure,
         rows=series.given,
         usable_rows=len(series),
         last_step=int(series.step[-1]) if len(series) else None,
+        unjudged=data.unjudged,
     )
 
 

@@ -43,6 +43,8 @@ def reason(found: Findings) -> str:
     match found.label:
         case "diverged":
             return found.failure
+        case "unknown" if found.unjudged:
+            return found.unjudged
         case "unknown":
             return f"{found.usable_rows} usable rows of {found.rows} are too few to tell"
         case "periodic":
@@ -118,6 +120,7 @@ _ADVICE: dict[AdviceKind, Callable[[Advice], str]] = {
     "diverged": lambda given: (
         "Go back to a checkpoint from before, with a lower learning rate or clipped gradients."
     ),
+    "unjudged": lambda given: "",
     "too-early": lambda given: "Too early for advice: watch on.",
     "no-decay": lambda given: (
         "The norm cannot fall here: weight decay is 0. The effective learning rate only shrinks, "

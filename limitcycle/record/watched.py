@@ -8,6 +8,7 @@ added and before rows are dropped, so that it never promises more than there is.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -71,8 +72,15 @@ class WatchedFolder(LockedFolder):
         return {"run": None}
 
     def _recognise(self, known: dict[str, Any], info: Mapping[str, Any]) -> None:
-        if known["run"] is not None:
-            raise UserError(
-                f"{self.path} holds a run of the lab: choose another folder to watch into"
-            )
+        refuse_of_the_lab(self.path, known)
         check_rows(self.path)
+
+
+def refuse_of_the_lab(path: Path, known: Mapping[str, Any]) -> None:
+    """Refuse a folder whose ``run.json`` is that of a run which was not watched.
+
+    Raises:
+        UserError: it is.
+    """
+    if known["run"] is not None:
+        raise UserError(f"{path} holds a run of the lab: choose another folder to watch into")

@@ -2,7 +2,9 @@
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import torch
 import torch.utils.checkpoint
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+MOST_ENTRIES = 1_000  # of a container that is looked into
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -33,12 +37,14 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Restore, on leaving, every module's attributes and the random states.
 
     Covers what a forward pass may leave behind: attributes set on modules (also the tables of
-    parameters and buffers, and the mode), and the states of torch's, NumPy's and Python's
-    generators. Gradients are recorded inside, whatever the caller's mode; compiled forward passes
-    run uncompiled, checkpointed ones in one piece.
+    parameters and buffers, and the mode), what lists, dictionaries, sets, generators and tensors
+    among them hold, and the states of torch's, NumPy's and Python's generators. Gradients are
+    recorded inside, whatever the caller's mode; compiled forward passes run uncompiled,
+    checkpointed ones in one piece.
     """
     tables = [table for module in model.modules() for table in _tables(module)]
     copies = [dict(table) for table in tables]
+    undo = [step for module in model.modules() for step in _restorers(_own(module))]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's state
     with (
@@ -52,11 +58,49 @@ def untouched(model: nn.Module) -> Iterator[None]:
                 module.__dict__.pop("_compiled_call_impl", None)
             yield
         finally:
-            for table, copy in zip(tables, copies, strict=True):
+            for table, content in zip(tables, copies, strict=True):
                 table.clear()
-                table.update(copy)
+                table.update(content)
+            for restore in undo:
+                restore()
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002
+
+
+def _own(module: nn.Module) -> list[object]:
+    """What the user has set on a module; tables of parameters, modules and hooks are torch's."""
+    torchs = vars(nn.Module())
+    return [value for name, value in vars(module).items() if name not in torchs]
+
+
+def _restorers(values: Iterable[object], depth: int = 3) -> Iterator[Callable[[], object]]:
+    """How to bring back what is changed in place: containers, generators, tensors."""
+    for value in values:
+        if isinstance(value, list | dict | set):
+            yield partial(_refill, value, copy(value))
+            inside = value.values() if isinstance(value, dict) else value
+            if depth and len(value) <= MOST_ENTRIES:
+                yield from _restorers(list(inside), depth - 1)
+        elif isinstance(value, torch.Generator):
+            yield partial(value.set_state, value.get_state())
+        elif isinstance(value, np.random.Generator):
+            yield partial(setattr, value.bit_generator, "state", value.bit_generator.state)
+        elif isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+            if value.layout == torch.strided and not value.is_meta:
+                yield partial(_set, value, value.detach().clone())
+        elif isinstance(value, np.ndarray):
+            yield partial(np.copyto, value, value.copy())
+
+
+def _refill(container: Any, content: Any) -> None:
+    container.clear()
+    container.extend(content) if isinstance(container, list) else container.update(content)
+
+
+def _set(tensor: torch.Tensor, content: torch.Tensor) -> None:
+    if tensor.shape == content.shape:
+        with torch.no_grad():
+            tensor.detach().copy_(content)
 
 
 def seed_all(seed: int) -> None:

@@ -37,9 +37,19 @@ class Watched:
 
 
 def watched_groups(
-    symmetries: Symmetries, parameters: Mapping[str, Tensor], optimizer: Optimizer
+    symmetries: Symmetries,
+    parameters: Mapping[str, Tensor],
+    optimizer: Optimizer,
+    *,
+    each: bool = False,
 ) -> list[Watched]:
     """The scale-invariant groups and ``other``, of the tensors that ``optimizer`` moves.
+
+    Args:
+        symmetries: of the model; what they do not name is ``other``.
+        parameters: its trainable tensors by name.
+        optimizer: whose parameter groups say which settings are whose.
+        each: every tensor is a group of its own, because nothing is known of symmetries.
 
     Raises:
         UserError: it moves none of them.
@@ -55,18 +65,39 @@ def watched_groups(
             "the optimizer moves none of the model's trainable parameters: give the model's own "
             "optimizer, made from model.parameters()"
         )
-    parts = [(group.names, True) for group in symmetries.groups if group.kind == "scale-invariant"]
-    invariant = {name for names, _ in parts for name in names}
-    parts.append((tuple(name for name in moved if name not in invariant), False))
+    parts: list[tuple[tuple[str, ...], bool]]
+    if each:
+        parts = [((name,), False) for name in moved]
+    else:
+        known = [group for group in symmetries.groups if group.kind == "scale-invariant"]
+        parts = [(group.names, True) for group in known]
+        invariant = {name for names, _ in parts for name in names}
+        parts.append((tuple(name for name in moved if name not in invariant), False))
     found = []
     for names, is_invariant in parts:
         here = tuple(name for name in names if name in moved)
         if here:
             tensors = tuple(moved[name] for name in here)
             settings = tuple(place[id(tensor)] for tensor in tensors)
-            label = _label(here) if is_invariant else OTHER
+            label = _label(here) if is_invariant or each else OTHER
             found.append(Watched(label, here, tensors, settings, is_invariant))
     return found
+
+
+def moved_alike(optimizer: Optimizer) -> tuple[int, ...]:
+    """A number a parameter group, of its tensors and of those that are trained.
+
+    As long as it stays the same, no group was added and no tensor was frozen or unfrozen.
+    """
+    groups = [group["params"] for group in optimizer.param_groups]
+    trained = [sum(parameter.requires_grad for parameter in group) for group in groups]
+    return (*map(len, groups), *trained)
+
+
+def joint_names(groups: Sequence[Watched]) -> set[str]:
+    """Names of the tensors that the joint row is of."""
+    joint = [group for group in groups if group.invariant] or groups
+    return {name for group in joint for name in group.names}
 
 
 def _label(names: Sequence[str]) -> str:
@@ -81,7 +112,8 @@ def notes_of(groups: Sequence[Watched], optimizer: Optimizer) -> list[str]:
     for name, members in [*parts, ("all scale-invariant weights together", joint)]:
         used = {index for group in members for index in group.settings}
         for setting in ("lr", "weight_decay"):
-            values = {float(optimizer.param_groups[index].get(setting, 0.0)) for index in used}
+            given = [optimizer.param_groups[index].get(setting) for index in used]
+            values = {float(value) for value in given if value is not None}
             if len(values) > 1:
                 listed = ", ".join(f"{value:g}" for value in sorted(values))
                 notes.append(

@@ -10,7 +10,10 @@ read from them afterwards.
 from collections.abc import Callable
 from typing import Any
 
+from torch.compiler import disable
 from torch.optim import Optimizer
+
+from limitcycle.measure import is_nested
 
 
 def attach(
@@ -23,6 +26,8 @@ def attach(
     """
 
     def pre(_: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if is_nested(optimizer):
+            return None
         # The first of a step's positional arguments is the optimizer itself.
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
@@ -34,9 +39,14 @@ def attach(
         return args, {**kwargs, "closure": told}
 
     def post(*_: Any) -> None:
-        after()
+        if not is_nested(optimizer):
+            after()
 
-    handles = optimizer.register_step_pre_hook(pre), optimizer.register_step_post_hook(post)
+    # A compiled step calls its hooks as they are: neither is to be compiled itself.
+    handles = (
+        optimizer.register_step_pre_hook(disable(pre)),  # type: ignore[no-untyped-call]
+        optimizer.register_step_post_hook(disable(post)),  # type: ignore[no-untyped-call]
+    )
 
     def detach() -> None:
         for handle in handles:

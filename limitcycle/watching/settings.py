@@ -1,5 +1,6 @@
 """What a watched run's folder says of how it was made."""
 
+import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -66,9 +67,11 @@ def settings_of(group: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
     A setting may be a tensor on the device; it is copied, not read.
     """
-    lr, weight_decay = group["lr"], group.get("weight_decay", 0.0)
+    lr, weight_decay = group.get("lr"), group.get("weight_decay", 0.0)
     return _kept(lr), _kept(weight_decay), _kept(momentum_of(group))
 
 
 def _kept(value: Any) -> Any:
+    if value is None:  # an optimizer that finds its own, or has none
+        return math.nan
     return value.detach().clone() if isinstance(value, Tensor) else value

@@ -12,7 +12,10 @@ from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
 from limitcycle.reading.kept import DIAGNOSIS_FILE
 from limitcycle.record import WatchedFolder
+from limitcycle.record.described import read_info
+from limitcycle.record.locked import refuse_foreign
 from limitcycle.record.parts import read_parts
+from limitcycle.record.watched import refuse_of_the_lab
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
 from limitcycle.watching.notice import notice
@@ -73,6 +76,17 @@ class Parquet:
         self._waiting: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._written = time.monotonic()
 
+    def check(self) -> None:
+        """Refuse what is no folder for a watched run, before anything is trained.
+
+        Raises:
+            UserError: it holds something else.
+        """
+        if (self.path / "run.json").is_file():
+            refuse_of_the_lab(self.path, read_info(self.path))
+        elif self.path.is_dir():
+            refuse_foreign(self.path)
+
     def open(self, info: Mapping[str, Any], symmetries: Mapping[str, Any]) -> int:
         """Claim the folder; the step after the last one that it holds."""
         self._folder = WatchedFolder(self.path, info, notice)
@@ -89,6 +103,11 @@ class Parquet:
         """The whole of a table (``steps`` or ``groups``), that which waits included."""
         self.flush()
         return read_parts(self.path / table)
+
+    def add_info(self, **content: Any) -> None:
+        """Add to ``run.json``."""
+        if self._folder is not None:
+            self._folder.add_info(**content)
 
     def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Keep rows, and write them when there are enough or time has passed."""
@@ -135,6 +154,32 @@ class Sinks:
         """The run folder among them, if any."""
         return next((sink for sink in self._sinks if isinstance(sink, Parquet)), None)
 
+    def check(self) -> None:
+        """Refuse a folder that cannot be watched into.
+
+        Raises:
+            UserError: it holds something else.
+        """
+        if self.folder is not None:
+            self.folder.check()
+
+    def open(
+        self,
+        info: Mapping[str, Any],
+        symmetries: Symmetries,
+        go_on: Callable[[Parquet, int], None],
+    ) -> None:
+        """Claim the folder, if there is one, and go on behind what it holds."""
+        folder = self.folder
+        if folder is not None:
+            self._try(folder, lambda: go_on(folder, folder.open(info, symmetries.to_dict())))
+
+    def add_info(self, **content: Any) -> None:
+        """Have the run folder's description brought up to date, if there is one."""
+        folder = self.folder
+        if folder is not None:
+            self._try(folder, lambda: folder.add_info(**content))
+
     def begin(self, info: Mapping[str, Any], symmetries: Symmetries, step: int) -> None:
         """Tell those that want to know what is watched."""
         for sink in list(self._sinks):
@@ -157,7 +202,7 @@ class Sinks:
         folder = self.folder
         if folder is None:
             return
-        with contextlib.suppress(UserError):  # rows that cannot be judged are kept all the same
+        with contextlib.suppress(Exception):  # rows that cannot be judged are kept all the same
             found = diagnosis()
             self._try(folder, lambda: folder.keep(found))
 
