@@ -68,7 +68,7 @@ def _power(columns: dict[str, Array]) -> float:
     with np.errstate(all="ignore"):
         powers = [
             power
-            for power in (2.0, 1.0)
+            for power in (2.0, 1.0, 0.0)
             if np.allclose(columns["effective_lr"] * columns["norm"] ** power, columns["lr"], 1e-4)
         ]
     return powers[0] if powers else np.nan

@@ -32,8 +32,8 @@ class Watched:
 
     @property
     def entries(self) -> int:
-        """Number of weights."""
-        return sum(tensor.numel() for tensor in self.tensors)
+        """Number of weights; a complex one counts twice."""
+        return sum(tensor.numel() * (1 + tensor.is_complex()) for tensor in self.tensors)
 
 
 def watched_groups(

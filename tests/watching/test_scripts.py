@@ -280,6 +280,94 @@ def test_an_optimizer_without_a_learning_rate():
     assert np.isfinite(w.steps["norm"]).all()
 
 
+def rotation_and_rate(kind, scale, **settings):
+    """Of the scale-invariant weights, multiplied by ``scale`` before the first step."""
+    model = loops.net()
+    with torch.no_grad():
+        model.one.weight *= scale
+        model.two.weight *= scale
+    optimizer = kind(model.parameters(), lr=0.01, **settings)
+    with lc.watch(model, optimizer, ["one.weight", "two.weight"], quiet=True) as w:
+        for step in range(2):
+            loops.plain_step(model, optimizer, step)
+    return w.steps[["rotation", "effective_lr"]].iloc[0].to_numpy()
+
+
+class LARS(torch.optim.Optimizer):
+    """A step in proportion to each tensor's norm."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(group["lr"] * p.norm() / p.grad.norm() * p.grad)
+
+
+class Scaled(torch.optim.SGD):
+    """Adafactor as Transformers has it: scaling is a setting of the groups."""
+
+    def __init__(self, parameters, lr, scaled):
+        super().__init__(parameters, lr=lr)
+        self.param_groups[0]["scale_parameter"] = scaled
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                size = p.norm() if group["scale_parameter"] else 1.0
+                p.sub_(group["lr"] * size / p.grad.norm() * p.grad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (torch.optim.SGD, {}),
+        (torch.optim.AdamW, {"weight_decay": 0.0}),
+        (torch.optim.Adafactor, {"weight_decay": 0.0}),
+        (LARS, {}),
+        (Scaled, {"scaled": True}),
+        (Scaled, {"scaled": False}),
+    ],
+)
+def test_the_effective_rate_changes_with_the_norm_as_the_rotation_does(kind, settings):
+    small, large = (rotation_and_rate(kind, scale, **settings) for scale in (1.0, 2.0))
+    assert large[0] / small[0] == pytest.approx(large[1] / small[1], rel=0.05)
+
+
+class Complex(nn.Module):
+    """Weights of complex numbers, a large one among them; the output does not see their size."""
+
+    def __init__(self):
+        super().__init__()
+        self.small = nn.Parameter(torch.randn(12, 5, dtype=torch.complex64))
+        self.large = nn.Parameter(torch.randn(5, 4000, dtype=torch.complex64))
+        self.head = nn.Linear(4000, 3)
+
+    def forward(self, x):
+        h = x.to(self.small.dtype) @ self.small @ self.large
+        return self.head(h.abs() / h.abs().square().mean().sqrt())
+
+
+def test_complex_weights_have_two_parts():
+    torch.manual_seed(0)
+    model = Complex()
+    optimizer = sgd(model.parameters())
+    with lc.watch(model, optimizer, ["small", "large"], quiet=True) as w:
+        for step in range(2):
+            before = [p.detach().clone() for p in (model.small, model.large)]
+            loops.plain_step(model, optimizer, step)
+    after = [p.detach() for p in (model.small, model.large)]
+    gradient = [p.grad for p in (model.small, model.large)]
+    for k, (x, y, g) in enumerate(zip(before, after, gradient, strict=True)):
+        row = w.groups.iloc[len(w.groups) // 2 + k]
+        assert row["norm"] == pytest.approx(float(x.norm()), rel=1e-6)
+        assert row["grad_norm"] == pytest.approx(float(g.norm()), rel=1e-6)
+        assert row["relative_update"] == pytest.approx(float((y - x).norm() / x.norm()), rel=1e-3)
+
+
 class Twice(torch.optim.SGD):
     """Has a step of its own that calls its parent's."""
 
