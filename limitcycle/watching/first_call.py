@@ -1,6 +1,7 @@
 """The first call of a model in training, kept until its symmetries have been found."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,8 +27,10 @@ class FirstCall:
         in_training: whether there was one in train mode.
     """
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
-        self._model = model
+    def __init__(
+        self, model: nn.Module, optimizer: Optimizer, then: Callable[[], None] | None = None
+    ) -> None:
+        self._model, self._then = model, then
         self.seen = self.in_training = False
         self._called: nn.Module = model
         self._batch: Any = None
@@ -73,6 +76,8 @@ class FirstCall:
         """Keep what ``module`` was called with; one call in train mode is enough."""
         self.seen, self.in_training, self._called = True, module.training, module
         self._batch, self._problem = batch, problem
+        if self._then is not None:
+            self._then()
         if module.training:
             self._remove_hooks()
 

@@ -1,6 +1,6 @@
 """What is measured: the tensors that the optimizer moves, and what is known of their symmetries."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
@@ -43,9 +43,9 @@ class Subject:
             self._patterns = _patterns(given)
             self.symmetries = declared(model, self._patterns)
 
-    def listen(self) -> None:
-        """Keep the next call of the model, to find the symmetries with."""
-        self._first_call = FirstCall(self._model, self._optimizer)
+    def listen(self, then: Callable[[], None] | None = None) -> None:
+        """Keep the next call of the model, to find the symmetries with; call ``then`` at it."""
+        self._first_call = FirstCall(self._model, self._optimizer, then)
 
     @property
     def in_training(self) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.measure import InnerProducts, inner_optimizer
+from limitcycle.measure import InnerProducts, inner_optimizer, outer_optimizer
 from limitcycle.reading import Diagnosis, RunData, diagnose
 from limitcycle.reading.optimizers import update_rule
 from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
@@ -20,7 +20,7 @@ from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
 from limitcycle.watching.buffer import GramBuffer, Row
 from limitcycle.watching.groups import Watched, dtypes_of, joint_names, notes_of
-from limitcycle.watching.hooks import attach
+from limitcycle.watching.hooks import Hooks
 from limitcycle.watching.memory import Memory
 from limitcycle.watching.newest import newest_row
 from limitcycle.watching.notice import notice
@@ -82,9 +82,10 @@ def watch(
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
-    optimizer = inner_optimizer(optimizer)
-    check(model, optimizer)
-    return Watch(model, optimizer, symmetries, every=every, sink=sink, update=update, quiet=quiet)
+    inner = inner_optimizer(optimizer)
+    check(model, inner)
+    settings: dict[str, Any] = {"every": every, "sink": sink, "update": update, "quiet": quiet}
+    return Watch(model, inner, symmetries, outer=outer_optimizer(optimizer, inner), **settings)
 
 
 class Watch:
@@ -99,6 +100,7 @@ class Watch:
         optimizer: Optimizer,
         symmetries: Any,
         *,
+        outer: Optimizer | None,
         every: int,
         sink: Any,
         update: bool,
@@ -123,11 +125,11 @@ class Watch:
         self._status: dict[str, Any] = {"state": "running"}
         self._failed = False
         self._closed = not _is_first_process()
-        self._detach: Callable[[], None] = _nothing
+        self._hooks: Hooks | None = None
         if not self._closed:
             self._sinks.check()
-            self._subject.listen()
-            self._detach = attach(optimizer, self._before, self._after)
+            self._hooks = Hooks(optimizer, outer, self._before, self._after)
+            self._subject.listen(self._hooks.come_last)
 
     def __enter__(self) -> Self:
         return self
@@ -258,6 +260,12 @@ class Watch:
         found = self._memory.steps if name == "steps" else self._memory.groups
         return found.copy()
 
+    def follow(self, hook: Callable[..., None]) -> Any:
+        """Have a step hook called right behind each measurement; a handle that removes it."""
+        if self._hooks is None:  # nothing is measured on this process
+            return self._optimizer.register_step_post_hook(hook)
+        return self._hooks.follow(hook)
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed job needs: the number of steps, and the symmetries.
 
@@ -298,7 +306,8 @@ class Watch:
             return
         self._safely(self._read)
         self._closed = True
-        self._detach()
+        if self._hooks is not None:
+            self._hooks.remove()
         self._subject.forget()
         self._status = {"state": state, "reason": reason}
         found = self._last_reading() if len(self._memory) else None
@@ -469,7 +478,3 @@ def _number(name: str, value: Any) -> Any:
     if value.numel() != 1:
         raise UserError(f"{name} must be one number, not a tensor of shape {value.shape}")
     return value.detach().clone()
-
-
-def _nothing() -> None:
-    """No hooks, none to remove."""

@@ -387,6 +387,123 @@ def test_a_step_within_a_step_is_one():
     assert (w.steps["rotation"] > 0).all()
 
 
+class SAM(torch.optim.Optimizer):
+    """The gradient is taken further up; the step is made from where the weights were."""
+
+    def __init__(self, parameters, rho=0.05, **settings):
+        super().__init__(parameters, {"rho": rho, **settings})
+        self.base_optimizer = torch.optim.SGD(self.param_groups, **settings)
+        self.param_groups = self.base_optimizer.param_groups
+        self.moved = {}
+
+    @torch.no_grad()
+    def first_step(self):
+        every = [p for group in self.param_groups for p in group["params"]]
+        norm = torch.stack([p.grad.norm() for p in every]).norm()
+        self.moved = {p: p.grad * (0.05 / norm) for p in every}
+        for p, e in self.moved.items():
+            p.add_(e)
+            p.grad = None
+
+    @torch.no_grad()
+    def second_step(self):
+        for p, e in self.moved.items():
+            p.sub_(e)
+        self.base_optimizer.step()
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.first_step()
+        torch.enable_grad()(closure)()
+        self.second_step()
+
+
+class Lookahead(torch.optim.Optimizer):
+    """Every other step the weights go half the way back to slow ones."""
+
+    def __init__(self, parameters, **settings):
+        super().__init__(parameters, settings)
+        self.optimizer = torch.optim.SGD(self.param_groups, **settings)
+        self.param_groups = self.optimizer.param_groups
+        self.count = 0
+        self.slow = [p.detach().clone() for g in self.param_groups for p in g["params"]]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.optimizer.step()
+        self.count += 1
+        if self.count % 2 == 0:
+            fast = [p for g in self.param_groups for p in g["params"]]
+            for p, slow in zip(fast, self.slow, strict=True):
+                slow.add_(p - slow, alpha=0.5)
+                p.copy_(slow)
+
+
+def sam_by_closure(model, optimizer, step):
+    loss = loops.loss_of(model, step)
+    loss.backward()
+    optimizer.step(lambda: loops.loss_of(model, step).backward())
+    return loss
+
+
+def sam_in_two_steps(model, optimizer, step):
+    loss = loops.loss_of(model, step)
+    loss.backward()
+    optimizer.first_step()
+    loops.loss_of(model, step).backward()
+    optimizer.second_step()
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [(SAM, sam_by_closure), (SAM, sam_in_two_steps), (Lookahead, loops.plain_step)],
+)
+def test_an_optimizer_around_an_optimizer(kind, step):
+    """A row is from the weights before the step to those that the next one finds."""
+    model = loops.net()
+    optimizer = kind(model.parameters(), lr=0.1, weight_decay=0.01)
+    seen = []
+    with lc.watch(model, optimizer, quiet=True) as w:
+        for t in range(5):
+            before = loops.weights(model)
+            loss = step(model, optimizer, t)
+            used = {name: p.grad.detach().double() for name, p in model.named_parameters()}
+            seen.append(loops.Seen(before, used, loops.weights(model), float(loss.detach())))
+            optimizer.zero_grad()
+            w.log(loss=loss)
+    assert list(w.steps["step"]) == list(range(5)) and set(w.steps["lr"]) == {0.1}
+    for t in range(5):
+        check(w.steps.iloc[t], seen[t], ("one.weight", "two.weight"))
+
+
+@pytest.mark.parametrize("given", [None, ["one.weight", "two.weight"]])
+def test_what_others_do_around_a_step_is_in_it_whatever_the_order(given):
+    """A clipping hook and a held norm, both put there after the watch."""
+    model = loops.net()
+    optimizer = sgd(model.parameters())
+
+    def clip(*_):
+        nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+
+    seen = []
+    with lc.watch(model, optimizer, given, quiet=True) as w:
+        found = lc.symmetries(loops.net(), loops.batch(0)[0]).bound(model)
+        with lc.hold_norm(optimizer, found):
+            optimizer.register_step_pre_hook(clip)
+            for t in range(4):
+                oracle = loops.net().double()
+                oracle.load_state_dict(model.state_dict())
+                before = loops.weights(model)
+                loss = loops.plain_step(model, optimizer, t)
+                used = loops.clipped_gradients(oracle, t)
+                seen.append(loops.Seen(before, used, loops.weights(model), float(loss.detach())))
+                w.log(loss=loss)
+    for t in range(4):
+        check(w.steps.iloc[t], seen[t], ("one.weight", "two.weight"))
+        assert w.steps["norm"].iloc[t] == pytest.approx(w.steps["norm"].iloc[0], rel=1e-6)
+
+
 # What is logged.
 
 
