@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.reading.decayed import without
 from limitcycle.reading.optimizers import UpdateRule, update_rule
 from limitcycle.reading.series import Setting
 from limitcycle.record import load
@@ -124,7 +125,7 @@ def data_of(what: Any) -> RunData:
 def _recorded(run: Recorded) -> RunData:
     """A recorded run; the epoch table stands in for a step table without rows."""
     described, watched, table = run.run, run.info.get("watched"), _measured(run)
-    groups = getattr(run, "groups", pd.DataFrame())
+    groups = without(getattr(run, "groups", pd.DataFrame()), watched)
     if isinstance(watched, Mapping) and (since := watched.get("joint_since")):
         # Groups joined later: the norm before is another one.
         table = table[table["step"] >= since]

@@ -66,22 +66,42 @@ def watched_groups(
             "optimizer, made from model.parameters()"
         )
     parts: list[tuple[tuple[str, ...], bool]]
+    layers: list[str] = []
     if each:
         parts = [((name,), False) for name in moved]
     else:
         known = [group for group in symmetries.groups if group.kind == "scale-invariant"]
         parts = [(group.names, True) for group in known]
         invariant = {name for names, _ in parts for name in names}
-        parts.append((tuple(name for name in moved if name not in invariant), False))
+        layers = _layers(symmetries, moved)
+        parts += [((name,), False) for name in layers]
+        alone = invariant | set(layers)
+        parts.append((tuple(name for name in moved if name not in alone), False))
     found = []
     for names, is_invariant in parts:
         here = tuple(name for name in names if name in moved)
         if here:
             tensors = tuple(moved[name] for name in here)
             settings = tuple(place[id(tensor)] for tensor in tensors)
-            label = _label(here) if is_invariant or each else OTHER
+            by_itself = each or (len(here) == 1 and here[0] in layers)
+            label = _label(here) if is_invariant or by_itself else OTHER
             found.append(Watched(label, here, tensors, settings, is_invariant))
     return found
+
+
+def _layers(symmetries: Symmetries, moved: Mapping[str, Tensor]) -> list[str]:
+    """Matrices of mixed groups: those of pre-norm Transformers, which are rows by themselves.
+
+    Each is in front of a normalisation or behind one, but for a gain that may take its scale; so
+    how far it turns a step means something, though its norm is no quantity of the function.
+    """
+    mixed = [name for group in symmetries.groups if group.kind == "mixed" for name in group.names]
+    return [name for name in mixed if name in moved and moved[name].ndim > 1]
+
+
+def names_apart(groups: Sequence[Watched]) -> list[str]:
+    """Rows that are neither of a scale-invariant group nor ``other``."""
+    return [group.name for group in groups if not group.invariant and group.name != OTHER]
 
 
 def moved_alike(optimizer: Optimizer) -> tuple[int, ...]:

@@ -5,13 +5,14 @@ limit is thinned (`thinning`). Where a folder holds every row they are read back
 there is none, thinned tables are what there is, and that is said.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from limitcycle.reading.decayed import decayed
+from limitcycle.reading.decayed import decayed, without
 from limitcycle.watching.rises import Rises
 from limitcycle.watching.thinning import staying
 
@@ -57,11 +58,19 @@ class Memory:
         row = self._steps.newest
         return {} if row is None else {str(name): float(row[name]) for name in row.index}
 
-    def add(self, steps: pd.DataFrame, groups: pd.DataFrame, *, archived: bool) -> None:
+    def add(
+        self,
+        steps: pd.DataFrame,
+        groups: pd.DataFrame,
+        info: Mapping[str, Any] | None = None,
+        *,
+        archived: bool,
+    ) -> None:
         """Take new rows.
 
         Args:
             steps, groups: oldest first, of the same steps.
+            info: what ``run.json`` says of the watching.
             archived: a folder holds them, too; then nothing that the reading needs is thinned.
         """
         if not len(steps):
@@ -74,7 +83,7 @@ class Memory:
         self._steps.add(steps)
         self._groups.add(groups)
         self._keys.add(keys)
-        self._judge(steps, groups)
+        self._judge(steps, without(groups, info))
         self._thin_groups()
         self._thin_steps(archived=archived)
 

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from limitcycle._version import __version__
 from limitcycle.reading.optimizers import UpdateRule, momentum_of
 from limitcycle.symmetry import unwrapped
-from limitcycle.watching.groups import Watched, dtypes_of, notes_of
+from limitcycle.watching.groups import Watched, dtypes_of, names_apart, notes_of
 
 
 def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def facts(rule: UpdateRule, groups: Sequence[Watched], optimizer: Optimizer) -> 
         "update_rule": rule.to_dict(),
         "dtypes": dtypes_of(groups),
         "notes": notes_of(groups, optimizer),
+        "apart": names_apart(groups),
     }
 
 

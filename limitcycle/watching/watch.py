@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from limitcycle.errors import UserError
 from limitcycle.measure import InnerProducts, inner_optimizer, outer_optimizer
 from limitcycle.reading import Diagnosis, RunData, diagnose
+from limitcycle.reading.decayed import without
 from limitcycle.reading.optimizers import update_rule
 from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
 from limitcycle.symmetry import Symmetries, trainable
@@ -241,7 +242,7 @@ class Watch:
             groups = self.groups
             if self._joint_since:
                 steps, groups = (t[t["step"] >= self._joint_since] for t in (steps, groups))
-            return steps, groups, []
+            return steps, without(groups, self._info.get("watched")), []
         # So many group rows need not be read back: what they decide is kept.
         steps, judged_by = self._memory.for_reading(steps)
         notes = [judged_by] if judged_by else []
@@ -435,7 +436,7 @@ class Watch:
             notice(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
         self._go_on_at = step if self._go_on_at is None else self._go_on_at
         for steps, groups in folder.go_back(self._go_on_at):
-            self._memory.add(steps, groups, archived=True)
+            self._memory.add(steps, groups, self._info["watched"], archived=True)
 
     def _read(self) -> None:
         """Bring what lies on the device into the tables and hand it on."""
@@ -449,7 +450,8 @@ class Watch:
         )
         if len(steps):
             self._sinks(steps, groups)
-            self._memory.add(steps, groups, archived=self._sinks.folder is not None)
+            archived = self._sinks.folder is not None
+            self._memory.add(steps, groups, self._info["watched"], archived=archived)
 
 
 class _Measured:

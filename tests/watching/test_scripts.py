@@ -504,6 +504,43 @@ def test_what_others_do_around_a_step_is_in_it_whatever_the_order(given):
         assert w.steps["norm"].iloc[t] == pytest.approx(w.steps["norm"].iloc[0], rel=1e-6)
 
 
+class Block(nn.Module):
+    """A pre-norm block whose gains, values and outputs can scale against each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.gate = nn.RMSNorm(8), nn.Linear(8, 16, bias=False)
+        self.up, self.down = nn.Linear(8, 16, bias=False), nn.Linear(16, 8, bias=False)
+
+    def forward(self, x):
+        h = self.norm(x)
+        return x + self.down(F.silu(self.gate(h)) * self.up(h))
+
+
+def test_layers_of_a_pre_norm_model_have_rows_of_their_own(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(12, 8, bias=False), Block(), Block(), nn.RMSNorm(8))
+    model.append(nn.Linear(8, 3))
+    gains = [p for p in model.parameters() if p.ndim < 2]
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    groups = [{"params": gains, "weight_decay": 0.0}, {"params": matrices}]
+    optimizer = torch.optim.AdamW(groups, lr=0.01, weight_decay=0.1)
+    with lc.watch(model, optimizer, sink=tmp_path / "run", quiet=True) as w:
+        for step in range(40):
+            before = model[1].gate.weight.detach().clone()
+            w.log(loss=loops.plain_step(model, optimizer, step))
+    rows = w.groups.set_index("group")
+    mixed = {n for group in w.symmetries.groups if group.kind == "mixed" for n in group.names}
+    assert "1.gate.weight" in mixed
+    apart = {name for name in mixed if dict(model.named_parameters())[name].ndim > 1}
+    assert apart <= set(rows.index)
+    turned = rows.loc["1.gate.weight", "relative_update"].iloc[-1]
+    change = (model[1].gate.weight.detach() - before).norm() / before.norm()
+    assert turned == pytest.approx(float(change), rel=1e-4)
+    assert w.diagnosis().notes == lc.diagnose(tmp_path / "run").notes
+    assert not any("judged by" in note for note in w.diagnosis().notes)
+
+
 # What is logged.
 
 
