@@ -60,6 +60,15 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "LARS": Optimizer("weights"),
     "Lars": Optimizer("weights"),
     "Adan": Optimizer("normalised"),
+    "AdamP": Optimizer("normalised"),
+    "NAdamW": Optimizer("normalised", decoupled=True),
+    "LaProp": Optimizer("normalised"),
+    "AdEMAMix": Optimizer("normalised", decoupled=True),
+    "SOAP": Optimizer("normalised", decoupled=True),
+    "StableAdamW": Optimizer("normalised"),
+    "AdamWScheduleFree": Optimizer("normalised"),
+    "SGDW": Optimizer("gradient", decoupled=True),
+    "SGDP": Optimizer("gradient"),
 }
 """The most special class first, where one is derived from another."""
 

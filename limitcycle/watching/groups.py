@@ -139,6 +139,8 @@ def notes_of(groups: Sequence[Watched], optimizer: Optimizer) -> list[str]:
                 notes.append(
                     f"{setting} of {name} is left out: its tensors have several ({listed})"
                 )
+    if any("train_mode" in group for group in optimizer.param_groups):
+        notes.append("these are the training weights; a schedule-free optimizer averages them")
     return notes
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from weakref import WeakSet
 
 import pandas as pd
 
@@ -82,6 +83,11 @@ class Parquet:
         Raises:
             UserError: it holds something else.
         """
+        if any(other.path.resolve() == self.path.resolve() for other in _OPEN):
+            raise UserError(
+                f"an earlier watch of this process still writes into {self.path}: close() it, or "
+                "choose another folder (in a notebook use `with lc.watch(…)`)"
+            )
         if (self.path / "run.json").is_file():
             refuse_of_the_lab(self.path, read_info(self.path))
         elif self.path.is_dir():
@@ -90,6 +96,7 @@ class Parquet:
     def open(self, info: Mapping[str, Any], symmetries: Mapping[str, Any]) -> int:
         """Claim the folder; the step after the last one that it holds."""
         self._folder = WatchedFolder(self.path, info, notice)
+        _OPEN.add(self)
         self._folder.write_json("symmetries.json", symmetries)
         return self._folder.next_step
 
@@ -134,12 +141,16 @@ class Parquet:
         """Write what is left and let go of the folder."""
         if self._folder is None:
             return
+        _OPEN.discard(self)
         with self._folder:
             self.flush()
             if diagnosis is not None:
                 self.keep(diagnosis)
             self._folder.set_status(state, step, reason)  # type: ignore[arg-type]
         self._folder = None
+
+
+_OPEN: WeakSet[Parquet] = WeakSet()  # those of this process that hold their folder
 
 
 class Sinks:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import limitcycle as lc
+from limitcycle.errors import UserError
 from tests.watching import loops
 from tests.watching.test_rows import check
 
@@ -366,6 +367,17 @@ def test_complex_weights_have_two_parts():
         assert row["norm"] == pytest.approx(float(x.norm()), rel=1e-6)
         assert row["grad_norm"] == pytest.approx(float(g.norm()), rel=1e-6)
         assert row["relative_update"] == pytest.approx(float((y - x).norm() / x.norm()), rel=1e-3)
+
+
+def test_a_schedule_free_optimizer_is_watched_and_not_held():
+    model = loops.net()
+    optimizer = sgd(model.parameters())
+    optimizer.param_groups[0]["train_mode"] = True
+    with lc.watch(model, optimizer, quiet=True) as w:
+        loops.plain_step(model, optimizer, 0)
+    assert any("these are the training weights" in note for note in w.diagnosis().notes)
+    with pytest.raises(UserError, match="is schedule-free: what is evaluated"):
+        lc.hold_norm(optimizer, w.symmetries)
 
 
 class Twice(torch.optim.SGD):
