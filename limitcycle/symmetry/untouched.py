@@ -1,7 +1,9 @@
 """Borrow a model and give it back as it was, whatever happens in between."""
 
 import contextlib
+import dis
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import partial
@@ -13,6 +15,7 @@ import torch.utils.checkpoint
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 MOST_ENTRIES = 1_000  # of a container that is looked into
 
 
@@ -40,7 +43,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     parameters and buffers, and the mode), what lists, dictionaries, sets, generators and tensors
     among them hold, and the states of torch's, NumPy's and Python's generators. Gradients are
     recorded inside, whatever the caller's mode; compiled forward passes run uncompiled,
-    checkpointed ones in one piece.
+    checkpointed ones in one piece, hooks that only listen are not called.
     """
     tables = [table for module in model.modules() for table in _tables(module)]
     copies = [dict(table) for table in tables]
@@ -56,6 +59,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         try:
             for module in model.modules():
                 module.__dict__.pop("_compiled_call_impl", None)
+                _leave_out_listeners(module)
             yield
         finally:
             for table, content in zip(tables, copies, strict=True):
@@ -65,6 +69,38 @@ def untouched(model: nn.Module) -> Iterator[None]:
                 restore()
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002
+
+
+def _leave_out_listeners(module: nn.Module) -> None:
+    """Take away the hooks that return nothing: they can only look on, and would look at ours."""
+    for name in _HOOKS:
+        table = module.__dict__.get(name)
+        if table:
+            kept = {key: hook for key, hook in table.items() if not _returns_nothing(hook)}
+            module.__dict__[name] = OrderedDict(kept)
+
+
+def _returns_nothing(hook: Any) -> bool:
+    """Whether a Python function has no other way out than to return None."""
+    code = getattr(getattr(hook, "__func__", hook), "__code__", None)
+    if code is None or getattr(hook, "__module__", "").startswith("torch."):
+        return False
+    before: dis.Instruction | None = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
+            return False
+        if instruction.opname == "RETURN_VALUE" and not _loads_none(before):
+            return False
+        before = instruction
+    return True
+
+
+def _loads_none(instruction: dis.Instruction | None) -> bool:
+    return (
+        instruction is not None
+        and instruction.opname == "LOAD_CONST"
+        and instruction.argval is None
+    )
 
 
 def _own(module: nn.Module) -> list[object]:

@@ -91,6 +91,8 @@ class _Keeper:
 
     # ``called`` is another module where DataParallel calls copies of this one.
     def __call__(self, called: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if torch.compiler.is_compiling():
+            return
         # Lightning sends training_step through a forward that it puts in for that one call.
         if not torch.is_grad_enabled() or _function(called.forward) is not self._own:
             return

@@ -306,6 +306,11 @@ class Watch:
         if self._closed:
             return
         self._safely(self._read)
+        if self._measured is None and not self._failed and self._subject.in_training:
+            notice(
+                f"no step of {type(self._optimizer).__name__} was seen, so there are no rows: give "
+                "the optimizer whose step() moves the weights"
+            )
         self._closed = True
         if self._hooks is not None:
             self._hooks.remove()

@@ -221,6 +221,56 @@ def test_every_sample_counts():
     assert answer.scale_invariant == ("experts.0.weight", "experts.1.weight")
 
 
+def test_hooks_that_only_listen_hear_nothing_and_others_count():
+    torch.manual_seed(0)
+    model, heard = mlp(), []
+
+    def listen(module, inputs, output):
+        heard.append(output)
+
+    def double(module, inputs, output):
+        heard.append(output)
+        return output * inputs[0].norm()
+
+    model[0].register_forward_hook(listen)
+    listening = dict(model[0]._forward_hooks)
+    plain = symmetries(model, vectors())
+    assert not heard and dict(model[0]._forward_hooks) == listening
+    model[-1].register_forward_hook(double)
+    assert symmetries(model, vectors()) is not None and heard
+    assert len(plain.groups) == 3
+
+
+class Remembering(nn.Module):
+    """Changes what it holds in place, at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.seen, self.by_name = nn.Linear(10, 3), [], {"calls": [0]}
+        self.mean, self.array = torch.zeros(3), np.zeros(2)
+        self.random = torch.Generator().manual_seed(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(x))
+        self.by_name["calls"][0] += 1
+        y = self.layer(x)
+        with torch.no_grad():
+            self.mean.add_(y.mean(0).to(self.mean.dtype))
+        self.array += 1
+        torch.rand(3, generator=self.random)
+        return y.tanh()
+
+
+def test_what_a_forward_pass_changes_in_place_is_put_back():
+    torch.manual_seed(0)
+    model = Remembering()
+    state = model.random.get_state().clone()
+    symmetries(model, vectors())
+    assert model.seen == [] and model.by_name == {"calls": [0]}
+    assert not model.mean.any() and not model.array.any()
+    assert torch.equal(model.random.get_state(), state)
+
+
 def test_a_number_beside_the_samples_is_no_sample():
     """A large batch with a count beside it costs as little as a few samples."""
     sizes = []

@@ -651,6 +651,14 @@ def test_what_cannot_be_measured_is_said_and_the_training_goes_on(capsys):
     assert "moves none" in capsys.readouterr().err
 
 
+def test_an_optimizer_that_never_steps_is_named(capsys):
+    model = loops.net()
+    with lc.watch(model, sgd(model.parameters())) as w:
+        loops.plain_step(model, sgd(model.parameters()), 0)  # another one
+    assert w.steps.empty
+    assert "no step of SGD was seen" in capsys.readouterr().err
+
+
 def test_a_copy_made_before_the_first_step_is_free_of_the_watch():
     model = loops.net()
     optimizer = sgd(model.parameters())
