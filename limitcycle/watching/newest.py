@@ -1,4 +1,4 @@
-"""The newest row of the step table by itself, in a hundredth of the time that a table takes."""
+"""The newest row of the step table by itself, in a fraction of the time that a table takes."""
 
 import math
 from collections.abc import Sequence
