@@ -8,7 +8,7 @@ from torch.optim import LBFGS, Optimizer
 
 from limitcycle.control.orbits import Orbits
 from limitcycle.errors import UserError
-from limitcycle.measure import inner_optimizer
+from limitcycle.measure import inner_optimizer, is_nested
 
 
 class Handle:
@@ -64,12 +64,14 @@ class Handle:
         raise NotImplementedError
 
     def _before_step(self, *_: Any) -> None:
-        with torch.no_grad():
-            self._before()
+        if not is_nested(self._optimizer):
+            with torch.no_grad():
+                self._before()
 
     def _after_step(self, *_: Any) -> None:
-        with torch.no_grad():
-            self._after()
+        if not is_nested(self._optimizer):
+            with torch.no_grad():
+                self._after()
 
     def _refuse_second(self) -> None:
         mine = set(map(id, self._orbits.tensors))

@@ -191,9 +191,10 @@ def hold_norm(
         A handle: ``remove()``, context manager, ``state_dict()``, ``load_state_dict()``.
 
     Raises:
-        UserError: the symmetries are not bound, or do not fit the optimizer; its state cannot move.
+        UserError: the symmetries are not bound, or do not fit the optimizer; its state cannot move,
+            or it is schedule-free.
     """
-    optimizer = inner(optimizer)
+    optimizer = _holdable(optimizer)
     orbits = find_orbits(optimizer, symmetries, per)
     if callable(norm):
         known_degrees(optimizer, "a schedule of norms")
@@ -224,10 +225,25 @@ def hold_effective_lr(
         UserError: as for `hold_norm`; tensors of one group have different learning rates (also in a
             later step).
     """
-    optimizer = inner(optimizer)
+    optimizer = _holdable(optimizer)
     orbits = find_orbits(optimizer, symmetries, per)
     carried_state(optimizer, orbits.tensors)
     return _HoldEffectiveLR(optimizer, orbits, value)
+
+
+def _holdable(optimizer: Optimizer) -> Optimizer:
+    """The torch optimizer within, if the weights that it steps are those that are used.
+
+    Raises:
+        UserError: they are not, or there is no such optimizer.
+    """
+    found = inner(optimizer)
+    if any("train_mode" in group for group in found.param_groups):
+        raise UserError(
+            f"{type(found).__name__} is schedule-free: what is evaluated and saved is an average "
+            "of its weights, whose norm would not be held; use an optimizer with a schedule"
+        )
+    return found
 
 
 def _checked(level: Level, name: str) -> Level:

@@ -84,7 +84,7 @@ class Adapter:
         if state is not None:
             self.watch.load_state_dict(state)
         # Behind the hooks of the watch: the loss is said of the step that has just been made.
-        self._hook = optimizer.register_step_post_hook(self._say)
+        self._hook = self.watch.follow(self._say)
 
     def _say(self, *_: Any) -> None:
         if self.watch is not None and self._loss is not None:

@@ -7,7 +7,21 @@ time (`step_columns`, `measured_columns`).
 
 from limitcycle.measure.columns import measured_columns, step_columns
 from limitcycle.measure.inner import InnerProducts
-from limitcycle.measure.optimizers import inner_optimizer
+from limitcycle.measure.optimizers import (
+    inner_optimizer,
+    is_nested,
+    is_stepping,
+    outer_optimizer,
+)
 from limitcycle.measure.scalars import step_scalars
 
-__all__ = ["InnerProducts", "inner_optimizer", "measured_columns", "step_columns", "step_scalars"]
+__all__ = [
+    "InnerProducts",
+    "inner_optimizer",
+    "is_nested",
+    "is_stepping",
+    "measured_columns",
+    "outer_optimizer",
+    "step_columns",
+    "step_scalars",
+]

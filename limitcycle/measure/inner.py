@@ -38,7 +38,7 @@ class InnerProducts:
         for pair in pairs:
             if pair[0].numel() >= LARGE:
                 # Sums in half precision would be noise.
-                dtype = torch.promote_types(pair[0].dtype, torch.float32)
+                dtype = torch.promote_types(as_real(pair[0]).dtype, torch.float32)
                 large.setdefault(dtype, []).append(pair)
         packed = _Packed([pair for pair in pairs if pair[0].numel() < LARGE])
         self._parts: list[_Packed | _Large] = [
@@ -73,13 +73,14 @@ class _Packed:
 
     def __init__(self, pairs: Sequence[tuple[Tensor, int]]) -> None:
         self._weights = [tensor for tensor, _ in pairs]
+        self._complex = any(weight.is_complex() for weight in self._weights)
         sizes, filled, owners = _in_chunks(pairs)
         device = self._weights[0].device if self._weights else None
         rows = torch.zeros(3, sum(sizes), dtype=torch.float64, device=device)
         self._x, self._gradient, self._update = rows
         parts = ([torch.split(row, sizes)[index] for index in filled] for row in rows)
         self._at_x, self._at_gradient, self._at_update = (
-            [part.view(weight.shape) for part, weight in zip(row, self._weights, strict=True)]
+            [part.view(weight.shape) for part, weight in zip(row, self._now(), strict=True)]
             for row in parts
         )
         chunks = rows.view(3, -1, CHUNK).transpose(0, 1)
@@ -92,20 +93,26 @@ class _Packed:
             return
         gradients = [weight.grad for weight in self._weights]
         places, here = self._at_gradient, [each for each in gradients if each is not None]
+        if self._complex:
+            here = [as_real(each) for each in here]
         if len(here) < len(gradients):
             self._gradient.zero_()
             pairs = zip(places, gradients, strict=True)
             places = [place for place, gradient in pairs if gradient is not None]
-        torch._foreach_copy_(self._at_x + places, self._weights + here)
+        torch._foreach_copy_(self._at_x + places, self._now() + here)
         if not updates:
             gram[:, :2, :2].index_add_(0, self._owners, torch.bmm(*self._first_two))
 
     def after(self, gram: Tensor) -> None:
         if not self._weights:
             return
-        torch._foreach_copy_(self._at_update, self._weights)
+        torch._foreach_copy_(self._at_update, self._now())
         self._update.sub_(self._x)
         gram.index_add_(0, self._owners, torch.bmm(*self._all))
+
+    def _now(self) -> list[Tensor]:
+        """The weights as they are; optimizers may have put others into their place."""
+        return [as_real(each) for each in self._weights] if self._complex else self._weights
 
 
 class _Piece(NamedTuple):
@@ -219,8 +226,9 @@ class _InPieces:
 
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
         self._weight, self._dtype = weight, dtype
-        self._order = sorted(range(weight.ndim), key=weight.stride, reverse=True)
-        whole, rest = divmod(weight.numel(), PIECE)
+        real = as_real(weight)
+        self._order = sorted(range(real.ndim), key=real.stride, reverse=True)
+        whole, rest = divmod(real.numel(), PIECE)
         tail = rest % ROW
         self.sizes = [*[PIECE] * whole, *(size for size in (rest - tail, tail) if size)]
 
@@ -234,8 +242,13 @@ class _InPieces:
         return self._split(torch.zeros_like(self._weight) if gradient is None else gradient)
 
     def _split(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        flat = tensor.detach().permute(self._order).reshape(-1)
+        flat = as_real(tensor.detach()).permute(self._order).reshape(-1)
         return torch.split(flat.to(self._dtype), self.sizes)
+
+
+def as_real(tensor: Tensor) -> Tensor:
+    """A complex tensor as pairs of real numbers, in its own memory; any other as it is."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _is_coarse(square: Tensor, along: Tensor, across: Tensor) -> bool:
@@ -256,7 +269,7 @@ def _in_chunks(pairs: Sequence[tuple[Tensor, int]]) -> tuple[list[int], list[int
     filled: list[int] = []
     owners: list[int] = []
     for group, members in groupby(pairs, key=itemgetter(1)):
-        here = [tensor.numel() for tensor, _ in members]
+        here = [as_real(tensor).numel() for tensor, _ in members]
         zeros = -sum(here) % CHUNK
         filled += range(len(sizes), len(sizes) + len(here))
         sizes += [*here, zeros]

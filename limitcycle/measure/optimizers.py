@@ -1,5 +1,7 @@
 """Which optimizer steps: wrappers pass on a step, but have no hooks of their own."""
 
+import sys
+from types import CodeType, FrameType
 from typing import Any
 
 from torch.optim import Optimizer
@@ -8,14 +10,84 @@ from limitcycle.errors import UserError
 
 
 def inner_optimizer(optimizer: Any) -> Optimizer:
-    """The torch optimizer in a wrapper (Accelerate, Lightning) that steps it.
+    """The torch optimizer within that makes the steps.
+
+    It is in a wrapper (Accelerate, Lightning), or in an optimizer that moves the weights besides
+    (SAM to where the gradient is taken, Lookahead back to slow weights).
 
     Raises:
         UserError: there is none.
     """
     wrapped = getattr(optimizer, "optimizer", None)
-    if isinstance(wrapped, Optimizer):
+    if not isinstance(wrapped, Optimizer):
+        wrapped = _held_by(optimizer)
+    if isinstance(wrapped, Optimizer) and wrapped is not optimizer:
         return inner_optimizer(wrapped)
     if not isinstance(optimizer, Optimizer):
         raise UserError(f"a torch.optim.Optimizer is needed, not {type(optimizer).__name__}")
     return optimizer
+
+
+def outer_optimizer(optimizer: Any, inner: Optimizer) -> Optimizer | None:
+    """``optimizer``, if it moves the weights besides ``inner`` and calls hooks of its own."""
+    if optimizer is inner or not isinstance(optimizer, Optimizer):
+        return None
+    own = vars(optimizer).get("_optimizer_step_post_hooks")
+    if own is None or own is inner._optimizer_step_post_hooks:
+        return None
+    return optimizer if _has_hooks(type(optimizer).step) else None
+
+
+def _held_by(optimizer: Any) -> Optimizer | None:
+    """The one optimizer that another one holds, and that moves all of its tensors."""
+    if not isinstance(optimizer, Optimizer):
+        return None
+    held = [value for value in vars(optimizer).values() if isinstance(value, Optimizer)]
+    if len(held) != 1 or not _tensors(optimizer) <= _tensors(held[0]):
+        return None  # one that moves a part of the tensors is an optimizer's own affair
+    return held[0]
+
+
+def _tensors(optimizer: Optimizer) -> set[int]:
+    return {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
+
+
+def is_nested(optimizer: Optimizer) -> bool:
+    """Whether the step whose hooks are called now was called by another step of ``optimizer``.
+
+    torch puts hooks around the step of each class that an optimizer was made of. So they are called
+    twice where a class calls its parent's step, and the parent has been used by itself, too.
+    """
+    hooked = [kind for kind in type(optimizer).__mro__ if _has_hooks(vars(kind).get("step"))]
+    if len(hooked) < 2:
+        return False
+    return _steps_of(optimizer) > 1
+
+
+def is_stepping(optimizer: Optimizer) -> bool:
+    """Whether a step of ``optimizer`` has begun and not ended."""
+    return _steps_of(optimizer) > 0
+
+
+def _steps_of(optimizer: Optimizer) -> int:
+    """How many steps of ``optimizer`` are under way, one within the other."""
+    frame: FrameType | None = sys._getframe(1)
+    steps = 0
+    while frame is not None:
+        if frame.f_code is _STEP and frame.f_locals["args"][0] is optimizer:
+            steps += 1
+        frame = frame.f_back
+    return steps
+
+
+def _has_hooks(step: Any) -> bool:
+    return getattr(step, "hooked", False) and getattr(step, "__code__", None) is _STEP
+
+
+def _code_of_step() -> CodeType | None:
+    """What torch runs around every step."""
+    around = Optimizer.profile_hook_step(lambda optimizer: None)
+    return getattr(around, "__code__", None)
+
+
+_STEP = _code_of_step()

@@ -24,6 +24,7 @@ from limitcycle.reading.rounding import Rounding, decay_rounding
 
 AdviceKind = Literal[
     "diverged",
+    "unjudged",
     "too-early",
     "no-decay",
     "rounds-away",
@@ -101,6 +102,8 @@ def advise(
 def _kind(found: Findings, growth: float, weight_decay: float, lost: Rounding | None) -> AdviceKind:
     if found.label == "diverged":
         return "diverged"
+    if found.unjudged:
+        return "unjudged"
     if found.label == "unknown" or found.rest is None:
         return "too-early"
     if weight_decay == 0:

@@ -16,6 +16,8 @@ def advice(given: Advice) -> str:
     match given.kind:
         case "diverged":
             return "Go back to a checkpoint from before and lower the learning rate or clip."
+        case "unjudged":
+            return ""
         case "too-early":
             return "It is too early for advice. Watch on."
         case "no-decay":

@@ -14,6 +14,7 @@ import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.reading import constants as c
+from limitcycle.reading.decayed import without
 from limitcycle.reading.optimizers import UpdateRule, update_rule
 from limitcycle.reading.series import Setting
 from limitcycle.record import load
@@ -35,6 +36,7 @@ class RunData:
         rule: how the optimizer's update depends on gradient and weights; None: not known.
         dtypes: how many of the measured weights have which type; empty: not known.
         notes: what could not be measured, and why.
+        unjudged: why the norm says nothing of this run; the label is *unknown* then.
     """
 
     steps: Any
@@ -50,6 +52,7 @@ class RunData:
     rule: UpdateRule | None = None
     dtypes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unjudged: str = ""
 
 
 @runtime_checkable
@@ -125,10 +128,15 @@ def data_of(what: Any) -> RunData:
 def _recorded(run: Recorded) -> RunData:
     """A recorded run; the epoch table stands in for a step table without rows."""
     described, watched, table = run.run, run.info.get("watched"), _measured(run)
+    groups = without(getattr(run, "groups", pd.DataFrame()), watched)
+    if isinstance(watched, Mapping) and (since := watched.get("joint_since")):
+        # Groups joined later: the norm before is another one.
+        table = table[table["step"] >= since]
+        groups = groups[groups["step"] >= since] if len(groups) else groups
     size = getattr(described, "batch_size", None)
     return RunData(
         steps=table,
-        groups=getattr(run, "groups", pd.DataFrame()),
+        groups=groups,
         lr=None if "lr" in table else getattr(described, "lr", None),
         weight_decay=None if "weight_decay" in table else getattr(described, "weight_decay", None),
         momentum=getattr(described, "momentum", None),
@@ -171,7 +179,9 @@ def _watched(info: Mapping[str, Any]) -> dict[str, Any]:
         else:
             rule = update_rule([str(info["optimizer"])], list(info.get("settings", [])))
         dtypes = {str(name): int(count) for name, count in info.get("dtypes", {}).items()}
-        return {"rule": rule, "dtypes": dtypes, "notes": tuple(map(str, info.get("notes", ())))}
+        notes = tuple(map(str, info.get("notes", ())))
+        unjudged = str(info.get("unjudged", ""))
+        return {"rule": rule, "dtypes": dtypes, "notes": notes, "unjudged": unjudged}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(
             "run.json does not say how the run was watched ('watched' is damaged): restore it"

@@ -6,6 +6,8 @@ fall, and no one weight decay: no time to the next jump can be told from it, and
 the other part do not show in it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -48,6 +50,19 @@ def decayed(steps: pd.DataFrame, groups: pd.DataFrame) -> tuple[pd.DataFrame, st
     return found, f"judged by the {count} of {of} scale-invariant groups that weight decay shrinks"
 
 
+def without(groups: pd.DataFrame, info: object) -> pd.DataFrame:
+    """The group table without rows that are of no scale-invariant group, nor ``other``.
+
+    Args:
+        groups: may be empty.
+        info: what ``run.json`` says of the watching, by whose ``apart`` they are known.
+    """
+    names = info.get("apart") if isinstance(info, Mapping) else None
+    if not names or "group" not in groups:
+        return groups
+    return groups[~groups["group"].isin(names)].reset_index(drop=True)
+
+
 def _shrunk(steps: pd.DataFrame, groups: pd.DataFrame) -> tuple[dict[str, Array], int]:
     """Columns (T, G) of the G shrunk groups, and of how many scale-invariant ones they are."""
     count = len(groups) // max(len(steps), 1)
@@ -68,7 +83,7 @@ def _power(columns: dict[str, Array]) -> float:
     with np.errstate(all="ignore"):
         powers = [
             power
-            for power in (2.0, 1.0)
+            for power in (2.0, 1.0, 0.0)
             if np.allclose(columns["effective_lr"] * columns["norm"] ** power, columns["lr"], 1e-4)
         ]
     return powers[0] if powers else np.nan

@@ -42,6 +42,7 @@ class Findings:
         failure: what the diverged run's end was; empty otherwise.
         rows, usable_rows: of the table.
         last_step: the last usable step; None in an empty table.
+        unjudged: why the norm says nothing of this run; empty where it does.
     """
 
     label: Label
@@ -65,3 +66,4 @@ class Findings:
     rows: int
     usable_rows: int
     last_step: int | None
+    unjudged: str

@@ -14,7 +14,7 @@ import pandas as pd
 from limitcycle.errors import UserError
 from limitcycle.reading.clock import Array, Clock, Rows
 from limitcycle.reading.data import Recorded
-from limitcycle.reading.decayed import decayed
+from limitcycle.reading.decayed import decayed, without
 from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.door import diagnose
 from limitcycle.theory import growth_threshold
@@ -92,7 +92,8 @@ def running_mean(values: Array, rows: int) -> Array:
 
 def history_of(run: Recorded, label: str) -> History:
     """One run under the name that legends shall give it."""
-    steps, note = decayed(run.steps, getattr(run, "groups", pd.DataFrame()))
+    groups = without(getattr(run, "groups", pd.DataFrame()), run.info.get("watched"))
+    steps, note = decayed(run.steps, groups)
     frame, tested = _table(steps, run.name), _table(run.epochs, run.name)
     if frame.empty:
         frame = tested.rename(columns={"train_loss": "loss"})

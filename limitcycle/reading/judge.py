@@ -38,7 +38,7 @@ def judge(series: Series, data: RunData) -> Findings:
     """
     _check_arguments(data)
     found, spikes, rest, descent = Found((), None, 0, 1.0), [], None, None
-    if len(series) >= c.MIN_ROWS:
+    if len(series) >= c.MIN_ROWS and not data.unjudged:
         level = running_level(series.loss)
         found = find_events(series)
         spikes = find_spikes(series.loss, level)
@@ -63,7 +63,7 @@ def judge(series: Series, data: RunData) -> Findings:
         wandering=found.wandering,
         close=found.close,
         changes=tuple((int(series.step[each.row]), each.kind) for each in found.changes),
-        effective_lr=_range(series.effective_lr, first),
+        effective_lr=_range(None if data.unjudged else series.effective_lr, first),
         forecast=forecast(series, events),
         rest=rest,
         descent=descent,
@@ -71,6 +71,7 @@ def judge(series: Series, data: RunData) -> Findings:
         rows=series.given,
         usable_rows=len(series),
         last_step=int(series.step[-1]) if len(series) else None,
+        unjudged=data.unjudged,
     )
 
 

@@ -20,7 +20,7 @@ from limitcycle.theory import (
 )
 
 Array = NDArray[np.float64]
-Scaling = Literal["gradient", "normalised", "unknown"]
+Scaling = Literal["gradient", "normalised", "weights", "unknown"]
 Equilibrium = Literal["sgd", "adamw", ""]
 
 
@@ -29,7 +29,8 @@ class Optimizer(NamedTuple):
 
     Attributes:
         scaling: ``gradient``: the update is proportional to the gradient; ``normalised``: its
-            length does not depend on the gradient's; ``unknown``.
+            length does not depend on the gradient's; ``weights``: it grows with the weights
+            instead, so that the angle does not depend on their norm; ``unknown``.
         decoupled: weight decay is applied to the weights themselves, not added to the gradient;
             some classes leave that to a setting of their parameter groups.
         equilibrium: whose formula says where the norm rests, where weight decay shrinks it by ηλ.
@@ -51,12 +52,23 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "Adamax": Optimizer("normalised"),
     "Adagrad": Optimizer("normalised"),
     "RMSprop": Optimizer("normalised"),
-    "Adafactor": Optimizer("normalised", decoupled=True),
+    "Adafactor": Optimizer("weights", decoupled=True),
     "Muon": Optimizer("normalised", decoupled=True),
     "Lion": Optimizer("normalised", decoupled=True),
-    "LAMB": Optimizer("normalised"),
-    "Lamb": Optimizer("normalised"),
+    "LAMB": Optimizer("weights"),
+    "Lamb": Optimizer("weights"),
+    "LARS": Optimizer("weights"),
+    "Lars": Optimizer("weights"),
     "Adan": Optimizer("normalised"),
+    "AdamP": Optimizer("normalised"),
+    "NAdamW": Optimizer("normalised", decoupled=True),
+    "LaProp": Optimizer("normalised"),
+    "AdEMAMix": Optimizer("normalised", decoupled=True),
+    "SOAP": Optimizer("normalised", decoupled=True),
+    "StableAdamW": Optimizer("normalised"),
+    "AdamWScheduleFree": Optimizer("normalised"),
+    "SGDW": Optimizer("gradient", decoupled=True),
+    "SGDP": Optimizer("gradient"),
 }
 """The most special class first, where one is derived from another."""
 
@@ -81,9 +93,12 @@ class UpdateRule:
     equilibrium: Equilibrium
 
     def effective_lr(self, lr: Array, norm: Array) -> Array:
-        """η/ρ² where the update scales with the gradient, η/ρ where it does not, else NaN."""
+        """η/ρ² where the update scales with the gradient, η/ρ where its length is η's, η where it
+        grows with the weights; NaN where that is not known."""
         if self.scaling == "unknown":
             return np.full(lr.shape, np.nan)
+        if self.scaling == "weights":
+            return lr
         with np.errstate(all="ignore"):
             return lr / norm**2 if self.scaling == "gradient" else lr / norm
 
@@ -146,6 +161,8 @@ def update_rule(classes: Sequence[str], settings: Sequence[Mapping[str, Any]]) -
     """
     found = [OPTIMIZERS[name] for name in known_names(classes)]
     known = found[0] if found else Optimizer("unknown")
+    if any("scale_parameter" in group for group in settings):  # Adafactor of Transformers
+        known = _adafactor(bool(settings[0]["scale_parameter"]))
     decoupled = known.decoupled or any(group.get("decoupled_weight_decay") for group in settings)
     decays = decoupled or known.scaling == "gradient"
     return UpdateRule(
@@ -155,6 +172,11 @@ def update_rule(classes: Sequence[str], settings: Sequence[Mapping[str, Any]]) -
         nesterov=any(bool(group.get("nesterov")) for group in settings),
         equilibrium=known.equilibrium if decays else "",
     )
+
+
+def _adafactor(scaled: bool) -> Optimizer:
+    """Adafactor where scaling is a setting, and weight decay is scaled with the step."""
+    return Optimizer("weights") if scaled else Optimizer("normalised", decoupled=True)
 
 
 def momentum_of(settings: Mapping[str, Any]) -> Any:

@@ -66,6 +66,8 @@ def reason(found: Findings) -> str:
     match found.label:
         case "diverged":
             return found.failure
+        case "unknown" if found.unjudged:
+            return found.unjudged
         case "unknown":
             return f"{found.usable_rows} usable rows of {found.rows} are too few to tell"
         case "periodic":

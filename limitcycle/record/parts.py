@@ -80,6 +80,18 @@ def read_parts(folder: Path) -> pd.DataFrame:
     raise UserError(f"{folder} changes while it is read: try again when its run rests")
 
 
+def read_part(part: Part) -> pd.DataFrame:
+    """The rows of one part.
+
+    Raises:
+        UserError: it is damaged, or gone.
+    """
+    table = _read(part)
+    if table is None:
+        raise UserError(f"{part.path} is gone: restore it, or start anew in another folder")
+    return _frame(table)
+
+
 def count_rows(folder: Path, last: int) -> int:
     """How many rows the parts hold up to step ``last``; by their footers alone where that will do.
 

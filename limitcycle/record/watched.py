@@ -7,14 +7,15 @@ The status says how many rows there are up to which step. It is brought up to da
 added and before rows are dropped, so that it never promises more than there is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.record.locked import LockedFolder
-from limitcycle.record.parts import drop_beyond, list_parts, read_parts, write_part
+from limitcycle.record.parts import drop_beyond, list_parts, read_part, write_part
 from limitcycle.record.promised import Promise, check_rows, count_tables
 
 _TABLES = ("steps", "groups")
@@ -30,13 +31,21 @@ class WatchedFolder(LockedFolder):
         """The step after the last one recorded."""
         return max((part.last + 1 for part in list_parts(self.path / "steps")), default=0)
 
-    def read_steps(self) -> pd.DataFrame:
-        """The step table as it stands."""
-        return read_parts(self.path / "steps")
+    def blocks(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Both tables part by part, for whoever cannot hold all of them at once.
 
-    def read_groups(self) -> pd.DataFrame:
-        """The group table as it stands."""
-        return read_parts(self.path / "groups")
+        Raises:
+            UserError: a part is damaged.
+        """
+        groups = {part[1:]: part for part in list_parts(self.path / "groups")}
+        last = -1
+        for part in list_parts(self.path / "steps"):
+            beside = groups.get(part[1:])
+            frames = [read_part(part), pd.DataFrame() if beside is None else read_part(beside)]
+            # After a kill at a bad moment two parts may share steps.
+            new = [frame[frame["step"] > last] if len(frame) else frame for frame in frames]
+            last = max(last, part.last)
+            yield new[0], new[1]
 
     def go_back(self, step: int) -> None:
         """Say that the run goes on from ``step``; the rows from there on, made again, are dropped.
@@ -63,8 +72,15 @@ class WatchedFolder(LockedFolder):
         return {"run": None}
 
     def _recognise(self, known: dict[str, Any], info: Mapping[str, Any]) -> None:
-        if known["run"] is not None:
-            raise UserError(
-                f"{self.path} holds a run of the lab: choose another folder to watch into"
-            )
+        refuse_of_the_lab(self.path, known)
         check_rows(self.path)
+
+
+def refuse_of_the_lab(path: Path, known: Mapping[str, Any]) -> None:
+    """Refuse a folder whose ``run.json`` is that of a run which was not watched.
+
+    Raises:
+        UserError: it is.
+    """
+    if known["run"] is not None:
+        raise UserError(f"{path} holds a run of the lab: choose another folder to watch into")

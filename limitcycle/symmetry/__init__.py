@@ -12,7 +12,7 @@ from limitcycle.symmetry.answer import Symmetries
 from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.identity import fingerprint
 from limitcycle.symmetry.leak import LeakGrowth, leak_growth
-from limitcycle.symmetry.search import symmetries
+from limitcycle.symmetry.search import symmetries, symmetries_in_use
 from limitcycle.symmetry.untouched import trainable, unwrapped
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "fingerprint",
     "leak_growth",
     "symmetries",
+    "symmetries_in_use",
     "trainable",
     "unwrapped",
 ]

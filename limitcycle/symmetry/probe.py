@@ -124,6 +124,8 @@ class Probe:
     def check(self) -> str:
         """Refuse what has no answer: signs for values, a forward pass that changes.
 
+        Running statistics are constants.
+
         Returns:
             where a normalisation uses running statistics, "" if none does.
         """
@@ -141,8 +143,6 @@ class Probe:
         self._reference = [out.detach() for out in first]
         if not first:
             raise UserError("the output depends on no trainable parameter: nothing to probe")
-        if arithmetic.running_statistics:
-            return _frozen_statistics(self.model)
         if arithmetic.few_values is not None:
             raise UserError(
                 f"a normalisation over {arithmetic.few_values} values leaves only signs: "
@@ -153,7 +153,28 @@ class Probe:
                 "the forward pass differs between two equal calls from the same random state: "
                 "remove what it keeps from one call to the next, or a generator of its own"
             )
-        return ""
+        return _frozen_statistics(self.model) if arithmetic.running_statistics else ""
+
+    def widen(self, unused: Collection[int]) -> bool:
+        """Ask with the whole batch from now on, if pieces that the few samples left unused use it.
+
+        Experts, heads and layers of a domain are reached by some samples only.
+
+        Returns:
+            whether there is anything new to ask.
+        """
+        if self.few is self.batch:
+            return False
+        few, self.few = self.few, self.batch
+        try:
+            row = self.row_as_it_is()
+        except Exception:  # too large to be asked at once
+            row = None
+        if row is None or not row.gradient_norms[list(unused)].any():
+            self.few = few
+            return False
+        self._reference = [out.detach() for out in self._at(0, Arithmetic(torch.float64))[1]]
+        return True
 
     def rows(
         self, seed: int, count: int, dtype: torch.dtype, factors: Array | None = None

@@ -61,20 +61,47 @@ def symmetries(
 
     Raises:
         UserError: nothing to measure: no trainable parameter, an output that depends on none of
-            them, running statistics in use, a forward pass that differs between equal calls.
+            them, running statistics in use though nothing says that some layers are frozen (the
+            model is in eval mode), a forward pass that differs between equal calls.
     """
     report = Late() if progress is None else progress
     model = unwrapped(model)
     _check_parameters(model)
     with untouched(model):
         probe = Probe(model, batch, loss, per_channel=per == "channel")
-        if normalisation := probe.check():
+        normalisation = probe.check()
+        if normalisation and not model.training:
             raise UserError(_running_statistics(normalisation, model, batch, loss))
-        components = _components(probe, report)
-        own = probe.row_as_it_is()
-        answer = _answer(probe, components, own, report)
+        answer = _searched(probe, report)
     report("")
     return replace(answer, parameters={} if per == "channel" else trainable(model))
+
+
+def symmetries_in_use(model: nn.Module, batch: Any) -> Symmetries:
+    """`symmetries` of a model in the mode that it is trained in, be it eval mode.
+
+    Running statistics are constants then, whatever normalises by them.
+
+    Raises:
+        UserError: as `symmetries`, but for running statistics.
+    """
+    model = unwrapped(model)
+    _check_parameters(model)
+    report = Late()
+    with untouched(model):
+        probe = Probe(model, batch, None)
+        probe.check()
+        answer = _searched(probe, report)
+    report("")
+    return replace(answer, parameters=trainable(model))
+
+
+def _searched(probe: Probe, report: Report) -> Symmetries:
+    components = _components(probe, report)
+    unused = [member for component in components if component.dead for member in component.members]
+    if unused and probe.widen(unused):
+        components = _components(probe, report)
+    return _answer(probe, components, probe.row_as_it_is(), report)
 
 
 def _running_statistics(normalisation: str, model: nn.Module, batch: Any, loss: Loss | None) -> str:

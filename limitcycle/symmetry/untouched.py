@@ -1,8 +1,12 @@
 """Borrow a model and give it back as it was, whatever happens in between."""
 
 import contextlib
+import dis
 import random
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,9 @@ import torch
 import torch.utils.checkpoint
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+MOST_ENTRIES = 1_000  # of a container that is looked into
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -33,12 +40,14 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Restore, on leaving, every module's attributes and the random states.
 
     Covers what a forward pass may leave behind: attributes set on modules (also the tables of
-    parameters and buffers, and the mode), and the states of torch's, NumPy's and Python's
-    generators. Gradients are recorded inside, whatever the caller's mode; compiled forward passes
-    run uncompiled, checkpointed ones in one piece.
+    parameters and buffers, and the mode), what lists, dictionaries, sets, generators and tensors
+    among them hold, and the states of torch's, NumPy's and Python's generators. Gradients are
+    recorded inside, whatever the caller's mode; compiled forward passes run uncompiled,
+    checkpointed ones in one piece, hooks that only listen are not called.
     """
     tables = [table for module in model.modules() for table in _tables(module)]
     copies = [dict(table) for table in tables]
+    undo = [step for module in model.modules() for step in _restorers(_own(module))]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's state
     with (
@@ -50,13 +59,84 @@ def untouched(model: nn.Module) -> Iterator[None]:
         try:
             for module in model.modules():
                 module.__dict__.pop("_compiled_call_impl", None)
+                _leave_out_listeners(module)
             yield
         finally:
-            for table, copy in zip(tables, copies, strict=True):
+            for table, content in zip(tables, copies, strict=True):
                 table.clear()
-                table.update(copy)
+                table.update(content)
+            for restore in undo:
+                restore()
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002
+
+
+def _leave_out_listeners(module: nn.Module) -> None:
+    """Take away the hooks that return nothing: they can only look on, and would look at ours."""
+    for name in _HOOKS:
+        table = module.__dict__.get(name)
+        if table:
+            kept = {key: hook for key, hook in table.items() if not _returns_nothing(hook)}
+            module.__dict__[name] = OrderedDict(kept)
+
+
+def _returns_nothing(hook: Any) -> bool:
+    """Whether a Python function has no other way out than to return None."""
+    code = getattr(getattr(hook, "__func__", hook), "__code__", None)
+    if code is None or getattr(hook, "__module__", "").startswith("torch."):
+        return False
+    before: dis.Instruction | None = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
+            return False
+        if instruction.opname == "RETURN_VALUE" and not _loads_none(before):
+            return False
+        before = instruction
+    return True
+
+
+def _loads_none(instruction: dis.Instruction | None) -> bool:
+    return (
+        instruction is not None
+        and instruction.opname == "LOAD_CONST"
+        and instruction.argval is None
+    )
+
+
+def _own(module: nn.Module) -> list[object]:
+    """What the user has set on a module; tables of parameters, modules and hooks are torch's."""
+    torchs = vars(nn.Module())
+    return [value for name, value in vars(module).items() if name not in torchs]
+
+
+def _restorers(values: Iterable[object], depth: int = 3) -> Iterator[Callable[[], object]]:
+    """How to bring back what is changed in place: containers, generators, tensors."""
+    for value in values:
+        if isinstance(value, list | dict | set):
+            yield partial(_refill, value, copy(value))
+            inside = value.values() if isinstance(value, dict) else value
+            if depth and len(value) <= MOST_ENTRIES:
+                yield from _restorers(list(inside), depth - 1)
+        elif isinstance(value, torch.Generator):
+            yield partial(value.set_state, value.get_state())
+        elif isinstance(value, np.random.Generator):
+            yield partial(setattr, value.bit_generator, "state", value.bit_generator.state)
+        elif isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+            if value.layout == torch.strided and not value.is_meta:
+                yield partial(_set, value, value.detach().clone())
+        elif isinstance(value, np.ndarray):
+            yield partial(np.copyto, value, value.copy())
+
+
+def _refill(container: Any, content: Any) -> None:
+    container.clear()
+    container.extend(content) if isinstance(container, list) else container.update(content)
+
+
+def _set(tensor: torch.Tensor, content: torch.Tensor) -> None:
+    if tensor.shape == content.shape:
+        with torch.no_grad():
+            tensor.detach().copy_(content)
 
 
 def seed_all(seed: int) -> None:

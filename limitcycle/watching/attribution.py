@@ -22,6 +22,7 @@ class Attribution:
         self.step = 0
         self._every = every
         self._said: dict[str, list[Any]] = {}
+        self._early: dict[str, list[Any]] = {}
         self._before: bool | None = None  # the script speaks before its steps; None: not known yet
         self._resting = False  # no step is under way, nothing that was said waits for its row
         self._row: Row | None = None
@@ -45,6 +46,13 @@ class Attribution:
         """Take a value of the step that is spoken of now."""
         self._said.setdefault(name, []).append(value)
 
+    def add_early(self, name: str, value: Any) -> None:
+        """Take a value that was said before the model was called for the first time.
+
+        It cannot be the loss of a step, so it does not say when the script speaks of its steps.
+        """
+        self._early.setdefault(name, []).append(value)
+
     def begin(self) -> None:
         """The first step is about to be made: now it is known when the script speaks."""
         self._before = bool(self._said)
@@ -53,17 +61,19 @@ class Attribution:
         """The step to come has this row."""
         self._resting, self._row = False, row
         if self._before:
-            row.logged, self._said = self._said, {}
+            row.logged, self._said = self._early | self._said, {}
+            self._early = {}
 
     def pass_over(self) -> None:
         """The step to come has no row: nothing is kept of it."""
-        self._said, self._resting = {}, True
+        self._said, self._early, self._resting = {}, {}, True
 
     def settle(self) -> None:
         """What was said after the last step belongs to it."""
         if self._before is False:
             if self._row is not None:
-                self._row.logged = self._said
+                self._row.logged = self._early | self._said
+                self._early = {}
             self._row, self._said = None, {}
 
     def withdraw(self) -> None:

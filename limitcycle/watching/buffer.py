@@ -1,6 +1,7 @@
 """What the steps since the last reading left: on the device, so that no step waits for the host."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -81,23 +82,38 @@ class GramBuffer:
         """Everything since the last reading, without steps that a scaler skipped; then empty."""
         rows, self._rows = self._rows, []
         grams = self._grams[: len(rows)]
-        values = grams.cpu().double().numpy().copy()
+        found = _measurements(rows, grams)
         grams.zero_()
-        scale = _numbers([[1.0 if row.scale is None else row.scale for row in rows]])[0]
-        values[:, :, 1, :] /= scale[:, None, None]
-        values[:, :, :, 1] /= scale[:, None, None]
-        skipped = _numbers([[0.0 if row.skipped is None else row.skipped for row in rows]])[0]
-        kept = skipped == 0
-        settings = _numbers([[v for group in row.settings for v in group] for row in rows])
-        names = dict.fromkeys(name for row in rows for name in row.logged)
-        logged = {name: _means([row.logged.get(name, []) for row in rows])[kept] for name in names}
-        return Measurements(
-            step=np.array([row.step for row in rows], dtype=np.int64)[kept],
-            with_gradient=values[kept][:, :, :2, :2],
-            with_update=values[kept][:, :, ::2, ::2],
-            settings=settings.reshape(len(rows), -1, 3)[kept],
-            logged=logged,
-        )
+        return found
+
+    def newest(self) -> tuple[Row, Tensor] | None:
+        """The newest row that no scaler skipped, and its Gram matrices; they stay here."""
+        for row, place in zip(
+            reversed(self._rows), reversed(self._places[: len(self)]), strict=True
+        ):
+            if row.skipped is None or not float(row.skipped):
+                return row, place
+        return None
+
+
+def _measurements(rows: Sequence[Row], grams: Tensor) -> Measurements:
+    """Rows and their Gram matrices, (T, G, 3, 3), on the host, without those that were skipped."""
+    values = grams.cpu().double().numpy().copy()
+    scale = _numbers([[1.0 if row.scale is None else row.scale for row in rows]])[0]
+    values[:, :, 1, :] /= scale[:, None, None]
+    values[:, :, :, 1] /= scale[:, None, None]
+    skipped = _numbers([[0.0 if row.skipped is None else row.skipped for row in rows]])[0]
+    kept = skipped == 0
+    settings = _numbers([[v for group in row.settings for v in group] for row in rows])
+    names = dict.fromkeys(name for row in rows for name in row.logged)
+    logged = {name: _means([row.logged.get(name, []) for row in rows])[kept] for name in names}
+    return Measurements(
+        step=np.array([row.step for row in rows], dtype=np.int64)[kept],
+        with_gradient=values[kept][:, :, :2, :2],
+        with_update=values[kept][:, :, ::2, ::2],
+        settings=settings.reshape(len(rows), -1, 3)[kept],
+        logged=logged,
+    )
 
 
 def _means(values: list[list[Any]]) -> Array:

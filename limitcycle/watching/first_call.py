@@ -9,29 +9,43 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry import Symmetries, symmetries, unwrapped
+from limitcycle.symmetry import Symmetries, symmetries_in_use, unwrapped
 
 
 class FirstCall:
-    """Forward pre-hooks that keep the arguments of one call in train mode, then remove themselves.
+    """Forward pre-hooks that keep the arguments of one call in training, then remove themselves.
+
+    A call in train mode is one; where there was none, one in eval mode for which gradients are
+    recorded, as in fine-tuning without dropout.
 
     They sit on the module that the user watches, so that its call is seen whatever is inside (a
     compiled forward pass, a distributed wrapper), and on every module within that holds all that
     the optimizer moves: a loop may call only that one (``self.net(x)`` in a training step).
+
+    Attributes:
+        seen: whether there was such a call.
+        in_training: whether there was one in train mode.
     """
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
-        self._model = model
+    def __init__(
+        self, model: nn.Module, optimizer: Optimizer, then: Callable[[], None] | None = None
+    ) -> None:
+        self._model, self._then = model, then
+        self.seen = self.in_training = False
         self._called: nn.Module = model
         self._batch: Any = None
+        self._problem: Exception | None = None
         self._handles = [
-            module.register_forward_pre_hook(self._keeper(module), with_kwargs=True)
+            module.register_forward_pre_hook(_Keeper(self, module), with_kwargs=True)
             for module in _whole(model, optimizer)
         ]
 
     def forget(self) -> None:
         """Remove the hooks and let go of the batch."""
-        self._batch = None
+        self._batch, self._problem = None, None
+        self._remove_hooks()
+
+    def _remove_hooks(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -41,35 +55,68 @@ class FirstCall:
 
         Raises:
             UserError: there was no call, or nothing can be found with it.
+            Exception: whatever the model raises when it is called in another way.
         """
-        if self._batch is None:
-            raise UserError(
-                "the model has not been called in train mode since watching began, nor a part of "
-                "it that holds all that the optimizer moves: call limitcycle.watch before the "
-                "loop, watch the part that is called, or give symmetries=limitcycle.symmetries(…)"
-            )
-        batch = self._batch
+        batch, problem = self._batch, self._problem
         self.forget()
+        if problem is not None:
+            raise problem
+        if batch is None:
+            raise UserError(
+                "the model was not called since watching began, nor a part of it that holds all "
+                "that the optimizer moves"
+            )
         model, called = self._model, self._called
         if unwrapped(called) is not unwrapped(model):
             model = _Through(unwrapped(model), unwrapped(called))
         with torch.autocast(_device(model).type, enabled=False):
-            return symmetries(model, batch)
+            return symmetries_in_use(model, batch)
 
-    def _keeper(self, module: nn.Module) -> Callable[..., None]:
-        own = _function(module.forward)
+    def take(self, module: nn.Module, batch: Any, problem: Exception | None) -> None:
+        """Keep what ``module`` was called with; one call in train mode is enough."""
+        self.seen, self.in_training, self._called = True, module.training, module
+        self._batch, self._problem = batch, problem
+        if self._then is not None:
+            self._then()
+        if module.training:
+            self._remove_hooks()
 
-        # ``called`` is another module where DataParallel calls copies of this one.
-        def keep(called: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            # Lightning sends training_step through a forward that it puts in for that one call.
-            if not called.training or _function(called.forward) is not own:
-                return
-            if torch.is_grad_enabled():
-                batch = _moved(_as_batch(unwrapped(module), args, kwargs), _device(module))
-                self.forget()
-                self._called, self._batch = module, batch
 
-        return keep
+class _Keeper:
+    """A hook that hands a module's call to ``first_call``; no copy of a module keeps it."""
+
+    def __init__(self, first_call: FirstCall, module: nn.Module) -> None:
+        self._first_call, self._module = first_call, module
+        self._own = _function(module.forward)
+
+    # ``called`` is another module where DataParallel calls copies of this one.
+    def __call__(self, called: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if torch.compiler.is_compiling():
+            return
+        # Lightning sends training_step through a forward that it puts in for that one call.
+        if not torch.is_grad_enabled() or _function(called.forward) is not self._own:
+            return
+        if self._first_call.seen and not called.training:
+            return
+        batch, problem, module = None, None, self._module
+        try:
+            batch = _moved(_as_batch(unwrapped(module), args, kwargs), _device(module))
+        except Exception as error:  # no call of the user's may fail for ours
+            problem = error
+        self._first_call.take(module, batch, problem)
+
+    def __deepcopy__(self, _: Any) -> "_Nothing":
+        return _Nothing()
+
+    def __reduce__(self) -> Any:
+        return _Nothing, ()
+
+
+class _Nothing:
+    """What a copy of a watched module has for the hook."""
+
+    def __call__(self, *_: Any) -> None:
+        """Do nothing."""
 
 
 class _Through(nn.Module):

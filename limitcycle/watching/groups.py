@@ -32,14 +32,24 @@ class Watched:
 
     @property
     def entries(self) -> int:
-        """Number of weights."""
-        return sum(tensor.numel() for tensor in self.tensors)
+        """Number of weights; a complex one counts twice."""
+        return sum(tensor.numel() * (1 + tensor.is_complex()) for tensor in self.tensors)
 
 
 def watched_groups(
-    symmetries: Symmetries, parameters: Mapping[str, Tensor], optimizer: Optimizer
+    symmetries: Symmetries,
+    parameters: Mapping[str, Tensor],
+    optimizer: Optimizer,
+    *,
+    each: bool = False,
 ) -> list[Watched]:
     """The scale-invariant groups and ``other``, of the tensors that ``optimizer`` moves.
+
+    Args:
+        symmetries: of the model; what they do not name is ``other``.
+        parameters: its trainable tensors by name.
+        optimizer: whose parameter groups say which settings are whose.
+        each: every tensor is a group of its own, because nothing is known of symmetries.
 
     Raises:
         UserError: it moves none of them.
@@ -55,18 +65,59 @@ def watched_groups(
             "the optimizer moves none of the model's trainable parameters: give the model's own "
             "optimizer, made from model.parameters()"
         )
-    parts = [(group.names, True) for group in symmetries.groups if group.kind == "scale-invariant"]
-    invariant = {name for names, _ in parts for name in names}
-    parts.append((tuple(name for name in moved if name not in invariant), False))
+    parts: list[tuple[tuple[str, ...], bool]]
+    layers: list[str] = []
+    if each:
+        parts = [((name,), False) for name in moved]
+    else:
+        known = [group for group in symmetries.groups if group.kind == "scale-invariant"]
+        parts = [(group.names, True) for group in known]
+        invariant = {name for names, _ in parts for name in names}
+        layers = _layers(symmetries, moved)
+        parts += [((name,), False) for name in layers]
+        alone = invariant | set(layers)
+        parts.append((tuple(name for name in moved if name not in alone), False))
     found = []
     for names, is_invariant in parts:
         here = tuple(name for name in names if name in moved)
         if here:
             tensors = tuple(moved[name] for name in here)
             settings = tuple(place[id(tensor)] for tensor in tensors)
-            label = _label(here) if is_invariant else OTHER
+            by_itself = each or (len(here) == 1 and here[0] in layers)
+            label = _label(here) if is_invariant or by_itself else OTHER
             found.append(Watched(label, here, tensors, settings, is_invariant))
     return found
+
+
+def _layers(symmetries: Symmetries, moved: Mapping[str, Tensor]) -> list[str]:
+    """Matrices of mixed groups: those of pre-norm Transformers, which are rows by themselves.
+
+    Each is in front of a normalisation or behind one, but for a gain that may take its scale; so
+    how far it turns a step means something, though its norm is no quantity of the function.
+    """
+    mixed = [name for group in symmetries.groups if group.kind == "mixed" for name in group.names]
+    return [name for name in mixed if name in moved and moved[name].ndim > 1]
+
+
+def names_apart(groups: Sequence[Watched]) -> list[str]:
+    """Rows that are neither of a scale-invariant group nor ``other``."""
+    return [group.name for group in groups if not group.invariant and group.name != OTHER]
+
+
+def moved_alike(optimizer: Optimizer) -> tuple[int, ...]:
+    """A number a parameter group, of its tensors and of those that are trained.
+
+    As long as it stays the same, no group was added and no tensor was frozen or unfrozen.
+    """
+    groups = [group["params"] for group in optimizer.param_groups]
+    trained = [sum(parameter.requires_grad for parameter in group) for group in groups]
+    return (*map(len, groups), *trained)
+
+
+def joint_names(groups: Sequence[Watched]) -> set[str]:
+    """Names of the tensors that the joint row is of."""
+    joint = [group for group in groups if group.invariant] or groups
+    return {name for group in joint for name in group.names}
 
 
 def _label(names: Sequence[str]) -> str:
@@ -81,12 +132,15 @@ def notes_of(groups: Sequence[Watched], optimizer: Optimizer) -> list[str]:
     for name, members in [*parts, ("all scale-invariant weights together", joint)]:
         used = {index for group in members for index in group.settings}
         for setting in ("lr", "weight_decay"):
-            values = {float(optimizer.param_groups[index].get(setting, 0.0)) for index in used}
+            given = [optimizer.param_groups[index].get(setting) for index in used]
+            values = {float(value) for value in given if value is not None}
             if len(values) > 1:
                 listed = ", ".join(f"{value:g}" for value in sorted(values))
                 notes.append(
                     f"{setting} of {name} is left out: its tensors have several ({listed})"
                 )
+    if any("train_mode" in group for group in optimizer.param_groups):
+        notes.append("these are the training weights; a schedule-free optimizer averages them")
     return notes
 
 

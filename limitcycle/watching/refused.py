@@ -1,15 +1,12 @@
 """What cannot be watched, refused by name before anything is measured."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry import Symmetries
 
-_EIGHT_BIT = ("bitsandbytes", "torchao.optim")
 _SHARDED = {
     "FullyShardedDataParallel": "FSDP",
     "FSDPModule": "FSDP",
@@ -18,23 +15,11 @@ _SHARDED = {
 }
 
 
-def check_symmetries(given: Any) -> None:
-    """Refuse what `limitcycle.symmetries` does not return.
-
-    Raises:
-        UserError: it is something else, and not None either.
-    """
-    if not isinstance(given, Symmetries | None):
-        kind = type(given).__name__
-        raise UserError(f"symmetries must be what limitcycle.symmetries returns, not {kind}")
-
-
 def check(model: nn.Module, optimizer: Optimizer) -> None:
     """Refuse models and optimizers whose weights or gradients are not there to be measured.
 
     Raises:
-        UserError: FSDP or another sharding, an optimizer that keeps its state in eight bits, or
-            parameters on several devices.
+        UserError: FSDP or another sharding, or parameters on several devices.
     """
     for thing in (*model.modules(), optimizer):
         for kind in type(thing).__mro__:
@@ -43,11 +28,6 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
                     f"{_SHARDED[kind.__name__]} keeps only a part of every weight on this process: "
                     "watch a run of the same model under DistributedDataParallel"
                 )
-    if type(optimizer).__module__.startswith(_EIGHT_BIT):
-        raise UserError(
-            f"{type(optimizer).__name__} keeps its state in eight bits, and what it does to the "
-            "weights cannot be told from rounding: watch a run with the ordinary optimizer"
-        )
     devices = sorted({str(parameter.device) for parameter in model.parameters()})
     if len(devices) > 1:
         raise UserError(

@@ -1,5 +1,6 @@
 """What a watched run's folder says of how it was made."""
 
+import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 from limitcycle._version import __version__
 from limitcycle.reading.optimizers import UpdateRule, momentum_of
 from limitcycle.symmetry import unwrapped
-from limitcycle.watching.groups import Watched, dtypes_of, notes_of
+from limitcycle.watching.groups import Watched, dtypes_of, names_apart, notes_of
 
 
 def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def facts(rule: UpdateRule, groups: Sequence[Watched], optimizer: Optimizer) -> 
         "update_rule": rule.to_dict(),
         "dtypes": dtypes_of(groups),
         "notes": notes_of(groups, optimizer),
+        "apart": names_apart(groups),
     }
 
 
@@ -66,9 +68,11 @@ def settings_of(group: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
     A setting may be a tensor on the device; it is copied, not read.
     """
-    lr, weight_decay = group["lr"], group.get("weight_decay", 0.0)
+    lr, weight_decay = group.get("lr"), group.get("weight_decay", 0.0)
     return _kept(lr), _kept(weight_decay), _kept(momentum_of(group))
 
 
 def _kept(value: Any) -> Any:
+    if value is None:  # an optimizer that finds its own, or has none
+        return math.nan
     return value.detach().clone() if isinstance(value, Tensor) else value

@@ -2,9 +2,10 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from weakref import WeakSet
 
 import pandas as pd
 
@@ -12,6 +13,10 @@ from limitcycle.errors import UserError
 from limitcycle.reading import Diagnosis
 from limitcycle.reading.kept import DIAGNOSIS_FILE
 from limitcycle.record import WatchedFolder
+from limitcycle.record.described import read_info
+from limitcycle.record.locked import refuse_foreign
+from limitcycle.record.parts import read_parts
+from limitcycle.record.watched import refuse_of_the_lab
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import MLflow, TensorBoard, WandB
 from limitcycle.watching.notice import notice
@@ -72,17 +77,44 @@ class Parquet:
         self._waiting: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._written = time.monotonic()
 
+    def check(self) -> None:
+        """Refuse what is no folder for a watched run, before anything is trained.
+
+        Raises:
+            UserError: it holds something else.
+        """
+        if any(other.path.resolve() == self.path.resolve() for other in _OPEN):
+            raise UserError(
+                f"an earlier watch of this process still writes into {self.path}: close() it, or "
+                "choose another folder (in a notebook use `with lc.watch(…)`)"
+            )
+        if (self.path / "run.json").is_file():
+            refuse_of_the_lab(self.path, read_info(self.path))
+        elif self.path.is_dir():
+            refuse_foreign(self.path)
+
     def open(self, info: Mapping[str, Any], symmetries: Mapping[str, Any]) -> int:
         """Claim the folder; the step after the last one that it holds."""
         self._folder = WatchedFolder(self.path, info, notice)
+        _OPEN.add(self)
         self._folder.write_json("symmetries.json", symmetries)
         return self._folder.next_step
 
-    def go_back(self, step: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Go on from ``step``: drop the rows from there on; both tables before it."""
+    def go_back(self, step: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Go on from ``step``: drop the rows from there on; both tables before it, in parts."""
         assert self._folder is not None
         self._folder.go_back(step)
-        return self._folder.read_steps(), self._folder.read_groups()
+        return self._folder.blocks()
+
+    def read(self, table: str) -> pd.DataFrame:
+        """The whole of a table (``steps`` or ``groups``), that which waits included."""
+        self.flush()
+        return read_parts(self.path / table)
+
+    def add_info(self, **content: Any) -> None:
+        """Add to ``run.json``."""
+        if self._folder is not None:
+            self._folder.add_info(**content)
 
     def __call__(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
         """Keep rows, and write them when there are enough or time has passed."""
@@ -109,12 +141,16 @@ class Parquet:
         """Write what is left and let go of the folder."""
         if self._folder is None:
             return
+        _OPEN.discard(self)
         with self._folder:
             self.flush()
             if diagnosis is not None:
                 self.keep(diagnosis)
             self._folder.set_status(state, step, reason)  # type: ignore[arg-type]
         self._folder = None
+
+
+_OPEN: WeakSet[Parquet] = WeakSet()  # those of this process that hold their folder
 
 
 class Sinks:
@@ -128,6 +164,32 @@ class Sinks:
     def folder(self) -> Parquet | None:
         """The run folder among them, if any."""
         return next((sink for sink in self._sinks if isinstance(sink, Parquet)), None)
+
+    def check(self) -> None:
+        """Refuse a folder that cannot be watched into.
+
+        Raises:
+            UserError: it holds something else.
+        """
+        if self.folder is not None:
+            self.folder.check()
+
+    def open(
+        self,
+        info: Mapping[str, Any],
+        symmetries: Symmetries,
+        go_on: Callable[[Parquet, int], None],
+    ) -> None:
+        """Claim the folder, if there is one, and go on behind what it holds."""
+        folder = self.folder
+        if folder is not None:
+            self._try(folder, lambda: go_on(folder, folder.open(info, symmetries.to_dict())))
+
+    def add_info(self, **content: Any) -> None:
+        """Have the run folder's description brought up to date, if there is one."""
+        folder = self.folder
+        if folder is not None:
+            self._try(folder, lambda: folder.add_info(**content))
 
     def begin(self, info: Mapping[str, Any], symmetries: Symmetries, step: int) -> None:
         """Tell those that want to know what is watched."""
@@ -151,7 +213,7 @@ class Sinks:
         folder = self.folder
         if folder is None:
             return
-        with contextlib.suppress(UserError):  # rows that cannot be judged are kept all the same
+        with contextlib.suppress(Exception):  # rows that cannot be judged are kept all the same
             found = diagnosis()
             self._try(folder, lambda: folder.keep(found))
 

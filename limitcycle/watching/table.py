@@ -42,9 +42,9 @@ def rows_of(
         rule: of the optimizer.
         updates: whether updates were measured; where not, what follows from them is NaN.
     """
-    counted = [index for index, group in enumerate(groups) if group.invariant]
     every = range(len(groups))
-    columns, settings = _columns(measured, groups, counted or list(every), rule, updates)
+    sets = [joint_groups(groups), *([index] for index in every)]
+    columns, settings = _columns(measured, groups, sets, rule, updates)
     steps: dict[str, Any] = {"step": measured.step, **measured.logged}
     steps |= {name: column[:, 0] for name, column in columns.items()}
     if rule.scaling == "gradient":
@@ -63,20 +63,25 @@ def rows_of(
     return frame, by_group
 
 
+def joint_groups(groups: Sequence[Watched]) -> list[int]:
+    """The groups that count for the joint row: the scale-invariant ones, or all if none is."""
+    counted = [index for index, group in enumerate(groups) if group.invariant]
+    return counted or list(range(len(groups)))
+
+
 def _columns(
     measured: Measurements,
     groups: Sequence[Watched],
-    joint: Sequence[int],
+    sets: Sequence[Sequence[int]],
     rule: UpdateRule,
     updates: bool,
 ) -> tuple[dict[str, Array], Settings]:
-    """The columns, each (T, 1 + G): of the joint groups as one vector, then of every group; and
-    the settings."""
-    with_update = _joint_first(measured.with_update, joint)
+    """The columns, each (T, S), of S sets of groups, each as one vector; and their settings."""
+    with_update = _summed(measured.with_update, sets)
     if not updates:
         with_update = np.full_like(with_update, np.nan)
-    found = measured_columns(_joint_first(measured.with_gradient, joint), with_update)
-    members = [[groups[index] for index in joint], *([group] for group in groups)]
+    found = measured_columns(_summed(measured.with_gradient, sets), with_update)
+    members = [[groups[index] for index in each] for each in sets]
     settings = _settings(measured, members)
     # Weight decay that is added to a gradient and normalised with it shrinks nothing by ηλ.
     decay = (
@@ -95,9 +100,15 @@ def _columns(
     return columns, settings
 
 
-def _joint_first(grams: Array, joint: Sequence[int]) -> Array:
-    """Gram matrices of groups, (T, G, 2, 2), behind that of the joint ones: (T, 1 + G, 2, 2)."""
-    return np.concatenate([grams[:, joint].sum(axis=1, keepdims=True), grams], axis=1)
+def _summed(grams: Array, sets: Sequence[Sequence[int]]) -> Array:
+    """Gram matrices of sets, (T, S, 2, 2), from those of groups, (T, G, 2, 2)."""
+    return np.stack(
+        [
+            grams[:, each[0]] if len(each) == 1 else grams[:, list(each)].sum(axis=1)
+            for each in sets
+        ],
+        axis=1,
+    )
 
 
 def _settings(measured: Measurements, members: Sequence[Sequence[Watched]]) -> Settings:

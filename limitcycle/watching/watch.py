@@ -1,7 +1,7 @@
 """Attach to a training run: two lines in somebody else's script."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,21 +12,26 @@ from torch import nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.measure import InnerProducts, inner_optimizer
+from limitcycle.measure import InnerProducts, inner_optimizer, outer_optimizer
 from limitcycle.reading import Diagnosis, RunData, diagnose
+from limitcycle.reading.decayed import without
 from limitcycle.reading.optimizers import update_rule
+from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
 from limitcycle.watching.buffer import GramBuffer, Row
-from limitcycle.watching.first_call import FirstCall
-from limitcycle.watching.groups import Watched, dtypes_of, notes_of, watched_groups
-from limitcycle.watching.hooks import attach
+from limitcycle.watching.groups import Watched, dtypes_of, joint_names, notes_of
+from limitcycle.watching.hooks import Hooks
+from limitcycle.watching.memory import Memory
+from limitcycle.watching.newest import newest_row
 from limitcycle.watching.notice import notice
-from limitcycle.watching.refused import check, check_gradients, check_symmetries
+from limitcycle.watching.refused import check, check_gradients
 from limitcycle.watching.settings import facts, run_info, settings_of
-from limitcycle.watching.sinks import Sinks
+from limitcycle.watching.sinks import Parquet, Sinks
+from limitcycle.watching.subject import Subject, said
 from limitcycle.watching.table import rows_of
 
+_MEASURED = {"step", *STEP_COLUMNS, *WATCHED_COLUMNS} - {"loss", "epoch"}
 _SCALER = ("grad_scale", "found_inf")
 READ_AFTER = 10.0  # seconds between two readings of what lies on the device
 
@@ -34,7 +39,7 @@ READ_AFTER = 10.0  # seconds between two readings of what lies on the device
 def watch(
     model: nn.Module,
     optimizer: Optimizer,
-    symmetries: Symmetries | None = None,
+    symmetries: Symmetries | str | Iterable[str] | None = None,
     *,
     every: int = 1,
     sink: Any = None,
@@ -57,8 +62,10 @@ def watch(
     Args:
         model: as it is trained; wrappers of DDP and ``torch.compile`` are looked through.
         optimizer: any `torch.optim.Optimizer` that moves the model's parameters.
-        symmetries: of `limitcycle.symmetries`; None finds them with the arguments of the first
-            forward pass in train mode, at the first step.
+        symmetries: of `limitcycle.symmetries`, or names or patterns (``"*.conv?.weight"``) of
+            tensors that are scale-invariant, each by itself. None finds them with the arguments
+            of the first forward pass, at the first step. Where they cannot be found all weights
+            are watched as one, with a row for each tensor, and the run is not judged.
         every: steps between rows.
         sink: where rows go besides memory: a folder (the lab's format), a sink of
             `limitcycle.watching` (``TensorBoard``, ``WandB``, ``MLflow``, …), a SummaryWriter, a
@@ -70,15 +77,16 @@ def watch(
         the watch, attached; it ends with its ``with`` block or by `Watch.close`.
 
     Raises:
-        UserError: what cannot be measured (FSDP, eight-bit optimizers, sparse gradients, a model
-            the optimizer does not move, a sink that cannot be opened), by name.
+        UserError: what cannot be measured (FSDP, parameters on several devices), or no sink, by
+            name. Later nothing is raised: watching that fails says so and ends, the training
+            goes on.
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
-    check_symmetries(symmetries)
-    optimizer = inner_optimizer(optimizer)
-    check(model, optimizer)
-    return Watch(model, optimizer, symmetries, every=every, sink=sink, update=update, quiet=quiet)
+    inner = inner_optimizer(optimizer)
+    check(model, inner)
+    settings: dict[str, Any] = {"every": every, "sink": sink, "update": update, "quiet": quiet}
+    return Watch(model, inner, symmetries, outer=outer_optimizer(optimizer, inner), **settings)
 
 
 class Watch:
@@ -91,8 +99,9 @@ class Watch:
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        symmetries: Symmetries | None,
+        symmetries: Any,
         *,
+        outer: Optimizer | None,
         every: int,
         sink: Any,
         update: bool,
@@ -104,20 +113,24 @@ class Watch:
             [kind.__name__ for kind in type(optimizer).__mro__], optimizer.param_groups
         )
         self._sinks = Sinks(sink)
-        self._symmetries = None if symmetries is None else symmetries.bound(model)
-        self._frames: list[pd.DataFrame] = []
-        self._group_frames: list[pd.DataFrame] = []
+        self._subject = Subject(model, optimizer, symmetries)
+        self._memory = Memory()
         self._attribution = Attribution(every)
         self._go_on_at: int | None = None
         self._place: torch.Tensor | None = None
         self._measured: _Measured | None = None
+        self._info: dict[str, Any] = {}
+        self._joint_since = 0
+        self._changes: list[str] = []  # what has to be said of the record
+        self._renamed: set[str] = set()
         self._status: dict[str, Any] = {"state": "running"}
+        self._failed = False
         self._closed = not _is_first_process()
-        self._first_call = None
-        self._detach: Callable[[], None] = _nothing
+        self._hooks: Hooks | None = None
         if not self._closed:
-            self._first_call = FirstCall(model, optimizer) if symmetries is None else None
-            self._detach = attach(optimizer, self._before, self._after)
+            self._sinks.check()
+            self._hooks = Hooks(optimizer, outer, self._before, self._after)
+            self._subject.listen(self._hooks.come_last)
 
     def __enter__(self) -> Self:
         return self
@@ -139,7 +152,7 @@ class Watch:
     @property
     def symmetries(self) -> Symmetries | None:
         """What is scale-invariant; None until it has been found at the first step."""
-        return self._symmetries
+        return self._subject.symmetries
 
     @property
     def step(self) -> int:
@@ -148,25 +161,29 @@ class Watch:
 
     @property
     def steps(self) -> pd.DataFrame:
-        """The step table so far."""
-        self._read()
-        return pd.concat(self._frames, ignore_index=True) if self._frames else pd.DataFrame()
+        """The step table so far.
+
+        After `limitcycle.watching.memory.STEP_ROWS` rows it is read back from the folder; without
+        one, old rows are thinned: around rises of the loss and where loss or norm turn they stay.
+        """
+        return self._table("steps")
 
     @property
     def groups(self) -> pd.DataFrame:
-        """The group table so far: one row a step and group."""
-        self._read()
-        frames = self._group_frames
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        """The group table so far: one row a step and group; see `steps`."""
+        return self._table("groups")
 
     def latest(self) -> dict[str, float]:
         """The newest row of the step table, for a logger; {} where there is none yet.
 
         It is read from the device now, so ask at a logger's pace.
         """
-        self._read()
-        row = self._frames[-1].iloc[-1].items() if self._frames else ()
-        return {str(name): float(value) for name, value in row}
+        self._settle()
+        measured = self._measured
+        newest = None if measured is None else measured.buffer.newest()
+        if newest is None or measured is None:
+            return self._memory.newest()
+        return newest_row(*newest, measured.groups, self._rule, updates=self._updates)
 
     def log(self, **values: Any) -> None:
         """Say something of a step: ``loss``, and any other number, by name.
@@ -175,10 +192,24 @@ class Watch:
         accumulated gradients, are averaged. What is said before a step belongs to it; in a script
         that says nothing before its first step, what is said after a step belongs to that.
         """
-        if self._closed or not self._attribution.is_kept:
+        if self._closed or self._failed or not self._attribution.is_kept:
             return
+        early = self._measured is None and not self._subject.in_training
         for name, value in values.items():
-            self._attribution.add(name, _number(name, value))
+            number = _number(name, value)
+            if early and not getattr(value, "requires_grad", False):
+                self._attribution.add_early(self._own_name(name), number)
+            else:
+                self._attribution.add(self._own_name(name), number)
+
+    def _own_name(self, name: str) -> str:
+        """A name that no measured column has."""
+        if name not in _MEASURED:
+            return name
+        if name not in self._renamed:
+            self._renamed.add(name)
+            notice(f"{name} is a column of its own: what log was told is in logged_{name}")
+        return f"logged_{name}"
 
     def diagnosis(self) -> Diagnosis:
         """What the run is doing, and one advice that follows from the numbers; prints as words."""
@@ -186,30 +217,74 @@ class Watch:
 
     def run_data(self) -> RunData:
         """The tables so far and what is known besides; what `limitcycle.diagnose` asks for."""
-        steps = self.steps
+        steps, groups, notes = self._to_read()
         if steps.empty:
             steps = pd.DataFrame({name: np.empty(0) for name in ("step", "loss", "norm")})
+        measured = self._measured
+        if measured is not None:
+            notes = [*notes_of(measured.groups, self._optimizer), *self._changes, *notes]
         return RunData(
             steps=steps,
-            groups=self.groups,
+            groups=groups,
             status=self._status,
             described=True,
             rule=self._rule,
-            dtypes=dtypes_of(self._measured.groups) if self._measured else {},
-            notes=tuple(notes_of(self._measured.groups, self._optimizer)) if self._measured else (),
+            dtypes=dtypes_of(measured.groups) if measured else {},
+            notes=tuple(notes),
+            unjudged=self._subject.unjudged,
         )
+
+    def _to_read(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+        """The tables as the reading needs them, and what has to be said of them."""
+        steps = self.steps
+        before = self._memory.thinned_before
+        if before is None:
+            groups = self.groups
+            if self._joint_since:
+                steps, groups = (t[t["step"] >= self._joint_since] for t in (steps, groups))
+            return steps, without(groups, self._info.get("watched")), []
+        # So many group rows need not be read back: what they decide is kept.
+        steps, judged_by = self._memory.for_reading(steps)
+        notes = [judged_by] if judged_by else []
+        if self._sinks.folder is None:
+            notes.append(
+                f"of the time before step {before:,} only rows around rises of the loss and where "
+                "loss or norm turn are kept in memory: watch into a folder (sink=…) to keep all"
+            )
+        return steps[steps["step"] >= self._joint_since], pd.DataFrame(), notes
+
+    def _table(self, name: str) -> pd.DataFrame:
+        self._read()
+        folder = self._sinks.folder
+        if self._memory.thinned_before is not None and folder is not None:
+            return folder.read(name)
+        found = self._memory.steps if name == "steps" else self._memory.groups
+        return found.copy()
+
+    def follow(self, hook: Callable[..., None]) -> Any:
+        """Have a step hook called right behind each measurement; a handle that removes it."""
+        if self._hooks is None:  # nothing is measured on this process
+            return self._optimizer.register_step_post_hook(hook)
+        return self._hooks.follow(hook)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed job needs: the number of steps, and the symmetries.
 
         A folder is written up to here: a job that is killed later goes on without a gap in it.
         """
-        if not self._closed:
-            self._read()
-            self._sinks.flush()
-            self._sinks.keep(self.diagnosis)
-        found = self._symmetries
-        return {"step": self.step, "symmetries": None if found is None else found.to_dict()}
+        if not (self._closed or self._failed):
+            self._safely(self._save)
+        found = self._subject.symmetries
+        return {
+            "step": self.step,
+            "symmetries": None if found is None else found.to_dict(),
+            "unjudged": self._subject.unjudged,
+        }
+
+    def _save(self) -> None:
+        self._read()
+        self._sinks.flush()
+        self._sinks.keep(self.diagnosis)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another watch of the same job was; call before the first step.
@@ -222,39 +297,71 @@ class Watch:
         if self._measured is not None:
             raise UserError("load_state_dict comes before the first step: rows are written already")
         self._go_on_at = int(state["step"])
-        if self._symmetries is None and state["symmetries"] is not None:
-            self._symmetries = Symmetries.from_dict(state["symmetries"]).bound(self._model)
-            if self._first_call is not None:
-                self._first_call.forget()
+        if state["symmetries"] is not None:
+            found = Symmetries.from_dict(state["symmetries"])
+            self._subject.take(found, str(state.get("unjudged", "")))
 
     def close(self, state: str = "done", reason: str = "") -> None:
         """Remove every trace from model and optimizer, write what is left, say the diagnosis."""
         if self._closed:
             return
+        self._safely(self._read)
+        if self._measured is None and not self._failed and self._subject.in_training:
+            notice(
+                f"no step of {type(self._optimizer).__name__} was seen, so there are no rows: give "
+                "the optimizer whose step() moves the weights"
+            )
         self._closed = True
-        self._detach()
-        if self._first_call is not None:
-            self._first_call.forget()
-        self._read()
+        if self._hooks is not None:
+            self._hooks.remove()
+        self._subject.forget()
         self._status = {"state": state, "reason": reason}
-        found = None
-        try:
-            found = self.diagnosis() if self._frames else None
-        finally:
-            self._sinks.close(state, self.step, reason, found)
+        found = self._last_reading() if len(self._memory) else None
+        self._sinks.close(state, self.step, reason, found)
         if not self._quiet and found is not None:
             notice(str(found))
 
+    def _last_reading(self) -> Diagnosis | None:
+        try:
+            return self.diagnosis()
+        except Exception as problem:  # a training that has ended well does not fail here
+            notice(f"the run cannot be judged ({said(problem)}); its rows are kept")
+            return None
+
     def _before(self) -> None:
         """The gradients of step t are there."""
-        if self._attribution.at_rest:
-            return  # at once, for this is all that most steps cost when few are measured
+        if not self._attribution.at_rest:  # or at once, for this is all that most steps cost
+            self._safely(self._before_step)
+
+    def _before_step(self) -> None:
         self._settle()
         measured = self._measured or self._begin()
         if self._attribution.has_row:
+            if self._subject.has_changed():
+                measured = self._regroup(measured)
             self._open(measured)
         else:
             self._attribution.pass_over()
+
+    def _after(self) -> None:
+        """Step t has been made."""
+        if self._place is not None:
+            self._safely(self._after_step)
+        self._attribution.step += 1
+
+    def _safely(self, action: Callable[[], None]) -> None:
+        """Watching that fails ends, and says so. It must not end somebody's training."""
+        if self._failed:
+            return
+        try:
+            action()
+        except Exception as problem:
+            # The hooks stay until closing: a table of hooks may not change while they are called.
+            self._failed, self._place = True, None
+            self._subject.forget()
+            ended = f"watching ended at step {self.step:,} ({said(problem)})"
+            self._changes.append(ended)
+            notice(f"{ended}; the training goes on")
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
@@ -269,13 +376,11 @@ class Watch:
         measured.products.before(self._place, updates=self._updates)
         self._attribution.open(row)
 
-    def _after(self) -> None:
-        """Step t has been made."""
+    def _after_step(self) -> None:
         if self._place is not None and self._updates and self._measured is not None:
             with torch.no_grad():
                 self._measured.products.after(self._place)
         self._place = None
-        self._attribution.step += 1
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it; a step that failed leaves no row."""
@@ -288,36 +393,55 @@ class Watch:
     @torch.no_grad()
     def _begin(self) -> "_Measured":
         """At the first step: find what is scale-invariant, open the folder, make the buffers."""
-        parameters = trainable(self._model)
-        check_gradients(parameters)
-        if self._symmetries is None:
-            assert self._first_call is not None
-            self._symmetries = self._first_call.symmetries()
-        groups = watched_groups(self._symmetries, parameters, self._optimizer)
-        self._open_sinks(self._symmetries, groups)
-        if not any(group.invariant for group in groups):
+        symmetries = self._subject.begin()
+        check_gradients(trainable(self._model))
+        groups = self._subject.groups()
+        self._open_sinks(symmetries, groups)
+        if not self._subject.unjudged and not any(group.invariant for group in groups):
             notice("nothing here is scale-invariant: norm and rates are those of all weights")
         self._attribution.begin()
         self._measured = _Measured(groups)
         return self._measured
 
+    @torch.no_grad()
+    def _regroup(self, measured: "_Measured") -> "_Measured":
+        """Other tensors are trained from this step on, or more is known of them."""
+        self._read()
+        groups = self._subject.groups()
+        self._measured = _Measured(groups)
+        if joint_names(groups) != joint_names(measured.groups):
+            self._joint_since = self.step
+            self._changes = [
+                f"the norm is that of other tensors from step {self.step:,} on: judged from there"
+            ]
+            notice(f"step {self.step:,}: other tensors are trained; the joint norm begins anew")
+        self._tell_folder(groups)
+        return self._measured
+
+    def _tell_folder(self, groups: list[Watched]) -> None:
+        """What the reading needs besides the rows, in ``run.json``."""
+        known = facts(self._rule, groups, self._optimizer)
+        known["notes"] = [*known["notes"], *self._changes]
+        known |= {"unjudged": self._subject.unjudged, "joint_since": self._joint_since}
+        self._info["watched"] |= known
+        self._sinks.add_info(watched=self._info["watched"])
+
     def _open_sinks(self, symmetries: Symmetries, groups: list[Watched]) -> None:
         """The folder first: it knows at which step the job goes on."""
-        folder = self._sinks.folder
-        info = run_info(self._model, self._optimizer, self._every)
-        info["watched"] |= facts(self._rule, groups, self._optimizer)
-        if folder is not None:
-            step = folder.open(info, symmetries.to_dict())
-            if self._go_on_at is None and step > 0:
-                notice(
-                    f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them"
-                )
-            self._go_on_at = step if self._go_on_at is None else self._go_on_at
-            steps, groups_before = folder.go_back(self._go_on_at)
-            self._frames = [steps] if len(steps) else []
-            self._group_frames = [groups_before] if len(groups_before) else []
+        self._info = run_info(self._model, self._optimizer, self._every)
+        self._info["watched"] |= facts(self._rule, groups, self._optimizer)
+        self._info["watched"]["unjudged"] = self._subject.unjudged
+        self._sinks.open(self._info, symmetries, self._go_on)
         self._attribution.step, self._go_on_at = self._go_on_at or 0, None
-        self._sinks.begin(info, symmetries, self.step)
+        self._sinks.begin(self._info, symmetries, self.step)
+
+    def _go_on(self, folder: Parquet, step: int) -> None:
+        """Behind the rows that the folder holds."""
+        if self._go_on_at is None and step > 0:
+            notice(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
+        self._go_on_at = step if self._go_on_at is None else self._go_on_at
+        for steps, groups in folder.go_back(self._go_on_at):
+            self._memory.add(steps, groups, self._info["watched"], archived=True)
 
     def _read(self) -> None:
         """Bring what lies on the device into the tables and hand it on."""
@@ -330,9 +454,9 @@ class Watch:
             measured.buffer.read(), measured.groups, self._rule, updates=self._updates
         )
         if len(steps):
-            self._frames.append(steps)
-            self._group_frames.append(groups)
             self._sinks(steps, groups)
+            archived = self._sinks.folder is not None
+            self._memory.add(steps, groups, self._info["watched"], archived=archived)
 
 
 class _Measured:
@@ -361,7 +485,3 @@ def _number(name: str, value: Any) -> Any:
     if value.numel() != 1:
         raise UserError(f"{name} must be one number, not a tensor of shape {value.shape}")
     return value.detach().clone()
-
-
-def _nothing() -> None:
-    """No hooks, none to remove."""

@@ -9,6 +9,7 @@ import torch
 from benchmarks import (
     control_overhead,
     engine_overhead,
+    long_run,
     machine,
     models,
     records,
@@ -152,3 +153,9 @@ def test_the_made_up_record_is_periodic(tmp_path):
 def test_a_step_is_profiled():
     pytest.importorskip("sklearn")
     assert "aten::" in machine.profiled("mlp", steps=1)
+
+
+@pytest.mark.parametrize("to_folder", [False, True])
+def test_a_long_run_says_memory_and_time_of_every_tenth(to_folder):
+    found = np.array(long_run.watched(100, 3, to_folder))
+    assert found.shape == (long_run.TENTHS, 2) and (found > 0).all()

@@ -158,11 +158,6 @@ REFUSED = {
         r"\(1\) uses running statistics.*train.*3 tensors would be scale-invariant in train mode: "
         r"0\.weight, 3\.weight, 6\.weight",
     ),
-    "one of them": (
-        lambda: nn.Sequential(nn.Linear(10, 4), nn.BatchNorm1d(4).eval(), nn.Tanh()),
-        vectors,
-        r"\(1\) uses running statistics.*1 tensors? would be",
-    ),
     "TorchScript": (
         scripted,
         vectors,
@@ -193,6 +188,87 @@ def test_what_has_no_answer_is_refused_in_one_line(make, batch, message):
     with pytest.raises(UserError, match=message) as refusal:
         symmetries(model, batch())
     assert "\n" not in str(refusal.value)
+
+
+def test_frozen_statistics_among_others_are_constants():
+    """Of a normalisation in eval mode in a model in train mode: the rest is judged."""
+    torch.manual_seed(0)
+    frozen = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8, affine=False), nn.Tanh())
+    model = nn.Sequential(frozen, nn.Linear(8, 6, bias=False), nn.BatchNorm1d(6), nn.Linear(6, 3))
+    with torch.no_grad():
+        model(3 * torch.randn(64, 10) + 1)  # statistics of some size
+    frozen.eval()
+    assert symmetries(model, vectors()).scale_invariant == ("1.weight",)
+
+
+class Routed(nn.Module):
+    """The last sample alone goes to the second expert."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList([nn.Linear(10, 6, bias=False) for _ in range(2)])
+        self.norm, self.head = nn.LayerNorm(6, elementwise_affine=False), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor, expert: torch.Tensor) -> torch.Tensor:
+        parts = [self.experts[k](x[expert == k]) for k in range(2)]
+        return self.head(self.norm(torch.cat(parts)))
+
+
+def test_every_sample_counts():
+    torch.manual_seed(0)
+    expert = torch.tensor([0] * 15 + [1])
+    answer = symmetries(Routed(), (torch.randn(16, 10), expert))
+    assert answer.scale_invariant == ("experts.0.weight", "experts.1.weight")
+
+
+def test_hooks_that_only_listen_hear_nothing_and_others_count():
+    torch.manual_seed(0)
+    model, heard = mlp(), []
+
+    def listen(module, inputs, output):
+        heard.append(output)
+
+    def double(module, inputs, output):
+        heard.append(output)
+        return output * inputs[0].norm()
+
+    model[0].register_forward_hook(listen)
+    listening = dict(model[0]._forward_hooks)
+    plain = symmetries(model, vectors())
+    assert not heard and dict(model[0]._forward_hooks) == listening
+    model[-1].register_forward_hook(double)
+    assert symmetries(model, vectors()) is not None and heard
+    assert len(plain.groups) == 3
+
+
+class Remembering(nn.Module):
+    """Changes what it holds in place, at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.seen, self.by_name = nn.Linear(10, 3), [], {"calls": [0]}
+        self.mean, self.array = torch.zeros(3), np.zeros(2)
+        self.random = torch.Generator().manual_seed(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(x))
+        self.by_name["calls"][0] += 1
+        y = self.layer(x)
+        with torch.no_grad():
+            self.mean.add_(y.mean(0).to(self.mean.dtype))
+        self.array += 1
+        torch.rand(3, generator=self.random)
+        return y.tanh()
+
+
+def test_what_a_forward_pass_changes_in_place_is_put_back():
+    torch.manual_seed(0)
+    model = Remembering()
+    state = model.random.get_state().clone()
+    symmetries(model, vectors())
+    assert model.seen == [] and model.by_name == {"calls": [0]}
+    assert not model.mean.any() and not model.array.any()
+    assert torch.equal(model.random.get_state(), state)
 
 
 def test_a_number_beside_the_samples_is_no_sample():

@@ -175,15 +175,11 @@ def test_refusals_name_what_is_refused():
         lc.watch(model, optimizer, sink=3)
     with pytest.raises(UserError, match="not dict"):
         lc.watch(model, {"lr": 1})
-    other = lc.watch(model, torch.optim.SGD(loops.net().parameters(), lr=0.1), quiet=True)
-    loops.loss_of(model, 0).backward()
-    with pytest.raises(UserError, match="moves none"):
-        other._optimizer.step()
-    other.close()
+    with pytest.raises(UserError, match="names or patterns of tensors, not int"):
+        lc.watch(model, optimizer, 3)
+    with pytest.raises(UserError, match=r"'conv\*' fits no trainable tensor of the model: one\.w"):
+        lc.watch(model, optimizer, ["one.weight", "conv*"])
     early = lc.watch(model, optimizer, quiet=True)
-    for _ in range(2):  # nor is it an accident the second time
-        with pytest.raises(UserError, match="has not been called in train mode"):
-            optimizer.step()
     loops.plain_step(model, optimizer, 0)
     with pytest.raises(UserError, match="before the first step"):
         early.load_state_dict(early.state_dict())
@@ -194,22 +190,11 @@ def test_refusals_name_what_is_refused():
         lc.watch(model, optimizer)
 
 
-def test_eight_bits_shards_and_sparse_gradients_are_refused():
+def test_shards_are_refused():
     model = loops.net()
-    tiny = type("Adam8bit", (torch.optim.SGD,), {"__module__": "bitsandbytes.optim.adam"})
-    with pytest.raises(UserError, match="Adam8bit keeps its state in eight bits"):
-        lc.watch(model, tiny(model.parameters(), lr=0.1))
     sharded = type("FullyShardedDataParallel", (nn.Module,), {})()
     with pytest.raises(UserError, match="FSDP keeps only a part"):
         lc.watch(nn.ModuleList([sharded, model]), torch.optim.SGD(model.parameters(), lr=0.1))
-    embedding = nn.Embedding(7, 4, sparse=True)
-    model = nn.Sequential(embedding, nn.Flatten(), nn.Linear(8, 3))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    w = lc.watch(model, optimizer, quiet=True)
-    model(torch.tensor([[1, 2], [3, 4]])).sum().backward()
-    with pytest.raises(UserError, match=r"gradient of 0\.weight is sparse"):
-        optimizer.step()
-    w.close()
 
 
 def test_a_step_that_fails_leaves_no_row():
@@ -237,6 +222,7 @@ def test_what_is_said_of_a_step_without_a_row_is_not_taken_for_another():
     with lc.watch(model, optimizer, every=10, quiet=True) as w:
         w.load_state_dict({"step": 5, "symmetries": None})
         for step in range(5, 12):
+            loops.loss_of(model, step).backward()
             w.log(loss=float(step))
-            loops.plain_step(model, optimizer, step)
+            optimizer.step()
     assert w.steps[["step", "loss"]].to_numpy().tolist() == [[10, 10.0]]

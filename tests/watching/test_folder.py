@@ -104,6 +104,16 @@ def test_a_run_of_the_lab_is_not_watched_into(tmp_path):
         train(tmp_path / "run", 1)
 
 
+def test_a_folder_that_an_earlier_watch_holds_is_named(tmp_path):
+    """A cell of a notebook that is run again."""
+    w, _, _ = train(tmp_path / "run", 2)
+    with pytest.raises(UserError, match=r"an earlier watch of this process still writes into"):
+        train(tmp_path / "run", 2)
+    w.close()
+    train(tmp_path / "run", 2)[0].close()
+    assert len(lc.load(tmp_path / "run").steps) == 4
+
+
 def test_functions_get_the_new_rows_and_one_that_fails_is_left_out(capsys):
     seen, failures = [], []
 
