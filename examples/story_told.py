@@ -76,7 +76,7 @@ class Told:
             "symptom": self._symptom(),
             "norms": self._norms(),
             "looks": self._looks(),
-            "diagnosis": f"> {at_moment['said']}",
+            "diagnosis": f"```text\n{at_moment['said']}\n```",
             "forecasts": self._forecasts(),
             "outcome": self._outcome(),
         }

@@ -239,7 +239,7 @@ def _add_diagnose(verb: Parser) -> None:
         "--stuck-above",
         type=real,
         metavar="X",
-        help="a run that has settled at a larger loss is stuck (default: judged by the first rows)",
+        help="a run whose loss never comes below it is stuck (default: judged by the first rows)",
     )
     verb.add_argument("--json", action="store_true", help="print the verdict as JSON")
 

@@ -29,7 +29,7 @@ class RunData:
         steps: the step table, or any other with ``step``, ``loss`` and ``norm``; see `diagnose`.
         groups: the group table of a watched run; empty where there is none.
         lr, weight_decay, momentum: one number, or one a row; None takes the column of that name.
-        stuck_above: a settled run with a larger loss is stuck; None: see `diagnose`.
+        stuck_above: a run whose loss never came below it is stuck; None: see `diagnose`.
         status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
         train_size, batch_size: images of the training set and of a batch; None: not known.
         described: it is known whether there was momentum; where it is not, none is assumed.

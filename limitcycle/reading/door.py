@@ -35,9 +35,11 @@ def diagnose(
     """What a run is doing, what to expect and what to do.
 
     *start* is the last step before the loss leaves its low level, *peak* the largest loss between
-    start and recovery, *recovery* the first step after the peak at which the loss is back below
-    the geometric mean of its values at start and peak. An event needs the norm to turn from
-    falling to rising; the first descent and a bad batch that leaves the norm alone are none.
+    start and recovery, *recovery* the first step after the peak at which the loss has come half
+    the way back on the scale log(1 + excess ÷ noise): the excess over the low level before the
+    event, in units of the scatter about it. So a loss and any a·loss + b, a > 0, have the same
+    events. An event needs the norm to turn from falling to rising; the first descent is none, nor
+    is a change of data, of schedule or of the loss's scale.
 
     Args:
         what: a table (of pandas, polars or Arrow, or a mapping of columns), a loaded run, the
@@ -50,8 +52,9 @@ def diagnose(
             of that name, if any.
         momentum: likewise; heavy-ball momentum in PyTorch's convention, with which the norm decays
             about 1/(1 − μ) times as fast. Where nobody knows it: none.
-        stuck_above: a settled run with a larger loss is stuck; None means a tenth of the median
-            of the first 1 % of rows (at least 3).
+        stuck_above: a run whose loss never came below it is stuck. None means, for the lab's runs,
+            a tenth of the loss of a uniform guess; a table is compared with its own beginning, if
+            it begins with its training.
         status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
         train_size, batch_size: to name the size of a batch that jumps follow.
 

@@ -44,7 +44,7 @@ def test_a_history_with_its_learning_rate_as_json(tmp_path, capsys):
     assert (code, verdict["label"], len(verdict["events"])) == (0, "periodic", 3)
     assert "lr = 'train/learning_rate', weight_decay = 'weight_decay'" in err
     code, out, _ = diagnose(capsys, path)
-    assert "Effective learning rate" in out
+    assert "h.csv: periodic: 3 jumps, one every" in out and verdict["headline"] in out
 
 
 def test_charts_of_several_runs(tmp_path, capsys):

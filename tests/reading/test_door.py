@@ -208,7 +208,7 @@ def test_another_versions_diagnosis_is_refused():
 def test_every_label_has_its_look_and_every_advice_its_words():
     assert len({look(label).letter for label in LABELS}) == len(LABELS)
     assert len({look(label).colour for label in LABELS}) == len(LABELS)
-    for kind in get_args(AdviceKind):
+    for kind in set(get_args(AdviceKind)) - {"unjudged"}:  # there, nothing is advised
         assert advising.advice(Advice(kind, lost=decay_rounding("bfloat16", 1e-4)))
 
 
