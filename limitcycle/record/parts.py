@@ -147,7 +147,7 @@ def _counted(footer: pq.FileMetaData) -> int:
     groups = sum(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
     if footer.num_rows != groups:
         raise ValueError("its footer says two numbers of rows")
-    return groups
+    return int(groups)
 
 
 @contextlib.contextmanager
