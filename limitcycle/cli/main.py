@@ -55,7 +55,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     top = parser()
     _complete(top)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    top.refuse_unknown(given)
+    top.refuse_early(given)
     options = top.parse_args(given)
     if options.verb is None:
         top.print_help()
