@@ -15,6 +15,7 @@ from limitcycle.checks import one_line
 from limitcycle.cli.parser import Parser
 from limitcycle.cli.signals import GOES_ON, INTERRUPTED, heard_by, leave, like_ctrl_c
 from limitcycle.cli.streams import lasting_streams
+from limitcycle.cli.typed import as_typed
 from limitcycle.cli.verbs import VERBS, parser
 from limitcycle.cli.voice import say
 from limitcycle.errors import RunError, UserError
@@ -64,9 +65,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         with like_ctrl_c():
             return _call(options)
     except UserError as problem:
-        return _complain(str(problem), 2)
+        return _complain(as_typed(str(problem), vars(options)), 2)
     except RunError as problem:
-        return _complain(str(problem), 1)
+        return _complain(as_typed(str(problem), vars(options)), 1)
     except KeyboardInterrupt:
         return _complain(GOES_ON, INTERRUPTED)
 

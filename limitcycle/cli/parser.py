@@ -40,8 +40,8 @@ class Parser(argparse.ArgumentParser):
     def refuse_early(self, given: Sequence[str]) -> None:
         """Complain of a verb or an option that is none, before argparse misses something else.
 
-        Left to itself it would say of ``train --otu x`` that --out is missing. And of an option that
-        is given twice it would take the last value without a word.
+        Left to itself it would say of ``train --otu x`` that --out is missing. And it would take
+        the last value of an option that is given twice without a word.
         """
         seen: set[str] = set()
         for at, text in enumerate(given):
@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
         seen.add(name)
 
     def _option(self, text: str) -> argparse.Action | None:
-        """The option that ``text`` is, or is the beginning of; None: no option, or one of several."""
+        """The option that ``text`` is or begins; None: no option, or one of several."""
         name, options = text.partition("=")[0], self._option_string_actions
         if name in options:
             return options[name]
