@@ -65,11 +65,17 @@ def _run(arguments: Sequence[str] | None) -> int:
         with like_ctrl_c():
             return _call(options)
     except UserError as problem:
-        return _complain(as_typed(str(problem), vars(options)), 2)
+        return _complain(as_typed(str(problem), _spelt(options)), 2)
     except RunError as problem:
-        return _complain(as_typed(str(problem), vars(options)), 1)
+        return _complain(as_typed(str(problem), _spelt(options)), 1)
     except KeyboardInterrupt:
         return _complain(GOES_ON, INTERRUPTED)
+
+
+def _spelt(options: argparse.Namespace) -> list[str]:
+    """The options in whose words a refusal speaks; columns of a table have the same names."""
+    given = vars(options)
+    return [name for name in given if options.verb != "diagnose" or given[name] is not None]
 
 
 def _complete(top: Parser) -> None:

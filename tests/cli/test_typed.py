@@ -4,9 +4,10 @@ import contextlib
 
 import pytest
 
-from limitcycle.cli.main import main
+from limitcycle.cli.main import _spelt, main
 from limitcycle.cli.settings import SETTINGS
 from limitcycle.cli.typed import as_typed
+from limitcycle.cli.verbs import parser
 
 SMALL = ["--width", "8", "--test-size", "16", "--steps", "3"]
 WITH_VALUES = [each for each in SETTINGS if "_" in each.name and each.kind is not bool]
@@ -41,6 +42,13 @@ def test_every_setting_is_refused_as_typed(verb, setting, tmp_path, capsys):
         assert main([verb, *out, setting.flag, value]) == 2
     said = capsys.readouterr().err
     assert setting.flag in said and setting.name not in said
+
+
+@pytest.mark.parametrize("given", [[], ["--stuck-above", "1"], ["--weight-decay", "1"]])
+def test_a_column_of_a_table_keeps_its_name(given):
+    spelt = _spelt(parser().parse_args(["diagnose", "log.csv", *given]))
+    assert ("weight_decay" in spelt) == ("--weight-decay" in given)
+    assert ("stuck_above" in spelt) == ("--stuck-above" in given)
 
 
 @pytest.mark.parametrize("grid", [["0.1"], ["0.1", "1"]], ids=["run", "grid"])
