@@ -21,6 +21,14 @@ def _one_cache(tmp_path_factory: pytest.TempPathFactory):
         del os.environ["LIMITCYCLE_CACHE"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk():
+    """Only a power cut would tell what was flushed from what was written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this session: the same one for all workers that run side by side."""
     base = tmp_path_factory.getbasetemp()
