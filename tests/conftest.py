@@ -6,9 +6,13 @@ import os
 # way. It has to be said before torch is imported; whoever says another number is heard.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+Make = Callable[[Path], object]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,6 +37,25 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this session: the same one for all workers that run side by side."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Make], Path]:
+    """``once(name, make)``: a folder as ``make`` filled it, for all workers that ask for it.
+
+    What takes minutes is made by the first that needs it; the others wait.
+    """
+
+    def made(name: str, make: Make) -> Path:
+        folder = _shared(tmp_path_factory) / "once" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.with_suffix(".made").exists():
+                make(folder)
+                folder.with_suffix(".made").touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")

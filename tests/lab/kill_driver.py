@@ -149,9 +149,10 @@ def kill_at_random(folder: Path, kills: int = 12) -> int:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.fsync = lambda _: None  # what a killed process has written the system has all the same
+    # Eleven is prime to the three instants of a write.
     how = {
         "writes": lambda folder: kill_at_writes(folder, 1),
-        "some-writes": lambda folder: kill_at_writes(folder, 11),  # prime to a write's three instants
+        "some-writes": lambda folder: kill_at_writes(folder, 11),
         "random": kill_at_random,
         "together": kill_runs_together,
     }[sys.argv[1]]
