@@ -24,14 +24,14 @@ def resnet18(*, affine: bool) -> tuple[nn.Module, Any]:
 def bert_base() -> tuple[nn.Module, Any]:
     from transformers import BertConfig, BertModel
 
-    return BertModel(BertConfig()).train(), {"input_ids": torch.randint(1, 30_000, (4, 8))}
+    return BertModel(BertConfig()).train(), {"input_ids": torch.randint(1, 30_000, (4, 32))}
 
 
 def gpt2_small() -> tuple[nn.Module, Any]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     model = GPT2LMHeadModel(GPT2Config()).train()
-    return model, {"input_ids": torch.randint(50_000, (4, 8))}
+    return model, {"input_ids": torch.randint(50_000, (4, 32))}
 
 
 LARGE: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
