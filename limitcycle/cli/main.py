@@ -15,6 +15,7 @@ from limitcycle.checks import one_line
 from limitcycle.cli.parser import Parser
 from limitcycle.cli.signals import GOES_ON, INTERRUPTED, heard_by, leave, like_ctrl_c
 from limitcycle.cli.streams import lasting_streams
+from limitcycle.cli.typed import as_typed
 from limitcycle.cli.verbs import VERBS, parser
 from limitcycle.cli.voice import say
 from limitcycle.errors import RunError, UserError
@@ -55,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     top = parser()
     _complete(top)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    top.refuse_unknown(given)
+    top.refuse_early(given)
     options = top.parse_args(given)
     if options.verb is None:
         top.print_help()
@@ -64,11 +65,17 @@ def _run(arguments: Sequence[str] | None) -> int:
         with like_ctrl_c():
             return _call(options)
     except UserError as problem:
-        return _complain(str(problem), 2)
+        return _complain(as_typed(str(problem), _spelt(options)), 2)
     except RunError as problem:
-        return _complain(str(problem), 1)
+        return _complain(as_typed(str(problem), _spelt(options)), 1)
     except KeyboardInterrupt:
         return _complain(GOES_ON, INTERRUPTED)
+
+
+def _spelt(options: argparse.Namespace) -> list[str]:
+    """The options in whose words a refusal speaks; columns of a table have the same names."""
+    given = vars(options)
+    return [name for name in given if options.verb != "diagnose" or given[name] is not None]
 
 
 def _complete(top: Parser) -> None:

@@ -37,11 +37,13 @@ class Parser(argparse.ArgumentParser):
         if message:
             (file or sys.stderr).write(message)
 
-    def refuse_unknown(self, given: Sequence[str]) -> None:
+    def refuse_early(self, given: Sequence[str]) -> None:
         """Complain of a verb or an option that is none, before argparse misses something else.
 
-        Left to itself it would say of ``train --otu x`` that --out is missing.
+        Left to itself it would say of ``train --otu x`` that --out is missing. And it would take
+        the last value of an option that is given twice without a word.
         """
+        seen: set[str] = set()
         for at, text in enumerate(given):
             if text == "--":
                 return
@@ -50,12 +52,33 @@ class Parser(argparse.ArgumentParser):
                 if not self._knows(text):
                     name, known = text.partition("=")[0], self._option_string_actions
                     self.error(f"unknown option {name!r}{did_you_mean(name, known)}")
+                self._refuse_twice(text, seen)
             elif self.verbs:
                 if text not in self.verbs:
                     meant = did_you_mean(text, self.verbs) or ": choose of " + ", ".join(self.verbs)
                     self.error(f"unknown verb {text!r}{meant}")
-                self.verbs[text].refuse_unknown(given[at + 1 :])
+                self.verbs[text].refuse_early(given[at + 1 :])
                 return
+
+    def _refuse_twice(self, text: str, seen: set[str]) -> None:
+        """Refuse an option with a value that is among ``seen``; add it to them."""
+        option = self._option(text)
+        if option is None or option.nargs == 0:  # a flag says the same twice
+            return
+        name = option.option_strings[-1]
+        if name in seen:
+            several = option.nargs in ("+", "*")
+            instead = f"several values follow one {name}" if several else "give it once"
+            self.error(f"{name} is given twice: {instead}")
+        seen.add(name)
+
+    def _option(self, text: str) -> argparse.Action | None:
+        """The option that ``text`` is or begins; None: no option, or one of several."""
+        name, options = text.partition("=")[0], self._option_string_actions
+        if name in options:
+            return options[name]
+        begun = [option for option in options if option.startswith(name)]
+        return options[begun[0]] if name.startswith("--") and len(begun) == 1 else None
 
     def _refuse_dashes(self, text: str) -> None:
         """Refuse ``--option=--``, of which argparse loses the value, and itself with it."""

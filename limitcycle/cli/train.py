@@ -14,6 +14,7 @@ from rich.console import Console
 from limitcycle.checks import shell_word, usable_folder
 from limitcycle.cli.bars import bars, interruptible, say
 from limitcycle.cli.settings import MOST_RUNS
+from limitcycle.cli.typed import as_typed
 from limitcycle.errors import UserError
 from limitcycle.lab import (
     Cluster,
@@ -44,7 +45,7 @@ def train(options: argparse.Namespace) -> int:
     local = options.on == "local"
     where = How(threads=options.threads, **settings).where if local else None
     refuse_impossible(jobs, where)
-    outcomes = run_jobs(
+    came = run_jobs(
         jobs,
         console,
         settings,
@@ -54,6 +55,7 @@ def train(options: argparse.Namespace) -> int:
         stop_after=options.stop_after,
         cluster=chosen_cluster(options),
     )
+    outcomes = [each._replace(problem=as_typed(each.problem, vars(options))) for each in came]
     done = sum(outcome.state == "done" for outcome in outcomes)
     what = "done" if len(jobs) == 1 else f"{done} of {len(jobs)} runs done"
     if done:

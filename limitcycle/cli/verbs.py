@@ -95,11 +95,7 @@ def _add_train(verb: Parser) -> None:
     verb.add_argument("--out", required=True, metavar="DIR", help="the run's folder, or the grid's")
     add_settings(verb)
     how = verb.add_argument_group("how to compute it")
-    _add_device(how)
-    how.add_argument(
-        "--threads", type=count, metavar="T", help="CPU threads a run (default: what suits its net)"
-    )
-    _add_workers(how)
+    _add_machine(how, "what suits its net")
     how.add_argument(
         "--together",
         type=count,
@@ -154,11 +150,7 @@ def _add_map(verb: Parser) -> None:
     plane.add_argument("--png", metavar="FILE", help=".png or .svg (default: DIR/map.png)")
     add_axes(verb, without=("steps", "epochs", "eval_every"))
     how = verb.add_argument_group("how to compute it")
-    _add_device(how)
-    how.add_argument(
-        "--threads", type=count, metavar="T", help="CPU threads a run (default: what suits its net)"
-    )
-    _add_workers(how)
+    _add_machine(how, "what suits its net")
     _add_stop_after(how)
 
 
@@ -187,9 +179,7 @@ def _add_paper(verb: Parser) -> None:
         "--seeds", type=seeds, metavar="N", help="runs a point (default: the figure's own)"
     )
     how = verb.add_argument_group("how to compute it")
-    _add_device(how)
-    how.add_argument("--threads", type=count, metavar="T", help="CPU threads a run (default: 1)")
-    _add_workers(how)
+    _add_machine(how, "1")
     _add_cluster(verb)
 
 
@@ -259,11 +249,16 @@ def _add_probe(verb: Parser) -> None:
     verb.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
-def _add_device(to: "argparse._ActionsContainer") -> None:
+def _add_machine(to: "argparse._ActionsContainer", threads: str) -> None:
+    """On what a run is computed, and how many are at once; ``threads``: their number by default."""
     action = to.add_argument(
         "--device", default="cpu", metavar="WORD", help="cpu or cuda (default: cpu)"
     )
     completing(action, _DEVICES)
+    to.add_argument(
+        "--threads", type=count, metavar="T", help=f"CPU threads a run (default: {threads})"
+    )
+    _add_workers(to)
 
 
 def _add_workers(to: "argparse._ActionsContainer") -> None:

@@ -1,17 +1,19 @@
 """Giving out the runs of a sweep to a Ray cluster, and taking back what became of them."""
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab.parallel import Job, Outcome
 from limitcycle.lab.remote import Mailbox, Task, leave_start, work
 from limitcycle.record import load
-from limitcycle.record.described import as_status, read_info
+from limitcycle.record.described import as_status, read_info, read_status
 from limitcycle.record.files import is_there, parse_object, write_json
-from limitcycle.record.locked import locked
+from limitcycle.record.locked import State, locked, say_for_killed
 from limitcycle.record.mirror import claim, completed, copy_run
 from limitcycle.record.storage import Place
 
@@ -145,7 +147,8 @@ class Dispatch:
         try:
             _bring(self._copies[index], self._jobs[index])
         except (RunError, UserError) as problem:
-            return outcome if outcome.problem else _failed(problem)
+            outcome = outcome if outcome.problem else _failed(problem)
+        _say_for_lost(self._jobs[index].out, outcome)
         return outcome
 
     def _lost(self, index: int, problem: Exception) -> Outcome | None:
@@ -228,6 +231,16 @@ def _bring(copy: Place, job: Job) -> None:
     known = job.out / "run.json"
     if is_there(known):  # a checkpoint to start from lay elsewhere on the node
         write_json(known, {**read_info(job.out), "run": job.run.to_dict()})
+
+
+def _say_for_lost(folder: Path, outcome: Outcome) -> None:
+    """Have a folder that says "running" say how its run ended: a worker that was lost could not."""
+    if outcome.state == "done":
+        return
+    state: State = "stopped" if outcome.state == "stopped" else "failed"
+    with contextlib.suppress(RunError, UserError):  # the outcome says it in any case
+        if read_status(folder).get("state", "running") == "running":
+            say_for_killed(folder, state, outcome.problem)
 
 
 def _failed(problem: BaseException) -> Outcome:

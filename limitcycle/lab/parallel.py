@@ -125,9 +125,10 @@ def _plans(events: Sequence[Event], pool: Pool, before: int) -> dict[int, str]:
     plans = {}
     for event in events:
         if event.kind == "killed" and event.content:
-            when = ", alone, when the others are done" if pool.waits(event.task) else ""
+            turn = "as the next one" if pool.again_next else "when the others are done"
+            when = f", alone, {turn}" if pool.waits(event.task) else ""
             plans[event.task] = f"it is tried again{when}"
-    if plans and pool.at_once < before:
+    if plans and pool.at_once < before and not pool.again_next:
         now = "one run" if pool.at_once == 1 else f"{pool.at_once} runs"
         plans[list(plans)[-1]] += f"; from now on {now} at a time"
     return plans

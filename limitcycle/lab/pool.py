@@ -1,8 +1,9 @@
 """Tasks in worker processes, as many at once as there are workers; none falls with another.
 
 A worker that is killed takes nothing along but what it was at. Memory is the likely reason, so from
-then on there is one fewer at once, and its task is done once more by itself, when all others have
-ended.
+then on there is one fewer at once, and its task is done once more by itself: when all others have
+ended, or as the next one where only one is left at once anyway. If it was the only accident, there
+are then as many at once as before.
 """
 
 import contextlib
@@ -67,7 +68,7 @@ class Pool:
         self, tasks: Sequence[Task], workers: int, *, tries: int = 2, fresh: bool = False
     ) -> None:
         self._tasks, self._tries, self._fresh = tasks, tries, fresh
-        self.at_once = workers
+        self._workers = self.at_once = workers
         self._waiting = deque(range(len(tasks)))
         self._again: deque[int] = deque()
         self._killed = [0] * len(tasks)
@@ -119,7 +120,13 @@ class Pool:
 
     def waits(self, task: int) -> bool:
         """Whether a task that is to be tried again waits for others."""
-        return bool(self._waiting or self._at_work or self._again[0] != task)
+        others_first = bool(self._waiting) and not self.again_next
+        return others_first or bool(self._at_work) or self._again[0] != task
+
+    @property
+    def again_next(self) -> bool:
+        """Whether a task is to be tried again before those that wait, and all is then as before."""
+        return bool(self._again) and self.at_once == 1 and self._only_accident
 
     def stop(self) -> None:
         """Tell the workers to stop; what they are not at is withdrawn."""
@@ -146,9 +153,14 @@ class Pool:
             if events or seconds is not None or not self._at_work:
                 return events
 
+    @property
+    def _only_accident(self) -> bool:
+        """One may have had any reason; after a second one it is memory, for good."""
+        return sum(self._killed) == 1
+
     def _hand_out(self) -> None:
         """Give tasks to workers; one that is tried again has the machine for itself."""
-        while self._waiting and len(self._at_work) < self.at_once:
+        while self._waiting and not self.again_next and len(self._at_work) < self.at_once:
             self._give(self._waiting.popleft())
         if not self._waiting:
             self._dismiss()
@@ -181,6 +193,8 @@ class Pool:
         if kind == forkserver.SAID:
             return [Event("said", self._at_work[worker], content)]
         task = self._at_work.pop(worker)
+        if self._killed[task] and self._only_accident:
+            self.at_once = self._workers
         if kind == forkserver.LEFT:
             self._forget(worker)
         else:

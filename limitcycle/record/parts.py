@@ -149,9 +149,17 @@ def _read(part: Part) -> pa.Table | None:
 def _rows_in(path: Path) -> int:
     try:
         with _damaged(path), open_plain(path) as file:
-            return int(pq.read_metadata(file).num_rows)
+            return _counted(pq.read_metadata(file))
     except FileNotFoundError:
         return 0
+
+
+def _counted(footer: pq.FileMetaData) -> int:
+    """The rows of a part. Its footer says twice how many: as a whole, and group by group."""
+    groups = sum(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
+    if footer.num_rows != groups:
+        raise ValueError("its footer says two numbers of rows")
+    return int(groups)
 
 
 @contextlib.contextmanager

@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from limitcycle.lab import demo_jobs
 from limitcycle.reading import Advice
 from limitcycle.record import Run
 
@@ -43,13 +45,23 @@ def test_each_way_changes_what_its_name_says(bench):
 
 @pytest.mark.slow
 def test_following_the_advice_ends_the_jumps_and_frees_the_stuck(bench, tmp_path, monkeypatch):
-    names = ["lr 1", "lr 100"]
+    shorter = {"lr 1": 6_000, "lr 100": 4_000}
+
+    def jobs(*given):
+        return [
+            job._replace(run=replace(job.run, steps=shorter[job.out.name]))
+            for job in demo_jobs(*given)
+            if job.out.name in shorter
+        ]
+
+    monkeypatch.setattr(bench, "demo_jobs", jobs)
+    names = list(shorter)
     found = {(one.run, one.way): one for one in bench.compare(tmp_path, [0], names)}
     base, halved, held = (
         found["lr 1", way]
         for way in (bench.AS_IT_WAS, "weight decay ÷ 2", "norm held, learning rate ÷ growth")
     )
-    assert base.jumps >= 10 and base.spikes >= 10
+    assert base.jumps >= 5 and base.spikes >= 5
     assert 0 < halved.jumps < base.jumps
     assert held.spikes == 0 and held.worst_error < base.worst_error / 3
     stuck, freed = (found["lr 100", way] for way in (bench.AS_IT_WAS, "learning rate ÷ 100"))

@@ -19,7 +19,7 @@ def ended(arguments):
     [
         (["--width", "9223372036854775807"], "width must be a whole number from 1 to"),
         (["--width", "1000000"], "GiB of memory"),
-        (["--init-scale", "1e-46"], "init_scale must be from"),
+        (["--init-scale", "1e-46"], "--init-scale must be from"),
         (["--lr=--"], "argument --lr: expected a value, not --"),
         (["--net", "x" * 5_000], "net must be one of"),
         (["--batch-size", "9" * 400], "a whole number or full below 2^63"),
@@ -27,11 +27,16 @@ def ended(arguments):
         (["--lr", "1e-320:1e308:5"], "too far apart"),
         (["--lr", f"1:{'9' * 400}:3"], "LOW must be a number below HIGH"),
         (["--lr", "0.1:1:100", "--momentum", "0:0.9:100", "--seed", "0:99:100"], "1,000,000 runs"),
-        ([*GRID, "--batch-size", "5000"], "more than the 1,408 training images"),
+        (
+            [*GRID, "--batch-size", "5000"],
+            "--batch-size 5,000 is more than the 1,408",
+        ),
+        (["--train-size", "0"], "limitcycle: --train-size must be a whole number"),
+        (["--lr", "9", "--weight-decay", "9"], "lr × --weight-decay is 81"),
         ([*GRID, "--resolution", "7"], "does not divide 8"),
         ([*GRID, "--device", "meta"], "device 'meta' cannot be used"),
         ([*GRID, "--threads", "100000"], "threads must be"),
-        (["--start-from", "nowhere"], "start_from nowhere"),
+        (["--start-from", "nowhere"], "--start-from nowhere"),
     ],
 )
 def test_a_run_that_cannot_be_is_refused_before_a_folder_is_made(

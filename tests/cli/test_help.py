@@ -74,6 +74,28 @@ def test_an_option_misspelt_is_understood(verb, action, capsys):
         assert f"did you mean {option}?" in line or len(option) < 5, line
 
 
+@pytest.mark.parametrize("second", ["--{}", "--{}=1", "--{}=a b"])
+@pytest.mark.parametrize(("verb", "action"), OPTIONS)
+def test_an_option_given_twice_is_refused(verb, action, second, capsys):
+    """argparse would take the last value without a word. A flag says the same twice."""
+    option = action.option_strings[-1]
+    given = [verb, option, "1", second.format(option[2:]), "2"]
+    if action.nargs == 0:
+        parser().refuse_early(given)
+        return
+    line = said(given, capsys)
+    assert f"{option} is given twice: " in line
+    assert (f"several values follow one {option}" in line) == (action.nargs == "+")
+
+
+def test_the_beginning_of_an_option_is_that_option(capsys):
+    line = said(["train", "--lr", "1", "--weight-d", "1", "--weight=2", "--out", "x"], capsys)
+    assert "--weight-decay is given twice" in line
+    line = said(["train", "--s", "1", "--s", "2", "--out", "x"], capsys)
+    assert "ambiguous option: --s" in line
+    parser().refuse_early(["report", "--axis", "steps", "--", "--axis"])  # a folder of that name
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [

@@ -43,8 +43,8 @@ def test_a_map_from_the_command_line(tmp_path, capsys):
 
 
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
-    command = ["map", *SMALL, *PLANE, "--out", str(tmp_path), "--workers", "1"]
-    command += ["--steps", "700", "--units", "1000"]  # so that cells are left when it is drawn
+    command = ["map", *SMALL[:-1], "700", *PLANE, "--out", str(tmp_path), "--workers", "1"]
+    command += ["--units", "1000"]  # so that cells are left when it is drawn
     drawn, pressed = verb.save_map, []
 
     def draw_and_interrupt(*arguments):
@@ -115,8 +115,9 @@ def test_an_axis_may_be_a_flag_or_words(tmp_path):
 def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small = SMALL if "--steps" not in arguments else []
+    out = ["--out", "map"] if "--out" not in arguments else []
     try:
-        code = main(["map", *small, "--out", "map", *arguments])
+        code = main(["map", *small, *out, *arguments])
     except SystemExit as complaint:  # argparse's own
         code = complaint.code
     assert code == 2

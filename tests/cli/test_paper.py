@@ -98,11 +98,12 @@ def test_the_list_knows_the_book_and_the_runs_that_follow(tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("paper")
-    made = subprocess.run(command("--all", "--out", str(out)), capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr[-3000:]
-    return out
+def everything(once) -> Path:
+    def make(out):
+        made = subprocess.run(command("--all", "--out", str(out)), capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr[-3000:]
+
+    return once("paper", make)
 
 
 @pytest.mark.slow

@@ -209,7 +209,7 @@ def test_what_counts_as_stuck_can_be_said(tmp_path, capsys):
     )
     assert diagnose(capsys, tmp_path / "t.csv", "--stuck-above", "2")[1].startswith("t.csv: stuck")
     code, _, err = diagnose(capsys, tmp_path / "t.csv", "--stuck-above", "-1")
-    assert code == 2 and "stuck_above must be" in err
+    assert code == 2 and "--stuck-above must be" in err
 
 
 def test_a_refusal_names_the_file_and_a_cell(tmp_path, capsys):

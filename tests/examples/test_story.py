@@ -28,16 +28,21 @@ def story():
 
 
 @pytest.fixture(scope="module")
-def made(story, tmp_path_factory):
+def made(story, once):
     """The folder in which the example's command was run, the page that it filled, what it said."""
-    folder = tmp_path_factory.mktemp("story")
-    page = folder / "told.md"
-    page.write_text("before\n<!-- symptom -->\n<!-- end -->\nafter\n", encoding="utf-8")
-    said = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(story, "LOOK_EVERY", 15)
-        story.main(["--out", str(folder / "told"), "--steps", str(STEPS)])
-    return folder, page.read_text(encoding="utf-8"), said.getvalue()
+
+    def make(folder):
+        page = folder / "told.md"
+        page.write_text("before\n<!-- symptom -->\n<!-- end -->\nafter\n", encoding="utf-8")
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+            patch.setattr(story, "LOOK_EVERY", 15)
+            story.main(["--out", str(folder / "told"), "--steps", str(STEPS)])
+        (folder / "said").write_text(said.getvalue(), encoding="utf-8")
+
+    folder = once("story", make)
+    page, said = (folder / name for name in ("told.md", "said"))
+    return folder, page.read_text(encoding="utf-8"), said.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

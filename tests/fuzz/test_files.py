@@ -55,6 +55,13 @@ def originals(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _without_paint(monkeypatch):
+    """What is drawn of odd records tests/report tries; painting it is most of the time."""
+    monkeypatch.setattr("limitcycle.report.page.packed_plotly", lambda: "")
+    monkeypatch.setattr("limitcycle.report.pictures._paint", lambda figure, path, width: path)
+
+
 def flip(file: Path, draw: random.Random) -> None:
     content = bytearray(file.read_bytes())
     for _ in range(draw.choice([1, 1, 5, 100])):

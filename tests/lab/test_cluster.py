@@ -73,6 +73,16 @@ def test_a_run_is_given_up_when_it_does_not_get_on(swept, tmp_path):
     assert now == Outcome("done")
 
 
+def test_a_run_whose_workers_were_lost_does_not_say_that_it_is_running(swept, tmp_path):
+    jobs = [Job(RUN, tmp_path / "run")]
+    losses = iter([3, 0, 0, 0, 0])
+    (outcome,) = swept(jobs, lose=lambda _: next(losses))
+    assert outcome.state == "failed" and "at step 9" in outcome.problem
+    assert load(jobs[0].out).status == {"state": "failed", "step": 9, "reason": outcome.problem}
+    assert swept(jobs) == [Outcome("done")]
+    assert load(jobs[0].out).status["state"] == "done"
+
+
 def test_a_run_that_gets_on_is_given_out_as_often_as_it_takes(swept, tmp_path):
     (outcome,) = swept([Job(RUN, tmp_path / "run")], lose=lambda _: 1)
     assert outcome == Outcome("done")
@@ -85,6 +95,7 @@ def test_stopping_leaves_checkpoints_here_and_the_same_command_goes_on(swept, tm
     outcomes = swept(jobs, workers=1, lose=lambda _: 4, should_stop=lambda: next(asked, True))
     assert outcomes == [Outcome("stopped")] * 2
     assert load(jobs[0].out).checkpoint().completed == 12
+    assert load(jobs[0].out).status["state"] == "stopped"
     told = []
     outcomes = swept(jobs, progress=lambda i, now: told.append((i, now.step)))
     assert outcomes == [Outcome("done")] * 2
@@ -122,6 +133,7 @@ def test_the_loss_of_this_machines_own_node_is_said(swept, tmp_path, monkeypatch
     assert [outcome.code for outcome in outcomes] == [1]
     assert "Ray node is gone" in outcomes[0].problem
     assert load(tmp_path / "run").checkpoint().completed == 9
+    assert load(tmp_path / "run").status["reason"] == outcomes[0].problem
     assert swept([Job(RUN, tmp_path / "run")]) == [Outcome("done")]
 
 

@@ -18,6 +18,7 @@ SMALL = {"width": 8, "train_size": 256, "test_size": 64, "momentum": 0.9}
 SETTINGS = {"checkpoint_seconds": 0.0}
 PLANE = {"lr": [0.1, 1.0], "weight_decay": [1e-3, 1e-2], "steps": 20, **SMALL}
 ALONE = ", alone, when the others are done"
+NEXT = ", alone, as the next one"
 THEORY = (7, 8)  # figures that need no runs
 
 
@@ -147,8 +148,8 @@ def test_a_grid_says_in_the_end_what_became_of_a_killed_worker(
 class Crowd:
     """A pool by what it says of itself."""
 
-    def __init__(self, at_once, waiting):
-        self.at_once, self._waiting = at_once, waiting
+    def __init__(self, at_once, waiting, again_next):
+        self.at_once, self.again_next, self._waiting = at_once, again_next, waiting
 
     def waits(self, task):
         return task in self._waiting
@@ -158,7 +159,9 @@ class Crowd:
     ("killed", "before", "now", "waiting", "said"),
     [
         ([0], 1, 1, [], {0: "it is tried again"}),
-        ([0], 2, 1, [], {0: "it is tried again; from now on one run at a time"}),
+        ([0], 2, 1, [], {0: "it is tried again"}),
+        ([0], 2, 1, [0], {0: f"it is tried again{NEXT}"}),
+        ([0], 3, 2, [], {0: "it is tried again; from now on 2 runs at a time"}),
         ([3], 4, 3, [3], {3: f"it is tried again{ALONE}; from now on 3 runs at a time"}),
         (
             [0, 1],
@@ -175,7 +178,8 @@ class Crowd:
 def test_only_what_is_true_is_said_of_what_is_done_about_a_kill(killed, before, now, waiting, said):
     events = [Event("killed", task, True) for task in killed]
     events += [Event("killed", 9, False), Event("ended", 9, Killed())]
-    assert parallel._plans(events, Crowd(now, waiting), before) == said
+    crowd = Crowd(now, waiting, again_next=now == 1)
+    assert parallel._plans(events, crowd, before) == said
 
 
 def test_a_killed_drawer_does_not_take_the_book_with_it(tmp_path, deaths):

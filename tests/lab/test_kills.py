@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 KILLS = [
     ("some-writes", 4),
     pytest.param("writes", 40, marks=pytest.mark.slow),
-    pytest.param("random", 20, marks=pytest.mark.slow),
-    pytest.param("together", 25, marks=pytest.mark.slow),
+    pytest.param("random", 12, marks=pytest.mark.slow),
+    pytest.param("together", 15, marks=pytest.mark.slow),
 ]
 
 

@@ -158,7 +158,7 @@ def test_the_command_of_a_finished_run_says_done_on_a_read_only_disk(public, cap
         assert main(command) == 0
         assert "done" in capsys.readouterr().err
         # What is not finished, or another's, is refused as before.
-        assert main([*command, "--steps", "21"]) == 2
+        assert main([*command[:-2], "--lr", "0.2", *command[-2:]]) == 2
         assert "another run" in capsys.readouterr().err
 
 

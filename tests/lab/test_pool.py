@@ -54,6 +54,17 @@ def test_what_a_killed_worker_was_at_is_done_once_more_alone_and_last(tmp_path):
     assert set(came[1][2]) | set(came[4][2]) <= {"1 at work", "4 at work"}
 
 
+@pytest.mark.parametrize(("deaths", "at_once"), [(1, 2), (2, 1)])
+def test_after_one_accident_two_workers_are_two_again(deaths, at_once, tmp_path):
+    with Pool(tasks(tmp_path, 0, deaths, *[0] * 6), 2) as pool:
+        came, kinds = ended(pool)
+        assert pool.at_once == at_once
+    order = [task for kind, task, _ in kinds if kind == "ended"]
+    assert order.index(1) < 3  # before those that waited, and after what was under way
+    later = {came[at][1] for at in range(3, 8)}
+    assert len(later) == at_once
+
+
 def test_killed_twice_is_given_up_and_the_others_are_done(tmp_path):
     with Pool(tasks(tmp_path, 0, 2, 0), 2) as pool:
         came, kinds = ended(pool)
@@ -75,7 +86,7 @@ def test_fresh_workers_do_one_task_each(tmp_path):
 
 
 def test_a_killed_server_is_started_again(tmp_path):
-    with Pool(tasks(tmp_path, 0, 1, 0), 2) as pool:
+    with Pool(tasks(tmp_path, 0, 1, 0), 2, fresh=True) as pool:
         pool.events()
         first = forkserver._server.process
         first.kill()

@@ -300,7 +300,7 @@ def test_no_flipped_bit_of_a_part_changes_what_is_read_unnoticed(tmp_path, count
         try:
             assert load(path).steps.equals(expected)
         except UserError as problem:
-            assert "\n" not in str(problem) and str(part.parent) in str(problem)
+            assert "\n" not in str(problem) and str(part) in str(problem)
             noticed += 1
     assert noticed > count / 4
 

@@ -51,7 +51,7 @@ def test_settings_out_of_range_are_refused(table, tmp_path, capsys):
     assert main(["diagnose", path, "--lr", "-1", "--weight-decay", "nan"]) == 2
     assert "lr must be positive and finite, not -1" in capsys.readouterr().err
     assert main(["diagnose", path, "--lr", "1", "--weight-decay", "nan"]) == 2
-    assert "weight_decay must be finite" in capsys.readouterr().err
+    assert "--weight-decay must be finite" in capsys.readouterr().err
 
 
 def test_a_recorded_run_is_judged_with_its_momentum(sawtooth):

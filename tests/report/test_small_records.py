@@ -108,14 +108,14 @@ def test_every_page_is_made_of_any_records_or_refused_in_a_line(tmp_path_factory
 
 
 @pytest.mark.slow
-@settings(QUICKLY, max_examples=200)
+@settings(QUICKLY, max_examples=100)
 @given(records(), st.sampled_from(AXES))
 def test_every_page_is_made_of_many_more_records(tmp_path_factory, runs, axis):
     page_or_refusal(runs, axis, tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.slow
-@settings(QUICKLY, max_examples=40)
+@settings(QUICKLY, max_examples=20)
 @given(records(), st.sampled_from(AXES))
 def test_every_picture_is_painted_of_any_records(tmp_path_factory, runs, axis):
     try:
