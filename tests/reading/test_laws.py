@@ -1,31 +1,16 @@
 """Laws of a reading: what cannot matter does not, and what hides jumps is said."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.laws import BLURRED, EXACT, UNITS, cautious, in_units
 from limitcycle.lab import train
 from limitcycle.reading import diagnose
 from limitcycle.record import Run
 from tests.reading.series import OSCILLATORS, quiet
-
-
-def thinned(rows, table):
-    return table.iloc[::rows]
-
-
-def rolling(rows, table):
-    return table.assign(loss=table["loss"].rolling(rows, min_periods=1).mean())
-
-
-def epochs(rows, table):
-    groups = np.arange(len(table)) // rows
-    means = table.groupby(groups).mean()
-    return means.assign(step=table.groupby(groups)["step"].last())
-
 
 MADE = {
     **{name: recipe.run()[0] for name, recipe in OSCILLATORS.items()},
@@ -35,29 +20,6 @@ MADE = {
     "falling": quiet(fall=1.0),
 }
 SETTINGS = {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.0}
-
-EXACT = {
-    "a small floor": lambda t: t.assign(loss=t["loss"] + 0.03),
-    "a floor": lambda t: t.assign(loss=t["loss"] + 0.3),
-    "a nat more": lambda t: t.assign(loss=t["loss"] + 1),
-    "a likelihood": lambda t: t.assign(loss=t["loss"] - 5),
-    "summed": lambda t: t.assign(loss=t["loss"] * 128),
-    "in bits": lambda t: t.assign(loss=t["loss"] / np.log(2)),
-    "a language model's": lambda t: t.assign(loss=2.9 + 0.01 * t["loss"]),
-    "a small norm": lambda t: t.assign(norm=t["norm"] * 1e-3),
-    "a large norm": lambda t: t.assign(norm=t["norm"] * 50),
-    "shuffled": lambda t: t.sample(frac=1, random_state=1),
-    "repeated": lambda t: pd.concat([t, t.sample(frac=0.5, random_state=2)]),
-}
-UNITS = {"samples": 128, "tokens": 524_288}
-BLURRED = {
-    "rows missing": lambda t: t.sample(frac=0.7, random_state=3).sort_values("step"),
-    "losses missing": lambda t: t.assign(loss=t["loss"].where(t.index % 10 > 2)),
-    **{f"every {k}th row": functools.partial(thinned, k) for k in (2, 5, 20, 100, 400)},
-    **{f"mean of {k}": functools.partial(rolling, k) for k in (20, 100, 500)},
-    **{f"epochs of {k}": functools.partial(epochs, k) for k in (11, 50, 300)},
-    "rounded": lambda t: t.assign(loss=t["loss"].round(4), norm=t["norm"].round(3)),
-}
 
 
 def wide(table):
@@ -86,7 +48,7 @@ def test_what_cannot_matter_does_not(name, transform):
 @pytest.mark.parametrize("name", MADE)
 def test_times_are_in_the_units_of_the_step(name, unit):
     table = wide(MADE[name])
-    before, after = diagnose(table), diagnose(table.assign(step=table["step"] * UNITS[unit]))
+    before, after = diagnose(table), diagnose(in_units(UNITS[unit], table))
     assert after.label == before.label
     assert (after.events["start"] == before.events["start"] * UNITS[unit]).all()
 
@@ -102,12 +64,6 @@ def test_steps_in_samples_are_no_other_run():
     assert by_updates.label == by_samples.label == "converging"
     assert by_samples.advice.tempo == pytest.approx(128 * by_updates.advice.tempo)
     assert any("look like samples or tokens, 128 an update" in note for note in by_samples.notes)
-
-
-def cautious(found):
-    """Something is said of the table that hides jumps, or of a close call."""
-    words = ("missing", "may be missed", "a close call")
-    return found.label == "unknown" or any(word in note for note in found.notes for word in words)
 
 
 @pytest.mark.parametrize("transform", BLURRED)
