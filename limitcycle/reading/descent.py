@@ -23,7 +23,7 @@ class Descent:
         lowest: the lowest running median.
         noise: scatter of the loss over the last half.
         limit: a loss above it is high; NaN where nobody said what is.
-        falling: the loss still falls over the last half.
+        falling: the loss still falls over the last half, and has come below its first rows.
         never: it never came low, as far as that can be told, and it no longer falls.
     """
 
@@ -59,8 +59,9 @@ def descent_of(series: Series, level: Level, stuck_above: float | None) -> Desce
     half = loss[len(loss) // 2 :]
     first, late = float(np.median(early)), float(np.median(half))
     lowest, noise = float(np.nanmin(level.low)), scatter(half)
-    trend = drift_of(half)
-    falling = trend.sure and trend.size < -noise
+    trend, end = drift_of(half), loss[-max(len(loss) // 10, 1) :]
+    lower = float(np.median(end)) < first - c.DESCENT_ERRORS * _error(early)
+    falling = trend.sure and trend.size < -noise and lower
     begins = _begins_with_training(series)
     if stuck_above is not None:
         high = lowest > stuck_above
