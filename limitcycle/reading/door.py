@@ -17,7 +17,7 @@ from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.judge import judge
 from limitcycle.reading.kept import kept
-from limitcycle.reading.plausible import remarks, steps_an_update
+from limitcycle.reading.plausible import falls_too_fast, remarks, steps_an_update
 from limitcycle.reading.series import Setting, read_table, series_of
 
 
@@ -84,7 +84,9 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     steps = as_frame(data.steps)
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
     table, ordered = read_table(judged, data.lr, data.weight_decay, data.momentum)
-    series = series_of(table, len(steps), steps_an_update(table) if bare else 1.0)
+    unit = steps_an_update(table) if bare else 1.0
+    trusted = not (bare and falls_too_fast(table))
+    series = series_of(table, len(steps), unit, trusted=trusted)
     with np.errstate(all="ignore"):  # losses of 1e308 have infinite differences
         found = judge(series, data)
         hidden = blurs(series)

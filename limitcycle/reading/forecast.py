@@ -58,6 +58,8 @@ def _free_way(series: Series, events: Sequence[Event]) -> tuple[float, str]:
         return math.nan, "no jump to judge by"
     if series.lr is None or series.weight_decay is None:
         return math.nan, "learning rate or weight decay are not known"
+    if not series.trusted:
+        return math.nan, "the norm falls faster than learning rate and weight decay let it"
     products = series.lr * series.weight_decay
     product = float(products[-1])
     if product < c.SCHEDULED_OUT * float(np.median(products[[event.start for event in events]])):

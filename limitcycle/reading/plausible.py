@@ -78,6 +78,16 @@ def _rates(table: pd.DataFrame) -> list[str]:
     return []
 
 
+def falls_too_fast(table: pd.DataFrame) -> bool:
+    """The norm falls faster than its learning rate and weight decay can make it.
+
+    Args:
+        table: of `limitcycle.reading.series.read_table`.
+    """
+    table = _piece(table)
+    return len(table) >= MIN_ROWS and _fall_per_decay(table) > _FASTER
+
+
 def steps_an_update(table: pd.DataFrame) -> float:
     """How much the step counts on in one update: 1, or more where it counts samples or tokens.
 

@@ -22,7 +22,8 @@ class Series:
 
     ``lr``, ``weight_decay`` and ``epoch`` are None where they are not known, ``momentum`` is 0;
     ``broken_from`` is the step at which loss or norm ceased to be finite for good (None: they did
-    not).
+    not). ``steps_an_update`` is more than 1 where the step counts samples or tokens; ``trusted``
+    says that the norm falls no faster than its learning rate and weight decay let it.
     """
 
     step: NDArray[Any]
@@ -36,6 +37,7 @@ class Series:
     given: int
     broken_from: int | None
     steps_an_update: float
+    trusted: bool
     log_norm: Array = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,13 +75,16 @@ def read_table(
     return table, notes + said
 
 
-def series_of(table: pd.DataFrame, given: int, steps_an_update: float = 1.0) -> Series:
+def series_of(
+    table: pd.DataFrame, given: int, steps_an_update: float = 1.0, *, trusted: bool = True
+) -> Series:
     """The usable rows of a table in order: finite norm > 0, finite loss.
 
     Args:
         table: of `read_table`.
         given: how many rows there were before that.
         steps_an_update: how much the step counts on in one update.
+        trusted: the norm may fall as it does with this learning rate and weight decay.
     """
     arrays = {str(name): table[name].to_numpy(np.float64) for name in table.columns}
     loss, norm = arrays["loss"], arrays["norm"]
@@ -101,6 +106,7 @@ def series_of(table: pd.DataFrame, given: int, steps_an_update: float = 1.0) -> 
         given=given,
         broken_from=None if broken is None else int(steps[broken]),
         steps_an_update=steps_an_update,
+        trusted=trusted,
     )
 
 

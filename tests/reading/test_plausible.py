@@ -61,3 +61,13 @@ def test_rates_that_disagree_with_the_norm(times, unit, momentum, said):
 
 def test_remarks_do_not_decide():
     assert diagnose(falling(10), **DECAY).label == diagnose(falling(10)).label
+
+
+def test_no_forecast_from_another_runs_settings():
+    table, _ = CLEAN.run()
+    known = {"weight_decay": 0.01, "momentum": 0.0}
+    true, wrong = diagnose(table, lr=0.1, **known), diagnose(table, lr=1e-5, **known)
+    assert true.forecast.median >= 0
+    assert np.isnan(wrong.forecast.median)
+    assert "falls faster" in wrong.forecast.reason
+    assert true.label == wrong.label == "periodic"
