@@ -104,8 +104,8 @@ SUDDEN_FOR_GOOD = 0.5
 """... and where the loss never comes back: on a new level its noise may be larger."""
 
 OFTEN_SUDDEN = 3
-"""So many of them are jumps nevertheless: an odd batch sets one off within a step, again and
-again."""
+"""So many of them are jumps nevertheless: an odd batch sets one off within a step, again and again.
+And where there are so many others, one more is a jump, too."""
 
 SLOW_ROWS = 10
 """... and the loss takes so many rows at least to come back: a bad batch is back at once."""

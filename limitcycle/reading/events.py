@@ -183,10 +183,11 @@ def _without_changes(series: Series, events: list[Event]) -> tuple[list[Event], 
     jumps: list[Event] = []
     changes: list[Change] = []
     found = [sudden(series, event.start, event.peak, event.recovery) for event in events]
-    often = sum(change is not None and change.kind == "data" for change in found) >= c.OFTEN_SUDDEN
+    others = found.count(None)
+    often = len(found) - others >= c.OFTEN_SUDDEN or others >= c.OFTEN_SUDDEN
     for i, (event, change) in enumerate(zip(events, found, strict=True)):
         if often and change is not None and change.kind == "data":
-            change = None
+            change = None  # one more of what jumps anyway
         if change is None and event.recovery < 0:
             over = i + 1 < len(events) or _long_over(series, event, jumps)
             change = Change(event.start, "level") if over else None
