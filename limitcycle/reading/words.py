@@ -117,7 +117,7 @@ def untold(found: Findings) -> list[str]:
     if found.label == "stuck" and math.isnan(descent.limit):
         return [
             "the table is compared with its own beginning: if it begins after the first descent, "
-            "say with stuck_above what loss is high"
+            "say with stuck_above (--stuck-above) what loss is high"
         ]
     if found.label not in ("equilibrium", "converging") or not descent.untold:
         return []
@@ -125,7 +125,7 @@ def untold(found: Findings) -> list[str]:
         return ["the table begins after its training, so whether the loss is high is not known"]
     return [
         "the loss came down by little, and what loss is high is not known, so this may be a run "
-        "that is stuck: say it with stuck_above"
+        "that is stuck: say with stuck_above (--stuck-above) what loss is high"
     ]
 
 
