@@ -1,12 +1,16 @@
 """`limitcycle diagnose` on what people have: it judges, says what it took for what, or refuses."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
+import torch
 
+import limitcycle
 from limitcycle.cli.main import main
 from limitcycle.record import STEP_COLUMNS, Run, RunFolder
+from limitcycle.record.logs import MEASURE
 from tests.record.logged import ROWS, write_chart, write_events, write_history, write_mlruns
 
 PERIODIC = "periodic: 3 jumps, one every"
@@ -308,3 +312,16 @@ def test_a_damaged_run_does_not_take_the_others_with_it(tmp_path, capsys, verb, 
     said = capsys.readouterr()
     assert len(said.err.splitlines()) == 1 and "none of 3 runs" in said.err
     assert not said.out and not page.exists()
+
+
+def test_the_line_that_is_recommended_measures_what_is_scale_invariant():
+    """A head that is ten times as long does not count."""
+    body = [torch.nn.Linear(8, 16, bias=False), torch.nn.BatchNorm1d(16, affine=False)]
+    model = torch.nn.Sequential(*body, torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    with torch.no_grad():
+        model[3].weight.mul_(100)
+    known = {"limitcycle": limitcycle, "torch": torch, "model": model, "batch": torch.randn(32, 8)}
+    once, then = re.search(r"once (names = .*?), then (norm = .*?); $", MEASURE).groups()
+    exec(once, known)
+    exec(then, known)
+    assert known["norm"] == pytest.approx(float(model[0].weight.detach().norm()))

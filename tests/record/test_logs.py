@@ -1,17 +1,12 @@
 """Curves logged at steps of their own become rows, and nothing is carried further than promised."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import limitcycle
 from limitcycle.errors import UserError
-from limitcycle.record import logs
 from limitcycle.record.logs import Log, as_table
 
 
@@ -65,16 +60,3 @@ def test_logged_nans_stay_rows():
 def test_an_empty_curve_is_refused_by_name():
     with pytest.raises(UserError, match="'norm' holds no numbers"):
         as_table(log({0: 1.0}, {}), {})
-
-
-def test_the_line_that_is_recommended_measures_what_is_scale_invariant():
-    """A head that is ten times as long does not count."""
-    body = [torch.nn.Linear(8, 16, bias=False), torch.nn.BatchNorm1d(16, affine=False)]
-    model = torch.nn.Sequential(*body, torch.nn.ReLU(), torch.nn.Linear(16, 3))
-    with torch.no_grad():
-        model[3].weight.mul_(100)
-    known = {"limitcycle": limitcycle, "torch": torch, "model": model, "batch": torch.randn(32, 8)}
-    once, then = re.search(r"once (names = .*?), then (norm = .*?); $", logs.MEASURE).groups()
-    exec(once, known)
-    exec(then, known)
-    assert known["norm"] == pytest.approx(float(model[0].weight.detach().norm()))
