@@ -40,6 +40,11 @@ class Row:
     gradient_norms: Array
 
 
+def _clearly_used(gradient_norms: Any, pieces: Collection[int]) -> bool:
+    """Whether any of ``pieces`` has more of a gradient than rounding leaves of none."""
+    return bool((gradient_norms[list(pieces)] > 1e-8 * gradient_norms.max()).any())
+
+
 class Probe:
     """A model, a batch and a loss, asked for Euler products.
 
@@ -170,7 +175,7 @@ class Probe:
             row = self.row_as_it_is()
         except Exception:  # too large to be asked at once
             row = None
-        if row is None or not row.gradient_norms[list(unused)].any():
+        if row is None or not _clearly_used(row.gradient_norms, unused):
             self.few = few
             return False
         self._reference = [out.detach() for out in self._at(0, Arithmetic(torch.float64))[1]]
