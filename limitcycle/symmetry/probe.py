@@ -40,6 +40,9 @@ class Row:
     gradient_norms: Array
 
 
+_MOST_WIDENED = 40  # tensors: of larger models the whole batch would take minutes
+
+
 def _clearly_used(gradient_norms: Any, pieces: Collection[int]) -> bool:
     """Whether any of ``pieces`` has more of a gradient than rounding leaves of none."""
     return bool((gradient_norms[list(pieces)] > 1e-8 * gradient_norms.max()).any())
@@ -168,7 +171,7 @@ class Probe:
         Returns:
             whether there is anything new to ask.
         """
-        if self.few is self.batch:
+        if self.few is self.batch or len(self.trainable) > _MOST_WIDENED:
             return False
         few, self.few = self.few, self.batch
         try:
