@@ -46,7 +46,9 @@ def advice(given: Advice) -> str:
             return (
                 "The effective learning rate is too high to converge, and weight decay keeps it "
                 f"there. Try a hundredth of learning rate × weight decay{_of(given.product)}: at "
-                "rest that makes a tenth of the effective learning rate. Half of it is hardly seen."
+                "rest that makes a tenth of the effective learning rate. Half of it is hardly "
+                "seen. Jumps may follow then; a hundredth of the learning rate with the norm held "
+                "avoids them."
             )
         case "equilibrium":
             return (

@@ -3,26 +3,31 @@
 Jumps that such a table does not show are not found, and the label may be another than its run's.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from limitcycle.reading import constants as c
 from limitcycle.reading.events import Climbs, climbs_of, swing_of
 from limitcycle.reading.series import Series
 
 
-def blurs(series: Series) -> list[str]:
+def blurs(series: Series, *, every_step: bool) -> list[str]:
     """What hides jumps in this table; nothing where it shows them.
 
     Args:
         series: the usable rows; with fewer than `c.MIN_ROWS` nothing is remarked.
+        every_step: rows that are one apart are known to be one update apart.
     """
     if len(series) < c.MIN_ROWS:
         return []
-    return [*_gaps(series), *_coarse(series), *_smoothed(series, climbs_of(series.log_norm))]
-
-
-def _gaps(series: Series) -> list[str]:
     apart = np.diff(series.step)
+    coarse = [] if every_step and np.median(apart) == 1 else _coarse(series)
+    return [*_gaps(series, apart), *coarse, *_smoothed(series, climbs_of(series.log_norm))]
+
+
+def _gaps(series: Series, apart: NDArray[Any]) -> list[str]:
     usual = float(np.median(apart))
     if np.mean(apart > 1.5 * usual) < c.GAPS:
         return []

@@ -17,7 +17,7 @@ from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.judge import judge
 from limitcycle.reading.kept import kept
-from limitcycle.reading.plausible import falls_too_fast, remarks, steps_an_update
+from limitcycle.reading.plausible import NOT_KNOWN, fall_of, remarks
 from limitcycle.reading.series import Setting, read_table, series_of
 
 
@@ -84,15 +84,14 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     steps = as_frame(data.steps)
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
     table, ordered = read_table(judged, data.lr, data.weight_decay, data.momentum)
-    unit = steps_an_update(table) if bare else 1.0
-    trusted = not (bare and falls_too_fast(table))
-    series = series_of(table, len(steps), unit, trusted=trusted)
+    fall = fall_of(table) if bare else NOT_KNOWN
+    series = series_of(table, len(steps), fall.steps_an_update, trusted=not fall.too_fast)
     with np.errstate(all="ignore"):  # losses of 1e308 have infinite differences
         found = judge(series, data)
-        hidden = blurs(series)
+        hidden = blurs(series, every_step=not bare)
     advice = advise(found, table, rounded_away(table, data.dtypes), series.steps_an_update)
     advice = replace(advice, text=advising.advice(advice), code=advising.code(advice))
-    doubts = [*(remarks(table) if bare else []), *hidden]
+    doubts = [*(remarks(table, fall) if bare else []), *hidden]
     notes = tuple(filter(None, [*data.notes, note, *ordered, *doubts, *_notes(data, table, found)]))
     rotation, resting = (_late(steps, name) for name in ("rotation", "equilibrium_rotation"))
     return Diagnosis(
@@ -102,7 +101,7 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
         equilibrium_rotation=resting,
         headline=words.headline(found),
         reason=words.reason(found),
-        text=words.whole(found, rotation, resting, advice, list(notes)),
+        text=words.whole(found, rotation, resting, advice, notes),
         notes=notes,
     )
 

@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 from limitcycle.reading import constants as c
 from limitcycle.reading.changes import Change, sudden
 from limitcycle.reading.clock import Array, Rows
-from limitcycle.reading.level import (
-    Level,
-    first_below,
-    height,
-    level_of,
-    loss_at,
-    ranges,
-)
+from limitcycle.reading.level import Level, first_below, height, level_of, loss_at, ranges
 from limitcycle.reading.series import Series
 from limitcycle.reading.turns import noise, turning_points
 
@@ -64,6 +57,11 @@ class Found:
     changes: tuple[Change, ...] = ()
 
     @property
+    def with_unfinished(self) -> tuple[Event, ...]:
+        """All events, the unfinished one last."""
+        return self.events if self.unfinished is None else (*self.events, self.unfinished)
+
+    @property
     def wandering(self) -> bool:
         """Most turns came without a jump, so low jumps were dismissed as chance."""
         return self.share < c.MIN_SHARE
@@ -90,12 +88,12 @@ def find_events(series: Series) -> Found:
     """All destabilisations of ``series``; the first descent of the loss is none."""
     climbs = climbs_of(series.log_norm)
     level = level_of(series.loss, (climbs.quiet + 2 * climbs.turn) // 3, climbs.turn + 1)
-    contrast = _contrast(series, climbs, level)
-    rise = series.log_norm[climbs.top] - series.log_norm[climbs.turn]
-    jumps = (contrast >= c.MIN_HEIGHT) & (rise * contrast >= c.MIN_SIZE)
+    heights = _heights(series, climbs, level)
+    rises = series.log_norm[climbs.top] - series.log_norm[climbs.turn]
+    jumps = (heights >= c.MIN_HEIGHT) & (rises * heights >= c.MIN_SIZE)
     share = float(jumps.mean()) if (~jumps).sum() >= c.CHANCE_TURNS else 1.0
     if share < c.MIN_SHARE:
-        jumps &= contrast >= c.CLEAR_HEIGHT
+        jumps &= heights >= c.CLEAR_HEIGHT
     placed = _place(series, climbs.where(jumps), level.where(jumps))
     events, changes = _without_changes(series, _separate(series.loss, placed))
     unfinished = events.pop() if events and events[-1].recovery < 0 else None
@@ -118,8 +116,8 @@ def climbs_of(log_norm: Array) -> Climbs:
     return Climbs(quiet=tops[:-1], turn=turns, top=tops[1:])
 
 
-def _contrast(series: Series, climbs: Climbs, level: Level) -> Array:
-    """How high the loss stands while the norm climbs, for each climb.
+def _heights(series: Series, climbs: Climbs, level: Level) -> Array:
+    """How high the loss stands on average while the norm climbs, for each climb.
 
     A row counts with what it adds to the norm. Of the two rows that bound a step of the norm the
     higher loss counts: in a thinned table the jump lies between them.
@@ -128,11 +126,11 @@ def _contrast(series: Series, climbs: Climbs, level: Level) -> Array:
     rows = ranges(climbs.turn, climbs.top)
     added = np.maximum(np.diff(series.log_norm)[rows], 0)
     higher = np.maximum(series.loss[1:], series.loss[:-1])[rows]
-    heights = height(higher, level.repeat(lengths))
+    each = height(higher, level.repeat(lengths))
     first = np.cumsum(lengths) - lengths
     if not len(first):
         return np.empty(0)
-    return np.asarray(np.add.reduceat(added * heights, first) / np.add.reduceat(added, first))
+    return np.asarray(np.add.reduceat(added * each, first) / np.add.reduceat(added, first))
 
 
 def _place(series: Series, climbs: Climbs, level: Level) -> list[Event]:
@@ -183,10 +181,10 @@ def _without_changes(series: Series, events: list[Event]) -> tuple[list[Event], 
     jumps: list[Event] = []
     changes: list[Change] = []
     found = [sudden(series, event.start, event.peak, event.recovery) for event in events]
-    others = found.count(None)
-    often = len(found) - others >= c.OFTEN_SUDDEN or others >= c.OFTEN_SUDDEN
+    kinds = [None if change is None else change.kind for change in found]
+    often = max(kinds.count("data"), kinds.count(None)) >= c.OFTEN
     for i, (event, change) in enumerate(zip(events, found, strict=True)):
-        if often and change is not None and change.kind == "data":
+        if often and kinds[i] == "data":
             change = None  # one more of what jumps anyway
         if change is None and event.recovery < 0:
             over = i + 1 < len(events) or _long_over(series, event, jumps)

@@ -95,7 +95,7 @@ def _label(
         return "unknown"
     if len(found.events) >= 2:
         return "periodic"
-    calm = not (found.events or found.unfinished or spikes)
+    calm = not (found.with_unfinished or spikes)
     if calm and descent.never:
         return "stuck"
     return "equilibrium" if rest.settled else "converging"
@@ -161,7 +161,7 @@ def _spike_table(series: Series, spikes: Sequence[Spike], found: Found) -> pd.Da
 
 def _are_jumps(spikes: Sequence[Spike], found: Found) -> NDArray[np.bool_]:
     """Which spikes are part of an event: they overlap with it."""
-    events = [*found.events, *([found.unfinished] if found.unfinished else [])]
+    events = found.with_unfinished
     if not events:
         return np.zeros(len(spikes), dtype=bool)
     begins = np.array([min(event.start, event.turn) for event in events])

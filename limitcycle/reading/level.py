@@ -79,7 +79,7 @@ def running_level(loss: Array) -> Level:
 
 def level_rows(rows: int) -> int:
     """Over how many rows the low level is taken in a table of so many."""
-    return max(round(c.LEVEL_SHARE * rows), c.LEAST_LEVEL_ROWS)
+    return max(round(c.LEVEL_SHARE * rows), c.LEVEL_ROWS)
 
 
 def first_below(loss: Array, row: int, limit: float) -> int | None:

@@ -41,8 +41,8 @@ class Optimizer(NamedTuple):
     equilibrium: Equilibrium = ""
 
 
-# Not here are those whose own step rule mixes both (Adadelta, Rprop), and all that nobody told us
-# of.
+# Not here are those whose own step rule mixes both (Adadelta, Rprop), those that scale weight decay
+# by a factor of their own (SGDP), and all that nobody told us of.
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "SGD": Optimizer("gradient", equilibrium="sgd"),
     "AdamW": Optimizer("normalised", decoupled=True, equilibrium="adamw"),
@@ -63,12 +63,11 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "AdamP": Optimizer("normalised"),
     "NAdamW": Optimizer("normalised", decoupled=True),
     "LaProp": Optimizer("normalised"),
-    "AdEMAMix": Optimizer("normalised", decoupled=True),
+    "AdEMAMix": Optimizer("normalised"),
     "SOAP": Optimizer("normalised", decoupled=True),
     "StableAdamW": Optimizer("normalised"),
     "AdamWScheduleFree": Optimizer("normalised"),
     "SGDW": Optimizer("gradient", decoupled=True),
-    "SGDP": Optimizer("gradient"),
 }
 """The most special class first, where one is derived from another."""
 

@@ -1,6 +1,7 @@
 """Whether a table's norm can be what it is taken for: remarks, which decide nothing."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,17 +21,54 @@ _OFTEN = 0.3  # of the rows show a fall
 _MOST = 200_000  # rows looked at
 
 
-def remarks(table: pd.DataFrame) -> list[str]:
-    """What is hard to believe of a table in order; nothing where all is as it should be.
+class Fall(NamedTuple):
+    """How fast the norm falls, against what weight decay alone makes of it.
+
+    Attributes:
+        times: so many times as fast; NaN where that is not known, or it does not fall steadily.
+        steps_an_update: how much the step counts on in one update: 1, or more where it counts
+            samples or tokens. Told by a norm that falls steadily, but many times as slowly as it
+            should, and steps that are multiples of as much.
+    """
+
+    times: float
+    steps_an_update: float
+
+    @property
+    def too_fast(self) -> bool:
+        """Faster than these learning rates and weight decays can make it."""
+        return self.times > _FASTER
+
+
+NOT_KNOWN = Fall(math.nan, 1.0)
+
+
+def fall_of(table: pd.DataFrame) -> Fall:
+    """How fast the norm of a table falls.
 
     Args:
         table: of `limitcycle.reading.series.read_table`.
     """
     table = _piece(table)
     if len(table) < MIN_ROWS:
+        return NOT_KNOWN
+    times = _fall_per_decay(table)
+    unit = _unit(table["step"].to_numpy(np.float64)) if times < _SLOWER else 0.0
+    return Fall(times, _rounded_to_a_part(1 / times, unit) if unit * times > 0.5 else 1.0)
+
+
+def remarks(table: pd.DataFrame, fall: Fall) -> list[str]:
+    """What is hard to believe of a table in order; nothing where all is as it should be.
+
+    Args:
+        table: of `limitcycle.reading.series.read_table`.
+        fall: of that table.
+    """
+    piece = _piece(table)
+    if len(piece) < MIN_ROWS:
         return []
     with np.errstate(all="ignore"):  # of losses of 1e308 nothing is remarked
-        return [*_gradients(table), *_rates(table)]
+        return [*_gradients(piece), *_rates(fall, "momentum" in table)]
 
 
 def _piece(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,52 +97,22 @@ def _gradients(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _rates(table: pd.DataFrame) -> list[str]:
+def _rates(fall: Fall, with_momentum: bool) -> list[str]:
     """How fast the norm falls, against what weight decay can do."""
-    usual = _fall_per_decay(table)
-    if usual > _FASTER:
-        also = "" if "momentum" in table else ", or there is momentum that is not said"
+    if fall.too_fast:
+        also = "" if with_momentum else ", or there is momentum that is not said"
         return [
-            f"the norm falls {_rounded(usual)} times as fast as learning rate × weight decay let "
-            f"it: these are another run's settings{also}; forecasts do not hold"
+            f"the norm falls {_rounded(fall.times)} times as fast as learning rate × weight decay "
+            f"let it: these are another run's settings{also}; forecasts do not hold"
         ]
-    unit = steps_an_update(table)
-    if unit > 1:
+    if fall.steps_an_update > 1:
+        unit = f"{fall.steps_an_update:,g}"
         return [
-            f"the norm falls steadily, but {unit:,g} times as slowly as learning rate × weight "
-            f"decay make it fall: the steps look like samples or tokens, {unit:,g} an update, and "
-            "are taken for that"
+            f"the norm falls steadily, but {unit} times as slowly as learning rate × weight decay "
+            f"make it fall: the steps look like samples or tokens, {unit} an update, and are taken "
+            "for that"
         ]
     return []
-
-
-def falls_too_fast(table: pd.DataFrame) -> bool:
-    """The norm falls faster than its learning rate and weight decay can make it.
-
-    Args:
-        table: of `limitcycle.reading.series.read_table`.
-    """
-    table = _piece(table)
-    return len(table) >= MIN_ROWS and _fall_per_decay(table) > _FASTER
-
-
-def steps_an_update(table: pd.DataFrame) -> float:
-    """How much the step counts on in one update: 1, or more where it counts samples or tokens.
-
-    Told by a norm that falls steadily, but many times as slowly as weight decay makes it fall, and
-    steps that are multiples of as much.
-
-    Args:
-        table: of `limitcycle.reading.series.read_table`.
-    """
-    table = _piece(table)
-    if len(table) < MIN_ROWS:
-        return 1.0
-    usual = _fall_per_decay(table)
-    if not usual < _SLOWER:
-        return 1.0
-    unit = _unit(table["step"].to_numpy(np.float64))
-    return _rounded_to_a_part(1 / usual, unit) if unit * usual > 0.5 else 1.0
 
 
 def _fall_per_decay(table: pd.DataFrame) -> float:

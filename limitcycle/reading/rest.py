@@ -67,7 +67,7 @@ def _change(log_ratio: float) -> float:
 
 def _longest_piece(rows: int, found: Found) -> tuple[int, int]:
     pieces, first = [], 0
-    for event in (*found.events, *([found.unfinished] if found.unfinished else [])):
+    for event in found.with_unfinished:
         pieces.append((first, event.start + 1))
         first = event.top
     pieces.append((first, rows))

@@ -6,11 +6,13 @@ sentences in `limitcycle.reading.advising`.
 """
 
 import math
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
 
 from limitcycle.reading.advice import Advice
+from limitcycle.reading.clock import Array
 from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD
 from limitcycle.reading.findings import Findings
 
@@ -18,7 +20,11 @@ _STILL = 5e-4  # a drift that would be said as 0.0 %
 
 
 def whole(
-    found: Findings, rotation: float, equilibrium_rotation: float, given: Advice, notes: list[str]
+    found: Findings,
+    rotation: float,
+    equilibrium_rotation: float,
+    given: Advice,
+    notes: Sequence[str],
 ) -> str:
     """All that there is to say, a line each.
 
@@ -211,17 +217,17 @@ def _jumps(found: Findings) -> list[str]:
     recovery = float((events["recovery"] - events["peak"]).median())
     sentences = [
         f"A jump takes the loss to {_typical(events['loss_peak'].to_numpy(float))} and the norm up "
-        f"{_typical(rise)}-fold; half of it is over after {_steps(recovery)}."
+        f"{_typical(rise, '-fold')}; half of it is over after {_steps(recovery)}."
     ]
     return [*sentences, *_lock(found)]
 
 
-def _typical(values: "np.typing.NDArray[np.float64]") -> str:
-    """The median, or the quartiles where these are far apart."""
+def _typical(values: Array, each: str = "") -> str:
+    """The median, or the quartiles where these are far apart; ``each`` stands behind a number."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], method="nearest")
     if low > 0 and high > PERIOD_SPREAD * low:
-        return f"{low:.2g} to {high:.2g}"
-    return f"{middle:.2g}"
+        return f"{low:.2g}{each} to {high:.2g}{each}"
+    return f"{middle:.2g}{each}"
 
 
 def _exceptional(found: Findings) -> list[str]:

@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from limitcycle.errors import UserError
 from limitcycle.symmetry.arithmetic import Arithmetic
+from limitcycle.symmetry.nullspace import SINGLE
 from limitcycle.symmetry.untouched import seed_all
 
 Array = NDArray[np.float64]
@@ -38,14 +39,6 @@ class Row:
     products: Array
     weight_norms: Array
     gradient_norms: Array
-
-
-_MOST_WIDENED = 40  # tensors: of larger models the whole batch would take minutes
-
-
-def _clearly_used(gradient_norms: Any, pieces: Collection[int]) -> bool:
-    """Whether any of ``pieces`` has more of a gradient than rounding leaves of none."""
-    return bool((gradient_norms[list(pieces)] > 1e-8 * gradient_norms.max()).any())
 
 
 class Probe:
@@ -171,14 +164,14 @@ class Probe:
         Returns:
             whether there is anything new to ask.
         """
-        if self.few is self.batch or len(self.trainable) > _MOST_WIDENED:
+        if self.few is self.batch:
             return False
         few, self.few = self.few, self.batch
         try:
             row = self.row_as_it_is()
         except Exception:  # too large to be asked at once
             row = None
-        if row is None or not _clearly_used(row.gradient_norms, unused):
+        if row is None or not _are_used(row.gradient_norms, unused):
             self.few = few
             return False
         self._reference = [out.detach() for out in self._at(0, Arithmetic(torch.float64))[1]]
@@ -341,6 +334,11 @@ def _row(weights: list[Tensor], norms: Tensor, gradients: tuple[Tensor | None, .
             values.append(torch.stack([_products(weight, flat), flat.norm(dim=1).double()]))
     products, sizes = torch.cat(values, dim=1).cpu().numpy()
     return Row(products, norms.cpu().numpy(), sizes)
+
+
+def _are_used(gradient_norms: Array, pieces: Collection[int]) -> bool:
+    """Whether one of ``pieces`` has more of a gradient than rounding leaves of none."""
+    return bool(gradient_norms[list(pieces)].max() > SINGLE.dead * gradient_norms.max())
 
 
 def _flat(tensor: Tensor, pieces: int) -> Tensor:

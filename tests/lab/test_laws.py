@@ -6,7 +6,7 @@ from benchmarks.transforms import BLURRED, EXACT, cautious
 from limitcycle.lab import train
 from limitcycle.reading import diagnose
 from limitcycle.record import Run
-from tests.reading.test_laws import jumps, spikes, wide
+from tests.reading.laws import jumps, spikes, wide
 
 RECORDED = {
     "periodic": {"lr": 1.0, "weight_decay": 5e-3, "steps": 2_500},

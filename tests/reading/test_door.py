@@ -239,3 +239,13 @@ def test_rotation_is_that_of_the_last_tenth():
     found = diagnose(quiet().assign(rotation=np.linspace(0, 1, 5000)))
     assert found.rotation == pytest.approx(0.95, abs=1e-3)
     assert "The weights turn by 0.95 rad a step." in str(found)
+
+
+def test_a_run_recorded_at_every_step_is_not_told_to_log_more_often(tmp_path):
+    table = quiet(wander=0.3)
+    with RunFolder(tmp_path / "run", Run(steps=len(table)), {}) as folder:
+        folder.append(table, pd.DataFrame())
+        folder.set_status("done", len(table))
+    seldom = "log more often"
+    assert any(seldom in note for note in diagnose(table).notes)
+    assert not any(seldom in note for note in diagnose(lc.load(tmp_path / "run")).notes)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.transforms import BLURRED, EXACT, UNITS, cautious, in_units
 from limitcycle.reading import diagnose
+from tests.reading.laws import jumps, spikes, wide
 from tests.reading.series import OSCILLATORS, quiet
 
 MADE = {
@@ -18,19 +19,6 @@ MADE = {
     "falling": quiet(fall=1.0),
 }
 SETTINGS = {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.0}
-
-
-def wide(table):
-    """In float64, as transforms of float32 would round."""
-    return table.astype({"loss": np.float64})
-
-
-def jumps(found):
-    return found.label, found.events["start"].tolist(), found.events["recovery"].tolist()
-
-
-def spikes(found):
-    return found.spikes[["start", "peak", "recovery", "jump"]].to_numpy().tolist()
 
 
 @pytest.mark.parametrize("transform", EXACT)

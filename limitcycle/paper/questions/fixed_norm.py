@@ -16,7 +16,6 @@ from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import late_loss, listed, share, unbroken
 from limitcycle.paper.scale import Scale
 from limitcycle.reading.clock import Array, Clock, TimeAxis
-from limitcycle.reading.constants import STUCK_SHARE
 from limitcycle.reading.history import History
 from limitcycle.reading.turns import turning_points
 from limitcycle.record import Run
@@ -27,7 +26,7 @@ FREE = "free norm"
 EARLY, LATE = "fixed at 0.75 of way", "fixed at 0.90 of way"
 FRACTIONS = {EARLY: 0.75, LATE: 0.90}  # epochs 150 and 180 of a run that jumps at epoch 200
 RISE = math.log(6.0)  # of log loss, that counts as a destabilisation of a run without a norm
-CONVERGED = STUCK_SHARE  # of the loss of the first steps, below which a run has converged
+CONVERGED = 0.1  # of the loss of the first steps, below which a run has converged
 FIRST_STEPS = 3
 
 
