@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.reading import constants as c
+from limitcycle.reading.clock import Array
 from limitcycle.reading.events import Climbs, climbs_of, swing_of
 from limitcycle.reading.series import Series
 
@@ -23,8 +24,9 @@ def blurs(series: Series, *, every_step: bool) -> list[str]:
     if len(series) < c.MIN_ROWS:
         return []
     apart = np.diff(series.step)
-    coarse = [] if every_step and np.median(apart) == 1 else _coarse(series)
-    return [*_gaps(series, apart), *coarse, *_smoothed(series, climbs_of(series.log_norm))]
+    climbs = climbs_of(series.log_norm)
+    coarse = [] if every_step and np.median(apart) == 1 else _coarse(series, climbs)
+    return [*_gaps(series, apart), *coarse, *_smoothed(series, climbs)]
 
 
 def _gaps(series: Series, apart: NDArray[Any]) -> list[str]:
@@ -35,23 +37,37 @@ def _gaps(series: Series, apart: NDArray[Any]) -> list[str]:
     return [f"about {missing:.0%} of the rows are missing: what happened between them is not seen"]
 
 
-def _coarse(series: Series) -> list[str]:
-    if swing_of(series.log_norm) < c.COARSE_SWING:
-        return []
-    return [
-        "the norm moves to and fro from row to row: rows are further apart than a jump lasts, or "
-        "the norm is noisy, so jumps may be missed; log more often"
-    ]
+def _coarse(series: Series, climbs: Climbs) -> list[str]:
+    if swing_of(series.log_norm) >= c.COARSE_SWING:
+        return [
+            "the norm moves to and fro from row to row: rows are further apart than a jump lasts, "
+            "or the norm is noisy, so jumps may be missed; log more often"
+        ]
+    if _at_once(series.log_norm, climbs) >= c.AT_ONCE:
+        return [
+            "the norm rises within one row: rows are further apart than a jump lasts, so jumps may "
+            "be missed; log more often"
+        ]
+    return []
+
+
+def _at_once(log_norm: Array, climbs: Climbs) -> float:
+    """How much of a climb is made between two rows: the median over the climbs; 0 without one."""
+    shares = []
+    for turn, top in zip(climbs.turn, climbs.top, strict=True):
+        rise = log_norm[top] - log_norm[turn]
+        if rise > c.CLEAR_RISE:
+            shares.append(float(np.diff(log_norm[turn : top + 1]).max() / rise))
+    return float(np.median(shares)) if shares else 0.0
 
 
 def _smoothed(series: Series, climbs: Climbs) -> list[str]:
     """A real loss is back when the norm stops rising, as it is the loss that makes it rise."""
     lags = []
     for quiet, turn, top in zip(*climbs, strict=True):
-        rise = series.log_norm[top] - series.log_norm[turn]
         low = float(np.median(series.loss[(quiet + turn) // 2 : turn + 1]))
         peak = float(series.loss[turn : top + 1].max())
-        if top - turn >= c.LAG_ROWS and rise > c.LAG_RISE and peak > low:
+        if top - turn >= c.LAG_ROWS and peak > low:
             lags.append((float(series.loss[top]) - low) / (peak - low))
     if not lags or float(np.median(lags)) < c.LAG:
         return []

@@ -1,6 +1,7 @@
 """How far the loss came down: what tells *stuck* from the other labels, whatever the norm does."""
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ class Descent:
         limit: a loss above it is high; NaN where nobody said what is.
         falling: the loss still falls over the last half, and has come below its first rows.
         never: it never came low, as far as that can be told, and it no longer falls.
+        errors: by how many standard errors the last half lies below the first rows.
     """
 
     start: float
@@ -35,6 +37,14 @@ class Descent:
     limit: float
     falling: bool
     never: bool
+    errors: float
+
+    @property
+    def close(self) -> bool:
+        """Whether it never came low is a close call."""
+        told = math.isnan(self.limit) and math.isfinite(self.start) and not self.falling
+        least = c.DESCENT_ERRORS / c.CLOSE_DESCENT
+        return told and least < self.errors < c.DESCENT_ERRORS * c.CLOSE_DESCENT
 
     @property
     def untold(self) -> bool:
@@ -59,6 +69,7 @@ def descent_of(series: Series, level: Level, stuck_above: float | None) -> Desce
     half = loss[len(loss) // 2 :]
     first, late = float(np.median(early)), float(np.median(half))
     lowest, noise = float(np.nanmin(level.low)), scatter(half)
+    errors = _errors_below(early, half)
     trend, end = drift_of(half), loss[-max(len(loss) // 10, 1) :]
     lower = float(np.median(end)) < first - c.DESCENT_ERRORS * _error(early)
     falling = trend.sure and trend.size < -noise and lower
@@ -66,7 +77,12 @@ def descent_of(series: Series, level: Level, stuck_above: float | None) -> Desce
     if stuck_above is not None:
         high = lowest > stuck_above
     else:
-        high = begins and not _came_down(early, half, lowest, noise)
+        came_down = (
+            errors > c.DESCENT_ERRORS
+            or first - lowest > c.DESCENT_ERRORS * noise
+            or float(loss[0]) - late > c.CLEAR_DESCENT * noise
+        )
+        high = begins and not came_down
     return Descent(
         start=float(loss[0]) if begins else math.nan,
         first=first,
@@ -76,18 +92,15 @@ def descent_of(series: Series, level: Level, stuck_above: float | None) -> Desce
         limit=math.nan if stuck_above is None else float(stuck_above),
         falling=bool(falling),
         never=bool(high and not falling),
+        errors=errors,
     )
 
 
-def _came_down(early: Array, half: Array, lowest: float, noise: float) -> bool:
-    """Whether a loss lies, or once lay, clearly below its first rows, or far below the first one.
-
-    A descent may be over within the first rows.
-    """
-    first, late = float(np.median(early)), float(np.median(half))
-    below = first - late > c.DESCENT_ERRORS * math.hypot(_error(early), _error(half))
-    once = first - lowest > c.DESCENT_ERRORS * noise
-    return below or once or float(early[0]) - late > c.CLEAR_DESCENT * noise
+def _errors_below(early: Array, half: Array) -> float:
+    """By how many standard errors of the medians the last half lies below the first rows."""
+    error = min(_error(early), _error_of_some(half, len(early)))
+    below = float(np.median(early) - np.median(half))
+    return below / max(math.hypot(error, _error(half)), sys.float_info.min)
 
 
 def _begins_with_training(series: Series) -> bool:
@@ -106,3 +119,15 @@ def _error(values: Array) -> float:
     blocks = min(c.DRIFT_BLOCKS, len(values))
     medians = [float(np.median(block)) for block in np.array_split(values, blocks)]
     return max(apart, float(np.std(medians)) / math.sqrt(blocks))
+
+
+def _error_of_some(values: Array, rows: int) -> float:
+    """How the median of so many of ``values`` scatters, rows that follow each other.
+
+    So the first rows would scatter if they were like these. Their own medians cannot tell it where
+    the loss falls among them.
+    """
+    apart = math.sqrt(math.pi / 2 / rows) * scatter(values)
+    blocks = max(len(values) // rows, 1)
+    medians = [float(np.median(block)) for block in np.array_split(values, blocks)]
+    return max(apart, float(np.std(medians)))

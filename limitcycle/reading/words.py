@@ -109,6 +109,8 @@ def close_calls(found: Findings) -> list[str]:
         said.append(
             "a close call: the norm's drift is near the limit between equilibrium and converging"
         )
+    if found.descent is not None and not len(found.events) and found.descent.close:
+        said.append("a close call: the loss lies hardly below that of the first rows")
     if found.close:
         chance = "few enough to be chance" if found.wandering else "just enough not to be chance"
         said.append(f"a close call: of {found.turns:,} turns of the norm {chance} look like jumps")
