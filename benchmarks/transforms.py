@@ -62,7 +62,13 @@ BLURRED: Mapping[str, Transform] = {
     "rounded": lambda t: t.assign(loss=t["loss"].round(4), norm=t["norm"].round(3)),
 }
 
-_WORDS = ("are missing", "may be missed", "a close call", "not a jump", "may be a run that is stuck")
+_WORDS = (
+    "are missing",
+    "may be missed",
+    "a close call",
+    "not a jump",
+    "may be a run that is stuck",
+)
 
 
 def cautious(found: Diagnosis) -> bool:

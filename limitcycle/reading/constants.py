@@ -163,9 +163,9 @@ CLEAR_RISE = 0.1
 """Rise of log ρ of a climb that is looked at to tell whether rows are too far apart."""
 
 AT_ONCE = 0.95
-"""Share of a climb between two rows, above which rows are further apart than a jump lasts. Logged at
-every step the medians of 121 runs were 0.86 (full batch) and less; of one row in a hundred they are
-1."""
+"""Share of a climb between two rows, above which rows are further apart than a jump lasts. Logged
+at every step the medians of 121 runs were 0.86 (full batch) and less; of one row in a hundred they
+are 1."""
 
 PERIOD_SPREAD = 2.0
 """The periods are told by their quartiles where those differ by more than this factor: the median

@@ -8,7 +8,7 @@ from limitcycle.reading import diagnose
 
 
 def falling_at_once(seed, *, late=0.15, rows=4_000):
-    """Small batches: the loss scatters by all it has, and its descent ends within the first rows."""
+    """Small batches: the loss scatters by all it has, and its descent ends at once."""
     rng = np.random.default_rng(seed)
     step = np.arange(rows)
     loss = (late + 5 * np.exp(-step / 40)) * rng.lognormal(0, 0.5, rows)
@@ -24,7 +24,7 @@ def test_a_noisy_loss_that_fell_within_the_first_rows_came_down(seed):
     assert verdict.descent.errors > 10
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(15))
 def test_a_noisy_loss_that_never_fell_is_stuck(seed):
     table = falling_at_once(seed).iloc[1_000:].assign(step=np.arange(3_000))
     verdict = diagnose(table)
