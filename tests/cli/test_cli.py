@@ -142,6 +142,7 @@ def test_a_failed_run_exits_with_1(tmp_path, capsys):
     assert "kept in" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path):
     out = tmp_path / "run"
     command = [
@@ -198,6 +199,7 @@ def short_folder():
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_workers_stop_when_their_parent_is_killed_and_leave_nothing(tmp_path, short_folder):
     out = tmp_path / "grid"
     grid = ["train", *SMALL, "--lr", "0.1", "1", "3", "--steps", "1000000", "--workers", "2"]

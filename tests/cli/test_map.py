@@ -42,6 +42,7 @@ def test_a_map_from_the_command_line(tmp_path, capsys):
     assert (out / "map.png").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
     command = ["map", *SMALL[:-1], "700", *PLANE, "--out", str(tmp_path), "--workers", "1"]
     command += ["--units", "1000"]  # so that cells are left when it is drawn

@@ -121,6 +121,7 @@ assert ended(["train", "--steps", "3", "--width", "8", "--train-size", "64", "--
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
 def test_a_closed_stream_is_nothing_and_a_full_one_is_said_in_a_line(tmp_path):
     fill(tmp_path / "run", 5)

@@ -34,6 +34,7 @@ def check(done, run, steps):
     return found.label
 
 
+@pytest.mark.slow
 def test_a_plain_loop_is_watched(tmp_path):
     done, found = run("plain.py", tmp_path / "run", 40)
     check(done, found, 40)

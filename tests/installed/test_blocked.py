@@ -30,6 +30,7 @@ def run_blocked(name, folder, extras=()):
     )
 
 
+@pytest.mark.slow
 def test_the_base_serves_what_it_can_and_says_what_the_rest_needs(tmp_path):
     done = run_blocked("base", tmp_path)
     assert done.returncode == 0 and done.stdout == "used\n", done.stderr[-3000:]

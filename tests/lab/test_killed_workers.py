@@ -80,6 +80,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_in_the_same_bits(
     assert outcomes[2].remark.endswith("probably for want of memory; tried again: done")
 
 
+@pytest.mark.slow
 def test_killed_twice_a_run_has_failed_and_says_where(tmp_path, deaths):
     deaths({"run-1": 2})
     outcomes = sweep(jobs_in(tmp_path), workers=2, settings=SETTINGS)

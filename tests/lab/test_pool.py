@@ -204,6 +204,7 @@ def test_a_task_finds_the_surroundings_of_whoever_gives_it(tmp_path, monkeypatch
     assert told() == (str(tmp_path), "something")
 
 
+@pytest.mark.slow
 def test_workers_are_deaf_to_a_terminal_and_we_are_not():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     forkserver.stop()
