@@ -49,6 +49,7 @@ WATCHED_COLUMNS: Mapping[str, str] = {
     "rotation": "radians, angle between x_t and x_{t+1}",
     "equilibrium_norm": "norm at which theory lets it rest",
     "equilibrium_rotation": "radians a step at which theory lets the norm rest",
+    "second_moment_lag": "grad_norm² / sum of Adam's corrected second moment after the step",
 }
 GROUP_COLUMNS: Mapping[str, str] = {
     "step": STEP_COLUMNS["step"],

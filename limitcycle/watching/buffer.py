@@ -26,6 +26,7 @@ class Row:
         scale: factor on its gradients (`torch.amp.GradScaler` with a fused optimizer).
         skipped: not zero where that scaler found infinities and the weights did not move.
         logged: what the user said of the step, by name; several values of one step are averaged.
+        second_moments: Σ v̂ of each group after the step, (G,); None where none is kept.
     """
 
     step: int
@@ -33,13 +34,14 @@ class Row:
     scale: Tensor | None = None
     skipped: Tensor | None = None
     logged: dict[str, list[Any]] = field(default_factory=dict)
+    second_moments: Tensor | None = None
 
 
 class Measurements(NamedTuple):
     """A block on the host: T steps, G groups, P parameter groups of the optimizer.
 
     ``with_gradient`` and ``with_update``: (T, G, 2, 2); ``settings``: (T, P, 3); ``logged``: (T,)
-    by name, NaN where nothing was said.
+    by name, NaN where nothing was said; ``second_moments``: (T, G), None where none is kept.
     """
 
     step: NDArray[np.int64]
@@ -47,6 +49,7 @@ class Measurements(NamedTuple):
     with_update: Array
     settings: Array
     logged: dict[str, Array]
+    second_moments: Array | None
 
 
 class GramBuffer:
@@ -72,6 +75,16 @@ class GramBuffer:
         place = self._places[len(self._rows)]
         self._rows.append(row)
         return place
+
+    @property
+    def row(self) -> Row:
+        """The newest row."""
+        return self._rows[-1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what is kept here."""
+        return self._grams.dtype
 
     def drop(self) -> None:
         """Take the newest row back."""
@@ -113,7 +126,18 @@ def _measurements(rows: Sequence[Row], grams: Tensor) -> Measurements:
         with_update=values[kept][:, :, ::2, ::2],
         settings=settings.reshape(len(rows), -1, 3)[kept],
         logged=logged,
+        second_moments=_second_moments(rows, kept),
     )
+
+
+def _second_moments(rows: Sequence[Row], kept: NDArray[np.bool_]) -> Array | None:
+    there = [i for i, row in enumerate(rows) if row.second_moments is not None]
+    if not there:
+        return None
+    found = torch.stack([row.second_moments for row in rows if row.second_moments is not None])
+    values = np.full((len(rows), found.shape[1]), np.nan)
+    values[there] = found.cpu().numpy()
+    return values[kept]
 
 
 def _means(values: list[list[Any]]) -> Array:

@@ -48,6 +48,9 @@ def newest_row(
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }
+    if row.second_moments is not None:
+        moments = float(row.second_moments[joint].sum())
+        found["second_moment_lag"] = found["grad_norm"] ** 2 / moments if moments else math.nan
     return found | {"momentum": momentum} if rule.scaling == "gradient" else found
 
 

@@ -97,6 +97,10 @@ def _columns(
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }
+    if measured.second_moments is not None:
+        moments = np.stack([measured.second_moments[:, list(s)].sum(axis=1) for s in sets], axis=1)
+        with np.errstate(all="ignore"):
+            columns["second_moment_lag"] = found["grad_norm"] ** 2 / moments
     return columns, settings
 
 

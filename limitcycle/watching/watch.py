@@ -26,6 +26,7 @@ from limitcycle.watching.memory import Memory
 from limitcycle.watching.newest import newest_row
 from limitcycle.watching.notice import notice
 from limitcycle.watching.refused import check, check_gradients
+from limitcycle.watching.second_moment import second_moments
 from limitcycle.watching.settings import facts, run_info, settings_of
 from limitcycle.watching.sinks import Parquet, Sinks
 from limitcycle.watching.subject import Subject, said
@@ -378,8 +379,12 @@ class Watch:
 
     def _after_step(self) -> None:
         if self._place is not None and self._updates and self._measured is not None:
+            measured = self._measured
             with torch.no_grad():
-                self._measured.products.after(self._place)
+                measured.products.after(self._place)
+                measured.buffer.row.second_moments = second_moments(
+                    measured.groups, [self._optimizer], measured.buffer.dtype
+                )
         self._place = None
 
     def _settle(self) -> None:

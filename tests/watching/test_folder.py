@@ -32,7 +32,7 @@ def test_a_watched_folder_is_read_like_a_run_of_the_lab(tmp_path, capsys):
     run = lc.load(tmp_path / "run")
     assert run.run is None and run.status["state"] == "done"
     assert set(STEP_COLUMNS) - {"epoch"} <= set(run.steps.columns)
-    assert set(GROUP_COLUMNS) - {"momentum"} <= set(run.groups.columns)
+    assert set(GROUP_COLUMNS) - {"momentum", "second_moment_lag"} <= set(run.groups.columns)
     assert run.steps["norm"].dtype == np.float64 and run.steps["loss"].dtype == np.float32
     np.testing.assert_allclose(run.steps["norm"], w.steps["norm"])
     assert run.groups["group"].nunique() == 3

@@ -133,3 +133,23 @@ def test_groups_with_other_settings_are_left_out_of_the_joint_row_with_a_reason(
     assert set(groups.loc["one.weight", "lr"]) == {0.2}
     assert set(groups.loc["two.weight", "weight_decay"]) == {loops.DECAY}
     assert "several (0.05, 0.2)" in str(w.diagnosis())
+
+
+@pytest.mark.parametrize("name", [name for name in loops.LOOPS if name.startswith("adamw")])
+def test_how_far_the_second_moment_lags_behind(name):
+    w, seen, _ = loops.run(loops.LOOPS[name](), STEPS)
+    names = ("one.weight", "two.weight")
+    moment = torch.zeros(1, dtype=torch.float64)
+    for t in range(STEPS):
+        gradient = loops.joined(seen[t].gradients, names)
+        moment = 0.999 * moment + 0.001 * gradient**2
+        lag = float((gradient @ gradient) / (moment / (1 - 0.999 ** (t + 1))).sum())
+        assert w.steps["second_moment_lag"].iloc[t] == pytest.approx(lag, rel=1e-4)
+    assert w.latest()["second_moment_lag"] == pytest.approx(lag, rel=1e-4)
+    lags = w.groups["second_moment_lag"]
+    assert lags.notna().all() and (lags > 0).all()
+
+
+def test_other_optimizers_have_no_second_moment():
+    w, _, _ = loops.run(loops.LOOPS["sgd"](), STEPS)
+    assert "second_moment_lag" not in w.steps
