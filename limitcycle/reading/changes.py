@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from limitcycle.reading import constants as c
 from limitcycle.reading.series import Series
 
-ChangeKind = Literal["level", "data", "schedule"]
+ChangeKind = Literal["level", "data", "schedule", "rise"]
 
 
 class Change(NamedTuple):

@@ -25,6 +25,9 @@ RUNS = ("run", "run_id", "run_name", "run_uuid", "name")
 """Columns by which tables of several runs tell these apart."""
 
 OPTIONAL = ("lr", "weight_decay", "momentum", "effective_lr", "epoch")
+MEASURED = ("grad_norm", "rotation", "cosine_distance", "second_moment_lag")
+"""Columns that show why a loss rose. In a foreign table they may be something else: what holds no
+numbers is left aside."""
 
 
 def as_frame(table: Any) -> pd.DataFrame:
@@ -90,6 +93,7 @@ def needed_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if name not in frame.columns:
             raise UserError(_missing(name, list(frame.columns)))
     optional = [name for name in OPTIONAL if name in frame.columns]
+    optional += [name for name in MEASURED if _holds_floats(frame, name)]
     table = pd.DataFrame(
         {
             "loss" if name == loss else name: _numbers(frame, name)
@@ -142,6 +146,11 @@ def _missing(name: str, there: list[Any]) -> str:
     text = f"the table has no column {wanted}; it has {listed(there)}"
     close = [other for other in there if str(other).strip().lower() in {name, *ALIASES[name]}]
     return f"{text}: rename {close[0]!r} to {name!r} if it is that" if close else text
+
+
+def _holds_floats(frame: pd.DataFrame, name: str) -> bool:
+    column: Any = frame[name] if name in frame.columns else None
+    return isinstance(column, pd.Series) and pd.api.types.is_float_dtype(column)
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Array:

@@ -44,6 +44,9 @@ MIN_SIZE = 0.3
 twentieth must stand 6 high, one that raises it by a tenth 3. So a run that hardly ever calms down
 is not cut into hundreds of periods."""
 
+NEARLY = 0.6
+"""Share of the height that a jump must have, above which a rise that lacks it is a close call."""
+
 MIN_SHARE = 0.2
 """Share of jumps among the norm's turns from falling to rising. Below it the norm wanders and what
 looks like a jump is chance. On digits it is 0.01 and 0.02 with learning rate 100, 0.09 to 0.13 with
@@ -180,3 +183,31 @@ LOCK_CHANCE = 1e-3
 
 LOCK_EVENTS = 4
 """... and the jumps at that position that it takes at least: three coincide too easily."""
+
+CAUSE_ROWS, CAUSE_NEAR, CAUSE_LEAST = 150, 15, 30
+"""Why the loss rose is told by so many rows before it: of these the last few, in which something
+moved first, against the calm ones before, of which it takes some."""
+
+RATE_RISE = 1.5
+"""A learning rate that rose by more than this just before is the cause."""
+
+GRADIENT_JUMP = 15.0
+"""Times by which a gradient grows from one step to the next, beyond what its loss does, when the
+arithmetic is wrong. In 742 rises of runs on digits it was 5 at most with mini-batches, and 8 in all
+but one with the full batch."""
+
+STATE_TURN, STATE_GRADIENT = 5.0, 3.0
+"""The weights turn so many times as far, at a gradient that stays below so many times the usual
+one, when an optimizer has lost its state."""
+
+BATCH_HEIGHT, BATCH_SHARE, BATCH_TURN = 5.0, 0.8, 5.0
+"""The loss of a bad batch stands so high at once, has so much of the whole height, and comes after
+turns of the weights below so many times the usual. That was so in 1 of 742 rises on digits; jumps
+that one hard batch set off went on to rise."""
+
+LAG_BEHIND, LAG_GROWTH = math.e, 1.1
+"""Adam's second moment lags where squared gradients are so many times as large; it is the cause
+where the effective learning rate grew by less than this factor."""
+
+GROWN = 1.2
+"""A factor of the effective learning rate worth naming as what led to a rise."""

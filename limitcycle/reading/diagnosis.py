@@ -21,7 +21,7 @@ from limitcycle.reading.lock import EpochLock
 from limitcycle.reading.rest import Rest
 from limitcycle.reading.rounding import Rounding
 
-DIAGNOSIS_VERSION = 2
+DIAGNOSIS_VERSION = 3
 """Raised whenever a reading of the same tables may say something else: kept ones are made again."""
 
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
@@ -106,7 +106,7 @@ def _restored(content: dict[str, Any]) -> dict[str, Any]:
             for name, kind in kinds.items()
         },
         "advice": _filled(Advice, advice),
-        "changes": tuple((int(step), str(kind)) for step, kind in content["changes"]),
+        "changes": _frame(content["changes"], CHANGE_COLUMNS),
         "effective_lr": tuple(_number(each) for each in content["effective_lr"]),
         "events": _frame(content["events"], EVENT_COLUMNS),
         "spikes": _frame(content["spikes"], SPIKE_COLUMNS),
@@ -115,8 +115,11 @@ def _restored(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-EVENT_COLUMNS = ("start", "peak", "recovery", "turn", "top", *_FLOATS)
-SPIKE_COLUMNS = ("start", "peak", "recovery", "loss_start", "loss_peak", "jump")
+_TEXTS = ("phase", "kind", "cause", "evidence")
+_WHY = ("cause", "evidence")
+EVENT_COLUMNS = ("start", "peak", "recovery", "turn", "top", *_FLOATS, *_WHY)
+SPIKE_COLUMNS = ("start", "peak", "recovery", "loss_start", "loss_peak", "jump", *_WHY)
+CHANGE_COLUMNS = ("start", "kind", *_WHY)
 PHASE_COLUMNS = ("phase", "start", "end")
 
 
@@ -141,7 +144,8 @@ def _frame(records: list[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.Dat
     frame = pd.DataFrame(records, columns=list(columns))
     if records:
         return frame
-    kinds = {name: "float64" if name in _FLOATS else "int64" for name in columns if name != "phase"}
+    numbers = [name for name in columns if name not in _TEXTS]
+    kinds = {name: "float64" if name in _FLOATS else "int64" for name in numbers}
     if "jump" in kinds:
         kinds["jump"] = "bool"
     return frame.astype(kinds)

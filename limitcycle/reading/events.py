@@ -47,13 +47,15 @@ class Found:
     """``events`` in order, ``unfinished`` the last one if the loss has not come back from it.
 
     ``turns`` counts the norm's turns from falling to rising, ``share`` is that of those that look
-    like a jump; 1 where the others are too few to matter. ``changes`` came from outside.
+    like a jump; 1 where the others are too few to matter. ``nearly`` counts those
+    that would be jumps if `c.NEARLY` of the height were asked for. ``changes`` came from outside.
     """
 
     events: tuple[Event, ...]
     unfinished: Event | None
     turns: int
     share: float
+    nearly: int = 0
     changes: tuple[Change, ...] = ()
 
     @property
@@ -70,6 +72,11 @@ class Found:
     def close(self) -> bool:
         """A close call: a few jumps more or less would have told otherwise."""
         return c.MIN_SHARE / c.CLOSE_SHARE < self.share < c.MIN_SHARE * c.CLOSE_SHARE
+
+    @property
+    def nearly_periodic(self) -> bool:
+        """Of the two jumps that it takes one is there, and one more nearly."""
+        return not self.wandering and len(self.with_unfinished) == 1 and self.nearly >= 2
 
 
 class Climbs(NamedTuple):
@@ -90,14 +97,20 @@ def find_events(series: Series) -> Found:
     level = level_of(series.loss, (climbs.quiet + 2 * climbs.turn) // 3, climbs.turn + 1)
     heights = _heights(series, climbs, level)
     rises = series.log_norm[climbs.top] - series.log_norm[climbs.turn]
-    jumps = (heights >= c.MIN_HEIGHT) & (rises * heights >= c.MIN_SIZE)
+    jumps = _high_enough(heights, rises)
+    nearly = int(_high_enough(heights / c.NEARLY, rises).sum())
     share = float(jumps.mean()) if (~jumps).sum() >= c.CHANCE_TURNS else 1.0
     if share < c.MIN_SHARE:
         jumps &= heights >= c.CLEAR_HEIGHT
     placed = _place(series, climbs.where(jumps), level.where(jumps))
     events, changes = _without_changes(series, _separate(series.loss, placed))
     unfinished = events.pop() if events and events[-1].recovery < 0 else None
-    return Found(tuple(events), unfinished, len(jumps), share, tuple(changes))
+    return Found(tuple(events), unfinished, len(jumps), share, nearly, tuple(changes))
+
+
+def _high_enough(heights: Array, rises: Array) -> NDArray[np.bool_]:
+    """Which climbs are as high as jumps, and raise log ρ by as much."""
+    return np.asarray((heights >= c.MIN_HEIGHT) & (rises * heights >= c.MIN_SIZE))
 
 
 def swing_of(log_norm: Array) -> float:

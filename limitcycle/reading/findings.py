@@ -20,10 +20,11 @@ class Findings:
         events: one row a destabilisation: ``start``, ``peak``, ``recovery`` as defined in
             `diagnose`; then ``turn`` and ``top``, the steps of the norm's minimum and following
             maximum, ``norm_turn`` and ``norm_top``, the norm there, ``loss_start``, ``loss_peak``,
-            ``low`` and ``noise``, the level that the loss left and the scatter about it.
+            ``low`` and ``noise``, the level that the loss left and the scatter about it; ``cause``,
+            one of `limitcycle.reading.causes.CAUSES`, and ``evidence``, a clause with its numbers.
         spikes: one row a rise of the loss out of its low level and back, whatever the norm does:
-            ``start``, ``peak``, ``recovery``, ``loss_start``, ``loss_peak``, and ``jump``, whether
-            it is part of an event.
+            ``start``, ``peak``, ``recovery``, ``loss_start``, ``loss_peak``, ``jump``, whether it
+            is part of an event, ``cause`` and ``evidence``.
         period: median distance of neighbouring starts, steps; NaN with fewer than two events.
         phases: ``phase`` ("A", "B", "C"), ``start``, ``end``; empty without events.
         consistent_from: step at which warm-up is over; None where that cannot be told.
@@ -32,8 +33,10 @@ class Findings:
         turns: how often the norm turned from falling to rising, with a jump or without.
         wandering: the norm turns without jumps so often that the few with one count as chance.
         close: whether it does is a close call.
-        changes: step and kind of what looked like a jump and came from outside: ``"level"``,
-            ``"data"``, ``"schedule"``.
+        nearly_periodic: one jump is there, and one more rise of the norm is nearly one.
+        changes: one row a rise that is no jump: ``start`` and ``kind``: ``"data"``, ``"schedule"``
+            (it came from outside), ``"level"`` (the loss never came back), ``"rise"`` (it has not
+            come back yet); ``cause`` and ``evidence``.
         effective_lr: smallest and largest effective learning rate after warm-up (or in the whole
             table); NaN where the learning rate is not known.
         forecast: of the next jump.
@@ -57,7 +60,8 @@ class Findings:
     turns: int
     wandering: bool
     close: bool
-    changes: tuple[tuple[int, str], ...]
+    nearly_periodic: bool
+    changes: pd.DataFrame
     effective_lr: tuple[float, float]
     forecast: Forecast
     rest: Rest | None

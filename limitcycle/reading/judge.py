@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from limitcycle.checks import finite, shown, whole
 from limitcycle.errors import UserError
 from limitcycle.reading import constants as c
+from limitcycle.reading.causes import cause_of
 from limitcycle.reading.columns import Array
 from limitcycle.reading.data import RunData
 from limitcycle.reading.descent import Descent, descent_of
@@ -18,11 +19,11 @@ from limitcycle.reading.events import Event, Found, find_events
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.forecast import forecast
 from limitcycle.reading.labels import Label
-from limitcycle.reading.level import running_level
+from limitcycle.reading.level import level_rows, running_level
 from limitcycle.reading.lock import find_lock
 from limitcycle.reading.rest import Rest, judge_rest
 from limitcycle.reading.series import Series
-from limitcycle.reading.spikes import Spike, find_spikes
+from limitcycle.reading.spikes import Rises, Spike, find_spikes
 from limitcycle.reading.stages import consistent_event, phase_table
 
 
@@ -37,22 +38,23 @@ def judge(series: Series, data: RunData) -> Findings:
         UserError: what is known besides cannot be.
     """
     _check_arguments(data)
-    found, spikes, rest, descent = Found((), None, 0, 1.0), [], None, None
+    found, rises, rest, descent = Found((), None, 0, 1.0), Rises([], []), None, None
     if len(series) >= c.MIN_ROWS and not data.unjudged:
         level = running_level(series.loss)
         found = find_events(series)
-        spikes = find_spikes(series.loss, level)
+        rises = find_spikes(series.loss, level)
         rest = judge_rest(series, found)
         descent = descent_of(series, level, data.stuck_above)
     events = found.events
+    changes = _changes(series, found, rises.lasting)
     failure = _failure(series, data.status)
     consistent = consistent_event(series, events)
     first = 0 if consistent is None else events[consistent].start
     lock, lock_reason = find_lock(series, events, data.train_size, data.batch_size)
     return Findings(
-        label="diverged" if failure else _label(found, spikes, rest, descent),
-        events=_event_table(series, events),
-        spikes=_spike_table(series, spikes, found),
+        label="diverged" if failure else _label(found, rises, rest, descent),
+        events=_with_causes(series, _event_table(series, events), events),
+        spikes=_with_causes(series, _spike_table(series, rises.spikes, found), rises.spikes),
         period=_period(series, events),
         phases=phase_table(series, events),
         consistent_from=None if consistent is None else int(series.step[first]),
@@ -62,7 +64,8 @@ def judge(series: Series, data: RunData) -> Findings:
         turns=found.turns,
         wandering=found.wandering,
         close=found.close,
-        changes=tuple((int(series.step[each.row]), each.kind) for each in found.changes),
+        nearly_periodic=found.nearly_periodic,
+        changes=changes,
         effective_lr=_range(None if data.unjudged else series.effective_lr, first),
         forecast=forecast(series, events),
         rest=rest,
@@ -87,15 +90,13 @@ def _check_arguments(data: RunData) -> None:
             whole(name, size)
 
 
-def _label(
-    found: Found, spikes: Sequence[Spike], rest: Rest | None, descent: Descent | None
-) -> Label:
+def _label(found: Found, rises: Rises, rest: Rest | None, descent: Descent | None) -> Label:
     """What a run does that has not diverged."""
     if rest is None or descent is None:
         return "unknown"
     if len(found.events) >= 2:
         return "periodic"
-    calm = not (found.with_unfinished or spikes)
+    calm = not (found.with_unfinished or rises.spikes or rises.lasting)
     if calm and descent.never:
         return "stuck"
     return "equilibrium" if rest.settled else "converging"
@@ -157,6 +158,43 @@ def _spike_table(series: Series, spikes: Sequence[Spike], found: Found) -> pd.Da
             "jump": _are_jumps(spikes, found),
         }
     )
+
+
+def _with_causes(
+    series: Series, table: pd.DataFrame, rises: Sequence[Event] | Sequence[Spike]
+) -> pd.DataFrame:
+    """``table`` with why each rise came, and what shows it."""
+    causes = []
+    over = 0
+    for rise in rises:
+        causes.append(cause_of(series, rise.start, rise.peak, over))
+        over = max(rise.recovery, 0)
+    return table.assign(
+        cause=[each.kind for each in causes],
+        evidence=[each.evidence for each in causes],
+    )
+
+
+def _changes(series: Series, found: Found, lasting: Sequence[Spike]) -> pd.DataFrame:
+    """What came from outside, and rises of the loss for good that are nothing else."""
+    known = [each.row for each in found.changes] + [each.start for each in found.with_unfinished]
+    window = level_rows(len(series))
+    kinds = {each.row: each.kind for each in found.changes}
+    peaks = {each.row: each.row + 1 for each in found.changes}
+    for rise in lasting:
+        if all(abs(rise.start - row) > window for row in known):
+            over = len(series) - rise.start > window
+            kinds[rise.start] = "level" if over else "rise"
+            peaks[rise.start] = rise.peak
+    rows = sorted(kinds)
+    rises = [Spike(row, peaks[row], -1) for row in rows]
+    table = pd.DataFrame(
+        {
+            "start": series.step[np.array(rows, dtype=np.intp)],
+            "kind": [kinds[row] for row in rows],
+        }
+    )
+    return _with_causes(series, table, rises)
 
 
 def _are_jumps(spikes: Sequence[Spike], found: Found) -> NDArray[np.bool_]:

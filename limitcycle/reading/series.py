@@ -1,5 +1,6 @@
 """From anybody's table to clean arrays: sorted by step, one row a step, missing values dropped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ class Series:
     """The usable rows of a table, oldest first; all arrays have one entry a row.
 
     ``lr``, ``weight_decay`` and ``epoch`` are None where they are not known, ``momentum`` is 0;
+    so are ``grad_norm``, ``rotation`` (radians) and ``second_moment_lag``;
     ``broken_from`` is the step at which loss or norm ceased to be finite for good (None: they did
     not). ``steps_an_update`` is more than 1 where the step counts samples or tokens; ``trusted``
     says that the norm falls no faster than its learning rate and weight decay let it.
@@ -34,6 +36,9 @@ class Series:
     momentum: Array
     effective_lr: Array | None
     epoch: Array | None
+    grad_norm: Array | None
+    rotation: Array | None
+    second_moment_lag: Array | None
     given: int
     broken_from: int | None
     steps_an_update: float
@@ -103,6 +108,9 @@ def series_of(
         momentum=np.nan_to_num(kept.get("momentum", np.zeros(int(usable.sum())))),
         effective_lr=kept.get("effective_lr"),
         epoch=kept.get("epoch"),
+        grad_norm=kept.get("grad_norm"),
+        rotation=_rotation(kept),
+        second_moment_lag=kept.get("second_moment_lag"),
         given=given,
         broken_from=None if broken is None else int(steps[broken]),
         steps_an_update=steps_an_update,
@@ -144,6 +152,14 @@ def _effective_lr(table: pd.DataFrame) -> Array | None:
     lr, norm = table["lr"].to_numpy(np.float64), table["norm"].to_numpy(np.float64)
     with np.errstate(all="ignore"):  # of a norm of 1e-200 it is infinite, and not reported
         return np.asarray(lr / norm / norm)
+
+
+def _rotation(columns: Mapping[str, Array]) -> Array | None:
+    """The angle of each step, from the cosine where only that was recorded."""
+    distance = columns.get("cosine_distance")
+    if "rotation" in columns or distance is None:
+        return columns.get("rotation")
+    return np.asarray(2 * np.arcsin(np.sqrt(np.clip(distance, 0, 2) / 2)))
 
 
 def _whole(steps: Array) -> NDArray[Any]:

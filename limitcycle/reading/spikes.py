@@ -17,7 +17,7 @@ class Spike(NamedTuple):
     """One rise of the loss and its return, as rows of the series.
 
     ``start`` is the last row on the low level, ``peak`` the highest one, ``recovery`` the first
-    row after it that is back at half of the height.
+    row after it that is back at half of the height; -1 where the loss never is.
     """
 
     start: int
@@ -25,7 +25,14 @@ class Spike(NamedTuple):
     recovery: int
 
 
-def find_spikes(loss: Array, level: Level) -> list[Spike]:
+class Rises(NamedTuple):
+    """All rises of a loss out of its low level: those that come back, and those that do not."""
+
+    spikes: list[Spike]
+    lasting: list[Spike]
+
+
+def find_spikes(loss: Array, level: Level) -> Rises:
     """All spikes of a loss; the first descent is none.
 
     A loss that rises and never comes back has changed its level: that is no spike, and what is low
@@ -40,7 +47,7 @@ def find_spikes(loss: Array, level: Level) -> list[Spike]:
     high = np.flatnonzero((height(loss, level) > c.MIN_HEIGHT) & (excess > least))
     calm = np.where(excess <= level.noise, np.arange(len(loss)), -1)
     last_calm = np.maximum.accumulate(calm)
-    spikes: list[Spike] = []
+    rises = Rises([], [])
     at, free = 0, 0  # rows before ``free`` belong to earlier spikes
     while at < len(high):
         row = int(high[at])
@@ -48,13 +55,16 @@ def find_spikes(loss: Array, level: Level) -> list[Spike]:
         if last_calm[row] < free:
             continue
         top = _peak_and_recovery(loss, row, level.at(row))
+        start = int(last_calm[row])
         if top is None:
             free = row + level_rows(len(loss))
+            highest = row + int(np.argmax(loss[row:free]))
+            rises.lasting.append(Spike(start, highest, -1))
         else:
-            spikes.append(Spike(int(last_calm[row]), *top))
+            rises.spikes.append(Spike(start, *top))
             free = top[1]
         at = int(np.searchsorted(high, free))
-    return spikes
+    return rises
 
 
 def _peak_and_recovery(loss: Array, row: int, level: Level) -> tuple[int, int] | None:

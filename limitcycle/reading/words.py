@@ -6,10 +6,11 @@ sentences in `limitcycle.reading.advising`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
+import pandas as pd
 
 from limitcycle.reading.advice import Advice
 from limitcycle.reading.clock import Array
@@ -17,6 +18,14 @@ from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD
 from limitcycle.reading.findings import Findings
 
 _STILL = 5e-4  # a drift that would be said as 0.0 %
+_NAMED: Mapping[str, str] = {
+    "learning rate": "a learning rate that rose",
+    "arithmetic": "wrong arithmetic",
+    "optimizer": "the optimizer's state",
+    "batch": "a bad batch",
+    "second moment": "Adam's second moment",
+    "effective learning rate": "the effective learning rate",
+}
 
 
 def whole(
@@ -40,6 +49,7 @@ def whole(
         *_exceptional(found),
         *_next(found),
         *_spikes(found),
+        *_causes(found),
         given.text,
         f"    {given.code}" if given.code else "",
         *(f"Note: {note}." for note in notes),
@@ -111,6 +121,8 @@ def close_calls(found: Findings) -> list[str]:
         )
     if found.descent is not None and not len(found.events) and found.descent.close:
         said.append("a close call: the loss lies hardly below that of the first rows")
+    if found.nearly_periodic and found.label != "periodic":
+        said.append("a close call: besides the one jump another rise of the norm is nearly one")
     if found.close:
         chance = "few enough to be chance" if found.wandering else "just enough not to be chance"
         said.append(f"a close call: of {found.turns:,} turns of the norm {chance} look like jumps")
@@ -143,8 +155,13 @@ def changes(found: Findings) -> list[str]:
         "level": "the loss rises and never comes back, so this is a change of its level",
         "data": "the loss rises within one step, so this is a change of data or of scale",
         "schedule": "the learning rate rises, so this is a change of schedule",
+        "rise": "the loss rises and has not come back yet",
     }
-    return [f"at step {step:,} {taken[kind]}, not a jump" for step, kind in found.changes]
+    said = []
+    for row in found.changes.itertuples():
+        tail = "" if row.kind == "rise" else ", not a jump"
+        said.append(f"at step {row.start:,} {taken[str(row.kind)]}{tail}")
+    return said
 
 
 def turning(rotation: float, equilibrium: float) -> list[str]:
@@ -278,6 +295,38 @@ def _spikes(found: Findings) -> list[str]:
         f"{len(alone):,} spikes, the last at step {last:,}, did not throw the norm back, so they "
         "were no jumps."
     ]
+
+
+def _causes(found: Findings) -> list[str]:
+    """Why the loss rose: which causes there were, and what shows that of the last rise."""
+    if found.label in ("unknown", "stuck"):
+        return []
+    rises = _rises(found)
+    known = rises[rises["cause"] != "unknown"]
+    if known.empty:
+        return []
+    last = known.iloc[-1]
+    counts = known["cause"].value_counts()
+    named = [_NAMED[kind] for kind in counts.index]
+    if len(counts) > 1:
+        named = [f"{name} ({n:,})" for name, n in zip(named, counts, strict=True)]
+    cause = "Cause" if len(counts) == 1 else "Causes"
+    evidence = str(last["evidence"])
+    if len(rises) == 1:
+        evidence = f"{evidence[0].upper()}{evidence[1:]}"
+    else:
+        evidence = f"The last time, {evidence}"
+    return [f"{cause}: {', '.join(named)}. {evidence}."]
+
+
+def _rises(found: Findings) -> pd.DataFrame:
+    """Every rise of the loss once, with its cause: jumps, spikes, and what never came back."""
+    alone = found.spikes[~found.spikes["jump"].to_numpy(bool)]
+    columns = ["start", "cause", "evidence"]
+    parts = [part[columns] for part in (found.events, alone, found.changes) if len(part)]
+    if not parts:
+        return found.events[columns]
+    return pd.concat(parts).sort_values("start")
 
 
 def _interval(found: Findings) -> tuple[str, str]:

@@ -181,7 +181,8 @@ def test_order_of_rows_and_double_steps_do_not_matter():
     doubled = diagnose(pd.concat([stale, frame]))
     shuffled = frame.sample(frac=1, random_state=0)
     again = diagnose(shuffled, lr=rates[shuffled.index], weight_decay=0.01)
-    pd.testing.assert_frame_equal(doubled.events, verdict.events)
+    without_rates = (each.events.drop(columns="evidence") for each in (doubled, verdict))
+    pd.testing.assert_frame_equal(*without_rates)
     pd.testing.assert_frame_equal(again.events, verdict.events)
     assert again.forecast.median == verdict.forecast.median
 

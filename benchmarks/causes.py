@@ -1,0 +1,255 @@
+"""Are the causes of spikes named rightly? Each cause is put into small trainings, strong and weak.
+
+A plain loop of PyTorch is watched, as a user's would be. At one step a learning rate rises, a batch
+is spoilt, gradients are computed wrongly, or an optimizer loses its state; other runs spike by
+themselves, for their effective learning rate grew or Adam's second moment lagged behind. What the
+reading says of the first spike behind the step is counted, strong and weak injections apart.
+
+    python -m benchmarks.causes --seeds 3               # three of each, about three minutes
+    python -m benchmarks.causes --seeds 1 --first 900   # other seeds
+"""
+
+import argparse
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import limitcycle as lc
+from limitcycle.reading import diagnose
+
+BATCH = 128
+SEEN_WITHIN = 25  # steps behind the injection at which a spike counts as its
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training. ``spoil``, ``bend`` and ``strike`` act at step ``at``; see `Injection`."""
+
+    cause: str
+    strength: str
+    net: str
+    optimizer: str
+    lr: float
+    weight_decay: float
+    steps: int
+    at: int | None = None
+    how: str = ""
+    size: float = 0.0
+    beta2: float = 0.999
+
+    @property
+    def name(self) -> str:
+        """For a table."""
+        return f"{self.cause}, {self.strength}: {self.how or 'by itself'}"
+
+
+class Block(nn.Module):
+    """A pre-norm layer of a Transformer: attention and a small MLP, each behind a LayerNorm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x``, (batch, tokens, width), and what is added to it."""
+        seen = self.before(x)
+        x = x + self.attention(seen, seen, seen, need_weights=False)[0]
+        return x + self.mlp(self.between(x))
+
+
+class Transformer(nn.Module):
+    """The eight rows of a digit as tokens."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.embed = nn.Linear(8, width)
+        self.place = nn.Parameter(0.1 * torch.randn(8, width))
+        self.blocks = nn.Sequential(Block(width), Block(width))
+        self.last, self.head = nn.LayerNorm(width), nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, (batch, 10), of images (batch, 64)."""
+        tokens = self.embed(x.view(-1, 8, 8)) + self.place
+        return self.head(self.last(self.blocks(tokens)).mean(dim=1))
+
+
+def net_of(name: str) -> nn.Module:
+    """One of the small networks."""
+    if name == "transformer":
+        return Transformer()
+    kinds: dict[str, Callable[[], nn.Module]] = {
+        "batchnorm": lambda: nn.BatchNorm1d(64, affine=False),
+        "affine": lambda: nn.BatchNorm1d(64),
+        "layernorm": lambda: nn.LayerNorm(64),
+        "plain": nn.Identity,
+    }
+    kind = kinds[name]
+    bias = name == "plain"
+    layers = [nn.Linear(64, 64, bias=bias), kind(), nn.ReLU()]
+    layers += [nn.Linear(64, 64, bias=bias), kind(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(64, 10))
+
+
+def optimizer_of(case: Case, net: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that the case names."""
+    settings = {"lr": case.lr, "weight_decay": case.weight_decay}
+    if case.optimizer == "adamw":
+        return torch.optim.AdamW(net.parameters(), betas=(0.9, case.beta2), **settings)
+    momentum = 0.9 if case.optimizer == "momentum" else 0.0
+    return torch.optim.SGD(net.parameters(), momentum=momentum, **settings)
+
+
+def cases(seed: int) -> Iterator[Case]:
+    """All kinds with settings drawn at random."""
+    rng = np.random.default_rng(seed)
+
+    def near(value: float) -> float:
+        return float(value * np.exp(rng.uniform(-0.4, 0.4)))
+
+    trained = [
+        ("batchnorm", "sgd", 0.5, 2e-4),
+        ("affine", "momentum", 0.05, 2e-4),
+        ("layernorm", "sgd", 0.2, 2e-4),
+        ("transformer", "adamw", 1e-3, 1e-2),
+        ("batchnorm", "adamw", 2e-3, 1e-2),
+    ]
+    injections = [
+        ("batch", "strong", "labels shuffled", 1.0),
+        ("batch", "weak", "labels shuffled", 0.25),
+        ("batch", "strong", "inputs × 100", 100.0),
+        ("batch", "weak", "inputs × 10", 10.0),
+        ("learning rate", "strong", "× 30 for 15 steps", 30.0),
+        ("learning rate", "weak", "× 5 for 15 steps", 5.0),
+        ("arithmetic", "strong", "gradient × 1,000", 1000.0),
+        ("arithmetic", "weak", "gradient × 30", 30.0),
+        ("arithmetic", "strong", "20 entries overflow", 64.0),
+    ]
+    for net, optimizer, lr, decay in trained:
+        for cause, strength, how, size in injections:
+            at = int(rng.integers(500, 700))
+            yield Case(cause, strength, net, optimizer, near(lr), decay, 800, at, how, size)
+    for net, optimizer, lr, decay in trained[3:]:
+        at = int(rng.integers(500, 700))
+        yield Case("optimizer", "–", net, optimizer, near(4 * lr), decay, 800, at, "state lost")
+    for net, optimizer, lr, product, steps in (
+        ("batchnorm", "sgd", 0.5, 4e-3, 1_500),
+        ("affine", "sgd", 0.5, 6e-3, 1_500),
+        ("batchnorm", "momentum", 0.1, 8e-4, 1_500),
+        ("layernorm", "sgd", 0.5, 6e-3, 1_500),
+        ("batchnorm", "adamw", 3e-3, 4e-3, 1_500),
+    ):
+        rate = near(lr)
+        yield Case("effective learning rate", "–", net, optimizer, rate, product / rate, steps)
+    for _ in range(2):
+        yield Case("second moment", "–", "plain", "adamw", near(1.5e-2), 0.0, 3_000, beta2=0.99)
+
+
+def train(case: Case, seed: int) -> pd.DataFrame:
+    """The watched step table of one case."""
+    torch.manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
+    digits = load_digits()
+    x = torch.tensor(digits.data[:1437] / 8 - 1, dtype=torch.float32)
+    y = torch.tensor(digits.target[:1437])
+    if case.net == "plain":  # a loss that becomes very low
+        x, y = x[:512], y[:512]
+    net = net_of(case.net)
+    optimizer = optimizer_of(case, net)
+    with lc.watch(net, optimizer, quiet=True) as watched:
+        for step in range(case.steps):
+            chosen = torch.randint(len(x), (BATCH,), generator=rng)
+            batch = x[chosen], y[chosen]
+            if step == case.at:
+                batch = spoilt(case, batch, rng)
+                if case.cause == "optimizer":
+                    optimizer.state.clear()
+            within = case.at is not None and case.at <= step < case.at + 15
+            rises = case.cause == "learning rate" and within
+            optimizer.param_groups[0]["lr"] = case.lr * (case.size if rises else 1)
+            loss = F.cross_entropy(net(batch[0]), batch[1])
+            optimizer.zero_grad()
+            loss.backward()
+            if step == case.at and case.cause == "arithmetic":
+                strike(case, net, rng)
+            optimizer.step()
+            watched.log(loss=loss)
+            if not math.isfinite(float(loss)):
+                break
+        return watched.steps
+
+
+def spoilt(case: Case, batch: Batch, rng: torch.Generator) -> Batch:
+    """The batch as the case's data would have it."""
+    x, y = batch
+    if case.how == "labels shuffled":
+        some = torch.arange(round(case.size * len(y)))
+        y = y.clone()
+        y[some] = y[some][torch.randperm(len(some), generator=rng)]
+    if case.how.startswith("inputs"):
+        x = x.clone()
+        x[::2] *= case.size
+    return x, y
+
+
+def strike(case: Case, net: nn.Module, rng: torch.Generator) -> None:
+    """Gradients as wrong arithmetic leaves them."""
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    if case.how.startswith("gradient"):
+        torch._foreach_mul_(gradients, case.size)
+        return
+    for gradient in gradients:
+        flat = gradient.view(-1)
+        flat[torch.randint(len(flat), (20,), generator=rng)] = case.size
+
+
+def said_of(case: Case, table: pd.DataFrame) -> list[str]:
+    """The causes named of the spikes that are the case's: at most three of a run."""
+    found = diagnose(table)
+    rises = pd.concat([found.spikes, found.changes]).sort_values("start")
+    if case.at is None:
+        rises = rises[rises["start"] >= 200]
+    else:
+        behind = rises["start"] - case.at
+        rises = rises[(behind >= -3) & (behind <= SEEN_WITHIN)].head(1)
+    return list(rises["cause"].head(3))
+
+
+def main() -> None:
+    """Train all cases and count."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=500)
+    parser.add_argument("--keep", type=Path, help="folder for the tables")
+    options = parser.parse_args()
+    counts: dict[str, Counter[str]] = {}
+    for seed in range(options.first, options.first + options.seeds):
+        for i, case in enumerate(cases(seed)):
+            table = train(case, seed)
+            if options.keep is not None:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                name = f"{seed}-{i:02}"
+                table.to_parquet(options.keep / f"{name}.parquet")
+                (options.keep / f"{name}.txt").write_text(repr(case))
+            row = counts.setdefault(case.name, Counter())
+            row.update(said_of(case, table) or ["no spike"])
+    for name, row in counts.items():
+        print(f"{name:50} {', '.join(f'{said} {n}' for said, n in row.most_common())}")
+
+
+if __name__ == "__main__":
+    main()
