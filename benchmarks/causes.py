@@ -34,7 +34,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """One training. ``spoil``, ``bend`` and ``strike`` act at step ``at``; see `Injection`."""
+    """One training. What the cause is happens at step ``at``; without one it comes by itself."""
 
     cause: str
     strength: str
@@ -159,8 +159,25 @@ def cases(seed: int) -> Iterator[Case]:
         yield Case("second moment", "–", "plain", "adamw", near(1.5e-2), 0.0, 3_000, beta2=0.99)
 
 
-def train(case: Case, seed: int) -> pd.DataFrame:
-    """The watched step table of one case."""
+@dataclass(frozen=True)
+class Remedy:
+    """What the advice asks for: a largest gradient norm from a step on; the rest as it should be.
+
+    Attributes:
+        clip, since: largest norm of the gradient, from this step on.
+        kept: the learning rate rises ten times as slowly; the optimizer keeps its state.
+    """
+
+    clip: float = math.inf
+    since: int = 0
+    kept: bool = False
+
+
+AS_IT_WAS = Remedy()
+
+
+def train(case: Case, seed: int, remedy: Remedy = AS_IT_WAS) -> lc.Watch:
+    """One case, trained and watched."""
     torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
     digits = load_digits()
@@ -176,21 +193,30 @@ def train(case: Case, seed: int) -> pd.DataFrame:
             batch = x[chosen], y[chosen]
             if step == case.at:
                 batch = spoilt(case, batch, rng)
-                if case.cause == "optimizer":
+                if case.cause == "optimizer" and not remedy.kept:
                     optimizer.state.clear()
-            within = case.at is not None and case.at <= step < case.at + 15
-            rises = case.cause == "learning rate" and within
-            optimizer.param_groups[0]["lr"] = case.lr * (case.size if rises else 1)
+            optimizer.param_groups[0]["lr"] = case.lr * rise_of(case, step, remedy)
             loss = F.cross_entropy(net(batch[0]), batch[1])
             optimizer.zero_grad()
             loss.backward()
             if step == case.at and case.cause == "arithmetic":
                 strike(case, net, rng)
+            if step >= remedy.since and remedy.clip < math.inf:
+                nn.utils.clip_grad_norm_(net.parameters(), remedy.clip)
             optimizer.step()
             watched.log(loss=loss)
-            if not math.isfinite(float(loss)):
+            if not math.isfinite(loss.item()):
                 break
-        return watched.steps
+    return watched
+
+
+def rise_of(case: Case, step: int, remedy: Remedy) -> float:
+    """The factor on the learning rate: at once for 15 steps, or slowly up to it over 150."""
+    if case.cause != "learning rate" or case.at is None or step < case.at:
+        return 1.0
+    if remedy.kept:
+        return float(case.size ** min((step - case.at) / 150, 1))
+    return case.size if step < case.at + 15 else 1.0
 
 
 def spoilt(case: Case, batch: Batch, rng: torch.Generator) -> Batch:
@@ -239,7 +265,7 @@ def main() -> None:
     counts: dict[str, Counter[str]] = {}
     for seed in range(options.first, options.first + options.seeds):
         for i, case in enumerate(cases(seed)):
-            table = train(case, seed)
+            table = train(case, seed).steps
             if options.keep is not None:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 name = f"{seed}-{i:02}"

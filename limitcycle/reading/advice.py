@@ -11,12 +11,13 @@ at has to be one at which training was calm (``benchmarks/advice.py``).
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.reading.causes import CauseKind
 from limitcycle.reading.decay import log_decay
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.forecast import SCHEDULED_OUT
@@ -36,6 +37,8 @@ AdviceKind = Literal[
     "falling",
     "rising",
     "over",
+    "broken",
+    "spiked",
 ]
 GROWN = 2.0  # a factor of the effective learning rate worth speaking of
 
@@ -54,6 +57,8 @@ class Advice:
         tempo: steps in which weight decay alone makes the effective learning rate e-fold; NaN
             where it does not.
         lost: what rounding leaves of weight decay, the worst type; None where it loses nothing.
+        step: the step at which the loss rose last; -1 where it did not.
+        cause: why it rose then.
         text: the advice in a sentence or two.
         code: a line to copy; empty where none is advised.
     """
@@ -65,6 +70,8 @@ class Advice:
     product: float = math.nan
     tempo: float = math.nan
     lost: Rounding | None = field(default=None)
+    step: int = -1
+    cause: CauseKind = "unknown"
     text: str = ""
     code: str = ""
 
@@ -88,24 +95,66 @@ def advise(
     lr, weight_decay = _last(steps, "lr"), _last(steps, "weight_decay")
     momentum = _last(steps, "momentum")
     worst = max(lost, key=lambda each: each.share, default=None)
+    last = last_rise(found)
     return Advice(
-        kind=_kind(found, growth, weight_decay, worst),
+        kind=_kind(found, growth, weight_decay, worst, last),
         growth=growth,
         since=since,
         steps=found.forecast.median,
         product=lr * weight_decay,
         tempo=_tempo(lr * weight_decay, momentum) * steps_an_update,
         lost=worst if worst is not None and worst.share else None,
+        step=last.step,
+        cause=last.cause,
     )
 
 
-def _kind(found: Findings, growth: float, weight_decay: float, lost: Rounding | None) -> AdviceKind:
+class LastRise(NamedTuple):
+    """The last time the loss rose: at which step, why, and whether it came back."""
+
+    step: int
+    cause: CauseKind
+    came_back: bool
+
+
+def rises_of(found: Findings) -> pd.DataFrame:
+    """Every rise of the loss once, in order: jumps, other spikes, and what has not come back.
+
+    Columns ``start``, ``cause``, ``evidence``, and ``back``, whether it came back.
+    """
+    alone = found.spikes[~found.spikes["jump"].to_numpy(bool)]
+    outside = found.changes["kind"].isin(["data", "schedule"])
+    parts = [found.events.assign(back=True), alone.assign(back=True)]
+    parts.append(found.changes.assign(back=outside))
+    columns = ["start", "cause", "evidence", "back"]
+    some = [part[columns] for part in parts if len(part)] or [parts[0][columns]]
+    return pd.concat(some).sort_values("start", ignore_index=True)
+
+
+def last_rise(found: Findings) -> LastRise:
+    """The last of `rises_of`; at step -1 where the loss never rose."""
+    rises = rises_of(found)
+    if rises.empty:
+        return LastRise(-1, "unknown", came_back=True)
+    last = rises.iloc[-1]
+    return LastRise(int(last["start"]), last["cause"], came_back=bool(last["back"]))
+
+
+def _kind(
+    found: Findings, growth: float, weight_decay: float, lost: Rounding | None, last: LastRise
+) -> AdviceKind:
     if found.label == "diverged":
         return "diverged"
     if found.unjudged:
         return "unjudged"
     if found.label == "unknown" or found.rest is None:
         return "too-early"
+    from_within = last.cause in ("effective learning rate", "unknown")
+    if not last.came_back:
+        recent = (found.changes["kind"] == "rise").any()
+        return "under-way" if recent and from_within else "broken"
+    if found.label != "periodic" and not from_within:
+        return "spiked"
     if weight_decay == 0:
         return "no-decay"
     if lost is not None and lost.share > 0.5:

@@ -71,8 +71,40 @@ def advice(given: Advice) -> str:
                 "Nothing to do: the schedule has brought the learning rate down, and the jumps "
                 "with it."
             )
+        case "broken":
+            return (
+                f"The loss has not come back since step {given.step:,}. Go on from a checkpoint "
+                f"before that. {_remedy(given)}"
+            )
+        case "spiked":
+            return _remedy(given)
         case _:
             assert_never(given.kind)
+
+
+def _remedy(given: Advice) -> str:
+    """What keeps the loss from rising once more for the same reason."""
+    clip = "Clipping gradients at three times their usual norm"
+    match given.cause:
+        case "learning rate":
+            return "Let the learning rate rise more slowly, or less far."
+        case "arithmetic":
+            return (
+                f"Look at how gradients are scaled and summed there. {clip} keeps a wrong one from "
+                "doing harm."
+            )
+        case "optimizer":
+            return "When you resume a run, load the optimizer's state with the weights."
+        case "batch":
+            return f"Look at that batch. {clip} keeps one batch from doing harm."
+        case "second moment":
+            return f"{clip} keeps steps short while Adam's second moment catches up."
+        case "effective learning rate":
+            return f"To keep it from rising, {_hold(given)}."
+        case "unknown":
+            return "Lower the learning rate from there on."
+        case _:
+            assert_never(given.cause)
 
 
 def code(given: Advice) -> str:

@@ -122,8 +122,8 @@ def _learning_rate(series: Series, before: _Before) -> Cause | None:
     step = series.step[before.near + int(np.nanargmax(rates))]
     return Cause(
         "learning rate",
-        f"the learning rate rose {highest / usual:.2g}-fold, from {usual:.3g} to {highest:.3g} at "
-        f"step {step:,}",
+        f"the learning rate rose {_number(highest / usual)}-fold, from {usual:.3g} to "
+        f"{highest:.3g} at step {step:,}",
     )
 
 
@@ -149,8 +149,8 @@ def _arithmetic(series: Series, before: _Before) -> Cause | None:
     row = int(np.nanargmax(sudden))
     return Cause(
         "arithmetic",
-        f"the gradient of step {series.step[before.near + row]:,} was {times[row]:.2g} times as "
-        "large as usual while its loss was still low",
+        f"the gradient of step {series.step[before.near + row]:,} was {_number(times[row])} times "
+        "as large as usual while its loss was still low",
     )
 
 
@@ -166,9 +166,9 @@ def _optimizer(series: Series, before: _Before) -> Cause | None:
     row = int(np.nanargmax(sudden))
     return Cause(
         "optimizer",
-        f"step {series.step[before.near + row]:,} turned the weights {turns[row]:.2g} times as far "
-        "as usual, though gradient and learning rate were as usual: is that where a run was "
-        "resumed without its optimizer's state?",
+        f"step {series.step[before.near + row]:,} turned the weights {_number(turns[row])} times "
+        "as far as usual, though gradient and learning rate were as usual, as after a resume "
+        "without the optimizer's state",
     )
 
 
@@ -183,12 +183,13 @@ def _batch(series: Series, before: _Before) -> Cause | None:
         moved = float(np.nanmax(before.times_calm(series.rotation)[-3:], initial=0))
     if moved > c.BATCH_TURN:
         return None
-    known = "" if math.isnan(moved) else f" (at most {moved:.2g} times the usual turn)"
-    return Cause(
-        "batch",
-        f"the loss of step {series.step[before.row]:,} rose at once, and the steps before it were "
-        f"as usual{known}: look at that batch",
-    )
+    evidence = f"the loss of step {series.step[before.row]:,} rose at once"
+    if not math.isnan(moved):
+        evidence += (
+            ", while the steps before it turned the weights at most "
+            f"{_number(moved)} times as far as usual"
+        )
+    return Cause("batch", evidence)
 
 
 def _second_moment(series: Series, before: _Before, growth: float) -> Cause | None:
@@ -201,8 +202,8 @@ def _second_moment(series: Series, before: _Before, growth: float) -> Cause | No
         return None
     return Cause(
         "second moment",
-        f"squared gradients were up to {lag:.2g} times Adam's second moment, which lags behind "
-        "after a calm time, while the effective learning rate stood still",
+        f"squared gradients were up to {_number(lag)} times Adam's second moment, which lags "
+        "behind after a calm time, while the effective learning rate stood still",
     )
 
 
@@ -221,13 +222,18 @@ def _built_up(series: Series, before: _Before, growth: float, since: int) -> str
     """How the effective learning rate stood, and what built up."""
     parts = []
     if growth > c.GROWN:
-        parts.append(f"it had grown {growth:.2g}-fold since step {series.step[since]:,}")
+        parts.append(f"it had grown {_number(growth)}-fold since step {series.step[since]:,}")
     moved = series.rotation if series.rotation is not None else series.grad_norm
     if moved is not None:
         times = float(np.nanmax(before.times_calm(moved), initial=0))
         what = "the weights turned" if series.rotation is not None else "the gradient was"
         how = "as far a step" if series.rotation is not None else "as large"
-        parts.append(f"{what} up to {times:.2g} times {how} as usual")
+        parts.append(f"{what} up to {_number(times)} times {how} as usual")
     if not parts:
         parts.append("neither the learning rate nor a single batch stands out")
     return f"before step {series.step[before.row]:,} {' and '.join(parts)}"
+
+
+def _number(value: float) -> str:
+    """Two digits of it."""
+    return f"{value:.2g}" if value < 100 else f"{float(f'{value:.2g}'):,.0f}"

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
-import pandas as pd
 
-from limitcycle.reading.advice import Advice
+from limitcycle.reading.advice import Advice, rises_of
 from limitcycle.reading.clock import Array
 from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD
 from limitcycle.reading.findings import Findings
@@ -301,7 +300,7 @@ def _causes(found: Findings) -> list[str]:
     """Why the loss rose: which causes there were, and what shows that of the last rise."""
     if found.label in ("unknown", "stuck"):
         return []
-    rises = _rises(found)
+    rises = rises_of(found)
     known = rises[rises["cause"] != "unknown"]
     if known.empty:
         return []
@@ -317,16 +316,6 @@ def _causes(found: Findings) -> list[str]:
     else:
         evidence = f"The last time, {evidence}"
     return [f"{cause}: {', '.join(named)}. {evidence}."]
-
-
-def _rises(found: Findings) -> pd.DataFrame:
-    """Every rise of the loss once, with its cause: jumps, spikes, and what never came back."""
-    alone = found.spikes[~found.spikes["jump"].to_numpy(bool)]
-    columns = ["start", "cause", "evidence"]
-    parts = [part[columns] for part in (found.events, alone, found.changes) if len(part)]
-    if not parts:
-        return found.events[columns]
-    return pd.concat(parts).sort_values("start")
 
 
 def _interval(found: Findings) -> tuple[str, str]:
