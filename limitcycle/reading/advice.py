@@ -39,8 +39,14 @@ AdviceKind = Literal[
     "over",
     "broken",
     "spiked",
+    "held",
+    "held-high",
+    "scheduled",
+    "slow",
 ]
 GROWN = 2.0  # a factor of the effective learning rate worth speaking of
+HELD = 1 + 1e-4  # largest over smallest norm, where something holds it
+SLOW = 10.0  # lengths of the run in which decay makes the effective rate e-fold: too slow to matter
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,10 @@ class Advice:
 
     Attributes:
         kind: what is advised upon.
-        growth: factor by which the effective learning rate grew since step ``since``; NaN where it
-            is not known.
-        since: the step of its lowest value after the last jump, or in the whole run.
+        growth: factor by which the effective learning rate grew since step ``since``, below 1 where
+            a schedule made it fall; NaN where it is not known.
+        since: the step of its lowest value after the last jump, or in the whole run; where a
+            schedule made it fall, half the way.
         steps: to the level of the last jump, by weight decay alone; NaN where that cannot be said.
         product: ηλ, the last one known; NaN if none is.
         tempo: steps in which weight decay alone makes the effective learning rate e-fold; NaN
@@ -92,17 +99,24 @@ def advise(
         steps_an_update: how much the step counts on in one update.
     """
     growth, since = _growth(found, steps)
+    fall, half_way = _fall_by_schedule(steps)
     lr, weight_decay = _last(steps, "lr"), _last(steps, "weight_decay")
     momentum = _last(steps, "momentum")
     worst = max(lost, key=lambda each: each.share, default=None)
     last = last_rise(found)
+    tempo = _tempo(lr * weight_decay, momentum) * steps_an_update
+    kind = _kind(found, growth, weight_decay, worst, last)
+    if kind == "falling" and fall < 1:
+        kind, growth, since = "scheduled", fall, half_way
+    elif kind == "falling" and tempo > SLOW * (steps["step"].iloc[-1] - steps["step"].iloc[0]):
+        kind = "slow"
     return Advice(
-        kind=_kind(found, growth, weight_decay, worst, last),
+        kind=kind,
         growth=growth,
         since=since,
         steps=found.forecast.median,
         product=lr * weight_decay,
-        tempo=_tempo(lr * weight_decay, momentum) * steps_an_update,
+        tempo=tempo,
         lost=worst if worst is not None and worst.share else None,
         step=last.step,
         cause=last.cause,
@@ -155,6 +169,8 @@ def _kind(
         return "under-way" if recent and from_within else "broken"
     if found.label != "periodic" and not from_within:
         return "spiked"
+    if found.rest.reach < HELD:
+        return "held-high" if found.label == "stuck" else "held"
     if weight_decay == 0:
         return "no-decay"
     if lost is not None and lost.share > 0.5:
@@ -182,6 +198,22 @@ def _growth(found: Findings, steps: pd.DataFrame) -> tuple[float, int]:
     lowest = inside[int(np.argmin(values[inside]))]
     with np.errstate(over="ignore"):
         return float(values[inside[-1]] / values[lowest]), int(at[lowest])
+
+
+def _fall_by_schedule(steps: pd.DataFrame) -> tuple[float, int]:
+    """What a falling learning rate made of the effective one over the last half; 1 without one.
+
+    Second comes the step half the way.
+    """
+    if "lr" not in steps or "effective_lr" not in steps or len(steps) < 2:
+        return 1.0, 0
+    half = len(steps) // 2
+    rates, effective = (steps[name].to_numpy(float)[half:] for name in ("lr", "effective_lr"))
+    with np.errstate(all="ignore"):
+        fall = float(effective[-1] / effective[0])
+    if not (rates[-1] < rates[0] and fall < 1):
+        return 1.0, 0
+    return fall, int(steps["step"].iloc[half])
 
 
 def _tempo(product: float, momentum: float) -> float:

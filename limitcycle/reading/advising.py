@@ -4,6 +4,7 @@ import math
 from typing import assert_never
 
 from limitcycle.reading.advice import Advice, AdviceKind
+from limitcycle.reading.digits import two_digits
 from limitcycle.reading.rounding import Rounding
 
 WORTH_DIVIDING = 1.1  # times by which an effective learning rate has grown
@@ -34,7 +35,7 @@ def advice(given: Advice) -> str:
             )
         case "approaching":
             return (
-                f"The effective learning rate grew {given.growth:.2g}-fold since step "
+                f"The effective learning rate grew {two_digits(given.growth)}-fold since step "
                 f"{given.since:,}, unseen in the loss. Halve weight decay, or {_hold(given)}."
             )
         case "periodic":
@@ -70,6 +71,27 @@ def advice(given: Advice) -> str:
             return (
                 "Nothing to do: the schedule has brought the learning rate down, and the jumps "
                 "with it."
+            )
+        case "held":
+            return (
+                "Nothing to do: the norm is held, so the learning rate alone sets the effective "
+                "one, and weight decay does nothing."
+            )
+        case "held-high":
+            return (
+                "The effective learning rate is too high to converge. The norm is held, so lower "
+                "the learning rate: weight decay does nothing."
+            )
+        case "scheduled":
+            fall = f" {two_digits(1 / given.growth)}-fold" if given.growth > 0 else ""
+            return (
+                "Nothing to do: the learning rate falls faster than the norm, so the effective "
+                f"learning rate fell{fall} since step {given.since:,}."
+            )
+        case "slow":
+            return (
+                "Nothing to do: weight decay shrinks the norm so slowly that it does not matter in "
+                f"a run like this. The effective learning rate grows{_tempo(given)}."
             )
         case "broken":
             return (
@@ -147,7 +169,7 @@ def _hold(given: Advice) -> str:
     """How to hold the norm: at the lowest effective learning rate since the last jump."""
     if not given.growth > WORTH_DIVIDING:
         return "hold the norm"
-    return f"hold the norm with the learning rate divided by {given.growth:.2g}"
+    return f"hold the norm with the learning rate divided by {two_digits(given.growth)}"
 
 
 def _of(product: float) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from limitcycle.reading import constants as c
 from limitcycle.reading.clock import Array
+from limitcycle.reading.digits import two_digits
 from limitcycle.reading.level import Level, height, resolution, scatter
 from limitcycle.reading.series import Series
 
@@ -122,7 +123,7 @@ def _learning_rate(series: Series, before: _Before) -> Cause | None:
     step = series.step[before.near + int(np.nanargmax(rates))]
     return Cause(
         "learning rate",
-        f"the learning rate rose {_number(highest / usual)}-fold, from {usual:.3g} to "
+        f"the learning rate rose {two_digits(highest / usual)}-fold, from {usual:.3g} to "
         f"{highest:.3g} at step {step:,}",
     )
 
@@ -149,7 +150,7 @@ def _arithmetic(series: Series, before: _Before) -> Cause | None:
     row = int(np.nanargmax(sudden))
     return Cause(
         "arithmetic",
-        f"the gradient of step {series.step[before.near + row]:,} was {_number(times[row])} times "
+        f"the gradient of step {series.step[before.near + row]:,} was {two_digits(times[row])} times "
         "as large as usual while its loss was still low",
     )
 
@@ -166,7 +167,7 @@ def _optimizer(series: Series, before: _Before) -> Cause | None:
     row = int(np.nanargmax(sudden))
     return Cause(
         "optimizer",
-        f"step {series.step[before.near + row]:,} turned the weights {_number(turns[row])} times "
+        f"step {series.step[before.near + row]:,} turned the weights {two_digits(turns[row])} times "
         "as far as usual, though gradient and learning rate were as usual, as after a resume "
         "without the optimizer's state",
     )
@@ -187,7 +188,7 @@ def _batch(series: Series, before: _Before) -> Cause | None:
     if not math.isnan(moved):
         evidence += (
             ", while the steps before it turned the weights at most "
-            f"{_number(moved)} times as far as usual"
+            f"{two_digits(moved)} times as far as usual"
         )
     return Cause("batch", evidence)
 
@@ -202,7 +203,7 @@ def _second_moment(series: Series, before: _Before, growth: float) -> Cause | No
         return None
     return Cause(
         "second moment",
-        f"squared gradients were up to {_number(lag)} times Adam's second moment, which lags "
+        f"squared gradients were up to {two_digits(lag)} times Adam's second moment, which lags "
         "behind after a calm time, while the effective learning rate stood still",
     )
 
@@ -222,18 +223,13 @@ def _built_up(series: Series, before: _Before, growth: float, since: int) -> str
     """How the effective learning rate stood, and what built up."""
     parts = []
     if growth > c.GROWN:
-        parts.append(f"it had grown {_number(growth)}-fold since step {series.step[since]:,}")
+        parts.append(f"it had grown {two_digits(growth)}-fold since step {series.step[since]:,}")
     moved = series.rotation if series.rotation is not None else series.grad_norm
     if moved is not None:
         times = float(np.nanmax(before.times_calm(moved), initial=0))
         what = "the weights turned" if series.rotation is not None else "the gradient was"
         how = "as far a step" if series.rotation is not None else "as large"
-        parts.append(f"{what} up to {_number(times)} times {how} as usual")
+        parts.append(f"{what} up to {two_digits(times)} times {how} as usual")
     if not parts:
         parts.append("neither the learning rate nor a single batch stands out")
     return f"before step {series.step[before.row]:,} {' and '.join(parts)}"
-
-
-def _number(value: float) -> str:
-    """Two digits of it."""
-    return f"{value:.2g}" if value < 100 else f"{float(f'{value:.2g}'):,.0f}"

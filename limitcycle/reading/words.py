@@ -14,6 +14,7 @@ import numpy as np
 from limitcycle.reading.advice import Advice, rises_of
 from limitcycle.reading.clock import Array
 from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD
+from limitcycle.reading.digits import two_digits
 from limitcycle.reading.findings import Findings
 
 _STILL = 5e-4  # a drift that would be said as 0.0 %
@@ -65,9 +66,9 @@ def headline(found: Findings) -> str:
         case "periodic":
             return f"periodic: {len(found.events)} jumps, one every {_interval(found)[0]}"
         case "equilibrium":
-            return f"equilibrium: norm settled at loss {found.rest.loss:.2g}{tail}"
+            return f"equilibrium: norm settled at loss {two_digits(found.rest.loss)}{tail}"
         case "stuck":
-            return f"stuck at loss {found.rest.loss:.2g}"
+            return f"stuck at loss {two_digits(found.rest.loss)}"
         case "converging":
             return f"converging: norm still {_direction(found.rest.drift)[0]}{tail}"
         case "diverged" | "unknown":
@@ -205,7 +206,7 @@ def _moved(found: Findings) -> str:
         text = "stood still"
     if rest.wanders and abs(rest.drift) >= MAX_DRIFT:
         return (
-            f"wanders about one place (its highest value is {rest.reach:.2g} times its lowest, a "
+            f"wanders about one place (its highest value is {two_digits(rest.reach)} times its lowest, a "
             f"drift of {rest.drift:+.1%} small against that)"
         )
     if rest.free_decay:
@@ -244,8 +245,8 @@ def _typical(values: Array, each: str = "") -> str:
     """The median, or the quartiles where these are far apart; ``each`` stands behind a number."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], method="nearest")
     if low > 0 and high > PERIOD_SPREAD * low:
-        return f"{low:.2g}{each} to {high:.2g}{each}"
-    return f"{middle:.2g}{each}"
+        return f"{two_digits(low)}{each} to {two_digits(high)}{each}"
+    return f"{two_digits(middle)}{each}"
 
 
 def _exceptional(found: Findings) -> list[str]:

@@ -12,7 +12,8 @@ def settled(loss=1e-3, norm=1.0, rows=2_000, **columns):
     """A run at rest, after a first descent from loss 2."""
     step = np.arange(rows)
     losses = np.where(step < rows // 50, 2.0, loss)
-    return pd.DataFrame({"step": step, "loss": losses, "norm": norm, **columns})
+    norms = norm * (1 + 1e-3 * np.sin(step))
+    return pd.DataFrame({"step": step, "loss": losses, "norm": norms, **columns})
 
 
 AS_BEFORE = np.random.default_rng(0).normal(2.0, 0.1, 2_000)
@@ -66,6 +67,24 @@ def test_decay_that_rounds_away_is_said_before_all_else():
         (settled(norm=np.linspace(3, 1, 2_000), lr=1.0, weight_decay=1e-3), "falling", "e-fold in"),
         (settled(norm=np.linspace(1, 3, 2_000)), "rising", "falls by itself"),
         (settled(loss=np.inf), "diverged", "checkpoint"),
+        (settled(lr=0.1, weight_decay=1e-3).assign(norm=8.0), "held", "weight decay does nothing"),
+        (
+            settled(loss=AS_BEFORE, lr=1.0, weight_decay=1e-3).assign(norm=8.0),
+            "held-high",
+            "lower the learning rate",
+        ),
+        (
+            settled(
+                norm=np.linspace(3, 2, 2_000), lr=np.linspace(1, 1e-3, 2_000), weight_decay=1e-3
+            ),
+            "scheduled",
+            "fell 320-fold since step 1,000",
+        ),
+        (
+            settled(norm=np.linspace(3, 2, 2_000), lr=1e-3, weight_decay=1e-3),
+            "slow",
+            "so slowly that it does not matter",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
