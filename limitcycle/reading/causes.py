@@ -150,8 +150,8 @@ def _arithmetic(series: Series, before: _Before) -> Cause | None:
     row = int(np.nanargmax(sudden))
     return Cause(
         "arithmetic",
-        f"the gradient of step {series.step[before.near + row]:,} was {two_digits(times[row])} times "
-        "as large as usual while its loss was still low",
+        f"the gradient of step {series.step[before.near + row]:,} was "
+        f"{two_digits(times[row])} times as large as usual while its loss was still low",
     )
 
 
@@ -167,9 +167,9 @@ def _optimizer(series: Series, before: _Before) -> Cause | None:
     row = int(np.nanargmax(sudden))
     return Cause(
         "optimizer",
-        f"step {series.step[before.near + row]:,} turned the weights {two_digits(turns[row])} times "
-        "as far as usual, though gradient and learning rate were as usual, as after a resume "
-        "without the optimizer's state",
+        f"step {series.step[before.near + row]:,} turned the weights "
+        f"{two_digits(turns[row])} times as far as usual, though gradient and learning rate were "
+        "as usual, as after a resume without the optimizer's state",
     )
 
 

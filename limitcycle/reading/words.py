@@ -206,8 +206,8 @@ def _moved(found: Findings) -> str:
         text = "stood still"
     if rest.wanders and abs(rest.drift) >= MAX_DRIFT:
         return (
-            f"wanders about one place (its highest value is {two_digits(rest.reach)} times its lowest, a "
-            f"drift of {rest.drift:+.1%} small against that)"
+            f"wanders about one place (its highest value is {two_digits(rest.reach)} times its "
+            f"lowest, a drift of {rest.drift:+.1%} small against that)"
         )
     if rest.free_decay:
         return f"{text}, weight decay alone would make it fall by {-rest.free_drift:.1%}"
