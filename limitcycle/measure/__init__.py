@@ -14,9 +14,14 @@ from limitcycle.measure.optimizers import (
     outer_optimizer,
 )
 from limitcycle.measure.scalars import step_scalars
+from limitcycle.measure.together import Moving, Together, together
+from limitcycle.measure.turns import Turns
 
 __all__ = [
     "InnerProducts",
+    "Moving",
+    "Together",
+    "Turns",
     "inner_optimizer",
     "is_nested",
     "is_stepping",
@@ -24,4 +29,5 @@ __all__ = [
     "outer_optimizer",
     "step_columns",
     "step_scalars",
+    "together",
 ]

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.measure import Moving
 from limitcycle.symmetry import Symmetries, symmetries_in_use, unwrapped
 
 
@@ -28,7 +28,7 @@ class FirstCall:
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: Optimizer, then: Callable[[], None] | None = None
+        self, model: nn.Module, optimizer: Moving, then: Callable[[], None] | None = None
     ) -> None:
         self._model, self._then = model, then
         self.seen = self.in_training = False
@@ -134,7 +134,7 @@ class _Through(nn.Module):
         return self._called(*args, **kwargs)
 
 
-def _whole(model: nn.Module, optimizer: Optimizer) -> list[nn.Module]:
+def _whole(model: nn.Module, optimizer: Moving) -> list[nn.Module]:
     """The model, and the modules within that hold all of it that the optimizer moves."""
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     moved = {id(p) for group in optimizer.param_groups for p in group["params"]} & trained

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.measure import Moving
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.declared import declared, nothing_known
 from limitcycle.watching.first_call import FirstCall
@@ -30,7 +30,7 @@ class Subject:
         UserError: ``given`` is something else, or of another model.
     """
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer, given: Any) -> None:
+    def __init__(self, model: nn.Module, optimizer: Moving, given: Any) -> None:
         self.symmetries: Symmetries | None = None
         self.unjudged = ""
         self._model, self._optimizer = model, optimizer

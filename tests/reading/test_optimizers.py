@@ -42,7 +42,7 @@ def test_how_the_update_scales_is_said_once(name):
         ("Adam", {"decoupled_weight_decay": True}, True, "adamw"),
         ("AdamW", {}, True, "adamw"),
         ("NAdam", {"decoupled_weight_decay": True}, True, ""),
-        ("Lion", {}, True, ""),
+        ("Lion", {}, True, "lion"),
         ("Rprop", {}, False, ""),
         ("Mystery", {}, False, ""),
     ],
