@@ -14,7 +14,7 @@ from limitcycle.measure.optimizers import (
     outer_optimizer,
 )
 from limitcycle.measure.scalars import step_scalars
-from limitcycle.measure.together import Moving, Together, together
+from limitcycle.measure.together import Moving, Together, schedule_free, together
 from limitcycle.measure.turns import Turns
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "is_stepping",
     "measured_columns",
     "outer_optimizer",
+    "schedule_free",
     "step_columns",
     "step_scalars",
     "together",

@@ -85,6 +85,22 @@ def together(given: Any) -> Together:
     return all_of_them
 
 
+def schedule_free(given: Any, optimizers: Together) -> str:
+    """The class of a schedule-free optimizer among them or around one; "" where there is none.
+
+    What it evaluates and saves is an average of the weights that it trains.
+    """
+    around = given if isinstance(given, list | tuple) else [given]
+    for each in (*optimizers.members, *around):
+        groups = getattr(each, "param_groups", [])
+        kinds = [kind.__name__ for kind in type(each).__mro__]
+        if any("train_mode" in group for group in groups) or any(
+            "ScheduleFree" in k for k in kinds
+        ):
+            return type(each).__name__
+    return ""
+
+
 def tensors_of(optimizer: Optimizer) -> Iterator[Tensor]:
     """The tensors in its parameter groups."""
     for group in optimizer.param_groups:

@@ -273,6 +273,16 @@ def known_names(classes: Iterable[str]) -> list[str]:
     return [name for name in OPTIMIZERS if name in there]
 
 
+def has_own_state(classes: Sequence[str]) -> bool:
+    """Whether an optimizer moves as the one of that name does, but keeps another state for it.
+
+    Args:
+        classes: as of `update_rule`.
+    """
+    plain = _FEW_BITS.fullmatch(classes[0])
+    return _OF_BITSANDBYTES in classes or plain is None or plain[1] != classes[0]
+
+
 def update_rule(classes: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> UpdateRule:
     """What is known of an optimizer, by the settings of all its parameter groups.
 
