@@ -307,6 +307,8 @@ def group_rule(classes: Sequence[str], group: Mapping[str, Any]) -> UpdateRule:
     known = OPTIMIZERS[name] if name else Optimizer("unknown")
     if "scale_parameter" in group:  # Adafactor of Transformers
         known = _adafactor(bool(group["scale_parameter"]))
+    if _OF_BITSANDBYTES in classes and known.scaling == "weights":
+        known = Optimizer("unknown", known.decay)  # its LAMB and LARS of eight bits trust no ratio
     decay = _decay(known.decay, name, classes, group)
     decays = decay == "weights" or (decay == "gradient" and known.scaling == "gradient")
     muon = known.equilibrium == "muon"
