@@ -14,6 +14,8 @@ from limitcycle.watching.groups import Watched, moved_alike, watched_groups
 from limitcycle.watching.later import LaterCalls, dead_names
 from limitcycle.watching.notice import notice
 
+_LONGEST = 200  # characters of an error that are said
+
 
 class Subject:
     """A model and the optimizer that moves it, while they change.
@@ -129,6 +131,7 @@ class Subject:
             found = self._later.search(self.symmetries)
         except Exception as problem:
             notice(f"{said(problem)}: what the first call did not use is taken for not invariant")
+            self._later.forget()
             self._later = None
             return False
         if found is None:
@@ -163,6 +166,7 @@ def said(problem: Exception) -> str:
     """An error in one line; its kind, too, unless the words are ours."""
     lines = str(problem).strip().splitlines()
     text = lines[0].rstrip(".:") if lines else ""
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if isinstance(problem, UserError):
         return text
     return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

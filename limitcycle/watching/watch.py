@@ -186,7 +186,9 @@ class Watch:
 
         It is read from the device now, so ask at a logger's pace.
         """
-        self._settle()
+        if self._place is not None:
+            self._settle()
+        self._attribution.show()
         measured = self._measured
         newest = None if measured is None else measured.buffer.newest()
         if newest is None or measured is None:
@@ -204,11 +206,23 @@ class Watch:
             return
         early = self._measured is None and not self._subject.in_training
         for name, value in values.items():
-            number = _number(name, value)
+            number = self._number(name, value)
+            if number is None:
+                continue
             if early and not getattr(value, "requires_grad", False):
                 self._attribution.add_early(self._own_name(name), number)
             else:
                 self._attribution.add(self._own_name(name), number)
+
+    def _number(self, name: str, value: Any) -> Any:
+        """One number; of a tensor a copy where it lies. None where it is none, which is said."""
+        try:
+            return _number(name, value)
+        except Exception as problem:  # what is only told ends no training
+            if name not in self._renamed:
+                self._renamed.add(name)
+                notice(f"log({name}=…) is left out: {said(problem)}")
+            return None
 
     def _own_name(self, name: str) -> str:
         """A name that no measured column has."""
@@ -442,7 +456,10 @@ class Watch:
             self._measured.buffer.drop()
             self._place = None
             self._attribution.withdraw()
-        self._attribution.settle()
+        for name in self._attribution.settle():
+            if name not in self._renamed:
+                self._renamed.add(name)
+                notice(f"{name} was logged of a step whose row had been read: it is left out there")
 
     @torch.no_grad()
     def _begin(self) -> "_Measured":
@@ -506,12 +523,12 @@ class Watch:
         """Bring what lies on the device into the tables and hand it on."""
         self._settle()
         measured = self._measured
-        open_rows = 1 if self._in_a_turn() else 0
-        if measured is None or len(measured.buffer) <= open_rows:
+        in_a_turn = self._in_a_turn()
+        if measured is None or len(measured.buffer) <= in_a_turn:
             return
         measured.read_at = time.monotonic()
-        block = measured.buffer.read(keep_newest=bool(open_rows))
-        if open_rows:
+        block = measured.buffer.read(keep_newest=in_a_turn)
+        if in_a_turn:
             self._place = measured.buffer.place
         steps, groups = rows_of(block, measured.groups, self._rules, updates=self._updates)
         if len(steps):

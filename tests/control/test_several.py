@@ -98,7 +98,7 @@ def test_a_group_in_two_optimizers_is_held_after_each_of_their_steps(per):
 
 
 def test_directions_of_a_joint_norm_in_two_optimizers():
-    """A turn: one matrix steps, all are scaled back, the other steps with its gradient of before."""
+    """A turn: one matrix steps, all are scaled back, the other steps with its old gradient."""
     net, found = build()
     both = pair(net, weight_decay=0.1)
     twin, _ = build()
