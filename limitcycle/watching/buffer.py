@@ -100,11 +100,14 @@ class GramBuffer:
         self._rows = kept
         return found
 
-    def newest(self) -> tuple[Row, Tensor] | None:
-        """The newest row that no scaler skipped, and its Gram matrices; they stay here."""
-        for row, place in zip(
-            reversed(self._rows), reversed(self._places[: len(self)]), strict=True
-        ):
+    def newest(self, *, complete: int) -> tuple[Row, Tensor] | None:
+        """The newest row that no scaler skipped, and its Gram matrices; they stay here.
+
+        Args:
+            complete: how many rows are; the others are not asked for.
+        """
+        rows, places = self._rows[:complete], self._places[:complete]
+        for row, place in zip(reversed(rows), reversed(places), strict=True):
             if row.skipped is None or not float(row.skipped):
                 return row, place
         return None

@@ -189,8 +189,9 @@ class Watch:
         if self._place is not None:
             self._settle()
         self._attribution.show()
-        measured = self._measured
-        newest = None if measured is None else measured.buffer.newest()
+        measured, newest = self._measured, None
+        if measured is not None:
+            newest = measured.buffer.newest(complete=len(measured.buffer) - self._in_a_turn())
         if newest is None or measured is None:
             return self._memory.newest()
         return newest_row(*newest, measured.groups, self._rules, updates=self._updates)

@@ -272,8 +272,9 @@ def test_one_that_steps_less_often(reading):
             used["seldom.weight"] = torch.zeros_like(model.seldom.weight).double()
             often.step()
             if reading:
-                assert len(w.steps) == t  # the newest row may wait for another step
-                w.latest()
+                if t % 2:
+                    assert len(w.steps) == t  # the newest row may wait for another step
+                assert w.latest().get("step", -1) == t - 1
             if t % 3 == 2:
                 seldom.zero_grad()
                 game_loss(model, 100 + t).backward()
