@@ -117,11 +117,13 @@ class Team:
             _Member(member, slot, _pairs(groups, owners, number), len(groups))
             for number, (member, slot) in enumerate(zip(movers.members, movers.slots, strict=True))
         ]
+        self._across = _Across(groups, owners)
         self._row: Row | None = None
 
     def begin(self, row: Row) -> None:
         """A turn begins, and this is its row."""
         self._row = row
+        self._across.begin()
         for member in self._members:
             member.stepped = False
 
@@ -129,13 +131,16 @@ class Team:
         """The gradients of this optimizer's step are there."""
         if self._row is not None:
             self._members[number].before(self._row, updates=updates)
+            self._across.before(number)
 
     def after_step(self, number: int, gram: Tensor, *, updates: bool) -> None:
         """Its step has been made: what was measured around it goes to the turn's ``gram``."""
         if self._row is not None:
-            self._members[number].after(gram, updates=updates)
+            member = self._members[number]
+            member.after(gram, updates=updates)
+            self._across.after(number, member.scale, member.skipped)
 
-    def after(self, gram: Tensor) -> None:
+    def after(self, gram: Tensor, *, updates: bool) -> None:
         """The turn has ended: of who made no step in it there are the weights."""
         if self._row is None:
             return
@@ -143,6 +148,7 @@ class Team:
         for member in self._members:
             if not member.stepped:
                 member.rest(gram)
+        self._across.end(gram, updates=updates)
         flags = [member.skipped for member in made if member.skipped is not None]
         if flags and len(flags) == len(made):
             self._row.skipped = torch.stack([flag.reshape(()) for flag in flags]).amin()
@@ -157,7 +163,7 @@ class _Member:
     ) -> None:
         self.stepped = False
         self.skipped: Tensor | None = None
-        self._scale: Tensor | None = None
+        self.scale: Tensor | None = None
         self._optimizer, self._slots = optimizer, slots
         self._products: InnerProducts | None = None
         if pairs:
@@ -172,7 +178,7 @@ class _Member:
         now = [settings_of(group) for group in self._optimizer.param_groups[:count]]
         row.settings[self._slots] = now
         # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
-        self._scale, self.skipped = (getattr(self._optimizer, name, None) for name in SCALER)
+        self.scale, self.skipped = (getattr(self._optimizer, name, None) for name in SCALER)
         if self._products is not None:
             self._products.before(self._gram.zero_(), updates=updates)
 
@@ -183,9 +189,9 @@ class _Member:
         mine = self._gram
         if updates:
             self._products.after(mine)
-        if self._scale is not None:
-            mine[:, 1] /= self._scale
-            mine[:, :, 1] /= self._scale
+        if self.scale is not None:
+            mine[:, 1] /= self.scale
+            mine[:, :, 1] /= self.scale
         if self.skipped is not None:
             mine = torch.where(self.skipped != 0, _weights_only(mine), mine)
         gram += mine
@@ -194,6 +200,63 @@ class _Member:
         if self._products is not None:
             self._products.before(self._gram.zero_(), updates=False)
             gram += _weights_only(self._gram)
+
+
+class _Across:
+    """Tensors of groups that lie in several optimizers, from a turn's begin to its end.
+
+    What one optimizer's step sets off may move another one's tensors: a held norm scales the
+    whole group. So these are copied, in full precision.
+    """
+
+    def __init__(self, groups: Sequence[Watched], owners: dict[int, int]) -> None:
+        several = [index for index, group in enumerate(groups) if _is_shared(group, owners)]
+        self._tensors = [tensor for index in several for tensor in groups[index].tensors]
+        self._groups = [index for index in several for _ in groups[index].tensors]
+        self._owners = [owners[id(tensor)] for tensor in self._tensors]
+        self._x: list[Tensor] = []
+        self._read: dict[int, list[Tensor]] = {}  # gradients by optimizer, in a step
+        self._used: dict[int, list[Tensor]] = {}  # of steps that were made
+
+    def begin(self) -> None:
+        self._x = [_flat(tensor) for tensor in self._tensors]
+        self._read, self._used = {}, {}
+
+    def before(self, number: int) -> None:
+        self._read[number] = [
+            _flat(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
+            for tensor, owner in zip(self._tensors, self._owners, strict=True)
+            if owner == number
+        ]
+
+    def after(self, number: int, scale: Tensor | None, skipped: Tensor | None) -> None:
+        gradients = self._read.pop(number, [])
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        if skipped is not None:
+            gradients = [torch.where(skipped != 0, 0.0, gradient) for gradient in gradients]
+        self._used[number] = gradients
+
+    def end(self, gram: Tensor, *, updates: bool) -> None:
+        used = {number: iter(gradients) for number, gradients in self._used.items()}
+        for index, tensor in enumerate(self._tensors):
+            x = self._x[index]
+            gradient = next(used.get(self._owners[index], iter(())), torch.zeros_like(x))
+            change = _flat(tensor) - x if updates else torch.zeros_like(x)
+            rows = torch.stack([x, gradient, change])
+            gram[self._groups[index]] += (rows @ rows.T).to(gram.dtype)
+
+
+def _is_shared(group: Watched, owners: dict[int, int]) -> bool:
+    """Whether several optimizers move its tensors, and it is one thing for all that."""
+    return group.invariant and len({owners[id(tensor)] for tensor in group.tensors}) > 1
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """A copy, flat, in double precision where the device has it."""
+    real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    dtype = torch.float32 if tensor.device.type == "mps" else torch.float64
+    return real.detach().reshape(-1).to(dtype, copy=True)
 
 
 def _weights_only(gram: Tensor) -> Tensor:
@@ -206,10 +269,10 @@ def _weights_only(gram: Tensor) -> Tensor:
 def _pairs(
     groups: Sequence[Watched], owners: dict[int, int], number: int
 ) -> list[tuple[Tensor, int]]:
-    """The tensors of one optimizer, each with its group."""
+    """The tensors that one optimizer moves alone, each with its group."""
     return [
         (tensor, index)
         for index, group in enumerate(groups)
         for tensor in group.tensors
-        if owners[id(tensor)] == number
+        if owners[id(tensor)] == number and not _is_shared(group, owners)
     ]

@@ -444,8 +444,10 @@ class Watch:
     def _after_step(self) -> None:
         if self._place is not None and self._measured is not None:
             products = self._measured.products
-            if self._updates or isinstance(products, Team):
-                with torch.no_grad():
+            with torch.no_grad():
+                if isinstance(products, Team):
+                    products.after(self._place, updates=self._updates)
+                elif self._updates:
                     products.after(self._place)
         self._place = None
 

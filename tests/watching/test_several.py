@@ -176,6 +176,24 @@ def test_a_group_in_two_optimizers_is_measured_whole(every, tmp_path):
     assert run.steps["norm"].to_list() == w.steps["norm"].to_list()
 
 
+def test_a_group_in_two_optimizers_that_is_held():
+    """What the hold does behind one optimizer's step moves the other one's tensors."""
+    model = joint()
+    optimizers = [
+        sgd([model.left.weight, *model.head.parameters()]),
+        sgd([model.right.weight], lr=0.3),
+    ]
+    found = lc.symmetries(joint(), loops.batch(0)[0]).bound(model)
+    seen = []
+    with lc.watch(model, optimizers, found, quiet=True) as w, lc.hold_norm(optimizers, found):
+        for t in range(4):
+            seen.append(seen_around(model, joint, t, lambda t=t: turn_of(model, optimizers, t)))
+            w.log(loss=seen[-1].loss)
+    for t in range(4):
+        check(w.steps.iloc[t], seen[t], ("left.weight", "right.weight"))
+    assert w.steps["norm"].to_numpy() == pytest.approx(w.steps["norm"][0], rel=1e-6)
+
+
 def test_a_part_of_a_group_is_never_called_whole(capsys):
     model = joint()
     first = sgd([model.left.weight, *model.head.parameters()])
