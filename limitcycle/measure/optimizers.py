@@ -49,7 +49,8 @@ def held_by(holder: Any) -> list[Optimizer]:
             values = list(value.values())
         found |= {id(each): each for each in values if isinstance(each, Optimizer)}
     found.pop(id(holder), None)
-    return list(found.values())
+    # One that holds the holder is around it, not in it.
+    return [each for each in found.values() if not any(v is holder for v in vars(each).values())]
 
 
 def _only_one_in(optimizer: Any) -> Optimizer | None:

@@ -105,8 +105,28 @@ def turn_of(model, optimizers, step):
     return loss
 
 
+class Managed(Container):
+    """Is held by a manager that it holds itself, as torchtitan's that outlives lost machines."""
+
+    def __init__(self, optimizers):
+        super().__init__(optimizers)
+        self.manager = Manager(self)
+
+
+class Manager(torch.optim.Optimizer):
+    def __init__(self, optimizer):
+        super().__init__(optimizer.param_groups, {})
+        self.optim = optimizer
+
+    def step(self, closure=None):
+        self.optim.step()
+
+
+GIVEN = [list, tuple, Container, Chained, Managed, lambda both: [Container(both)]]
+
+
 @pytest.mark.parametrize("make", [muon_and_adamw, sgd_and_adamw])
-@pytest.mark.parametrize("given", [list, tuple, Container, Chained, lambda both: [Container(both)]])
+@pytest.mark.parametrize("given", GIVEN)
 @pytest.mark.parametrize("updates", [True, False])
 def test_a_turn_is_a_row(make, given, updates):
     model = loops.net()
