@@ -311,15 +311,18 @@ def group_rule(classes: Sequence[str], group: Mapping[str, Any]) -> UpdateRule:
         known = Optimizer("unknown", known.decay)  # its LAMB and LARS of eight bits trust no ratio
     decay = _decay(known.decay, name, classes, group)
     decays = decay == "weights" or (decay == "gradient" and known.scaling == "gradient")
-    muon = known.equilibrium == "muon"
+    equilibrium = known.equilibrium if decays else ""
+    beta = _second(group.get("betas")) if equilibrium == "lion" else 0.0
+    if equilibrium == "lion" and not beta:  # somebody else's, with other settings
+        equilibrium = ""
     return UpdateRule(
         name=classes[0],
         scaling=known.scaling,
         decays=decays,
         nesterov=bool(group.get("nesterov")),
-        equilibrium=known.equilibrium if decays else "",
-        beta=_second(group.get("betas")) if known.equilibrium == "lion" else 0.0,
-        sized=_sized(group) if muon else "",
+        equilibrium=equilibrium,
+        beta=beta,
+        sized=_sized(group) if known.equilibrium == "muon" else "",
     )
 
 
@@ -355,9 +358,10 @@ def _decay(usual: Decay, name: str, classes: Sequence[str], group: Mapping[str, 
 
 def _sized(group: Mapping[str, Any]) -> str:
     """How Muon's step goes by the shape, by torch's name of it."""
-    if "adjust_lr_fn" in group:
-        return group["adjust_lr_fn"] or "original"
-    return "unknown"
+    named = group.get("adjust_lr_fn", "unknown")
+    if named is None:
+        return "original"
+    return named if named in ("original", "match_rms_adamw") else "unknown"
 
 
 def _adjusted(sized: str, shape: tuple[int, int]) -> float:
@@ -368,7 +372,10 @@ def _adjusted(sized: str, shape: tuple[int, int]) -> float:
 
 
 def _second(betas: Any) -> float:
-    return float(betas[1]) if betas else 0.0
+    try:
+        return float(betas[1])
+    except (TypeError, ValueError, IndexError, KeyError):  # somebody else's Lion
+        return 0.0
 
 
 def _each(values: Array, function: Any) -> Array:

@@ -53,7 +53,8 @@ def test_how_the_update_scales_is_said_once(name):
         ("Adam", {"decoupled_weight_decay": True}, True, "adamw"),
         ("AdamW", {}, True, "adamw"),
         ("NAdam", {"decoupled_weight_decay": True}, True, ""),
-        ("Lion", {}, True, "lion"),
+        ("Lion", {}, True, ""),
+        ("Lion", {"betas": (0.9, 0.99)}, True, "lion"),
         ("Rprop", {}, False, ""),
         ("Mystery", {}, False, ""),
     ],
@@ -150,6 +151,18 @@ def test_where_nobody_says_how_muon_adjusts_its_rate():
     settings = (np.full((1, 1), v) for v in (0.02, 0.02, 0.95, 1.0))
     norm, rotation = rule.rest(*settings, [Extent(128, ((8, 8), (16, 4)))])
     assert np.isnan(norm).all() and np.isnan(rotation).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"betas": None}, {"betas": 0.9}, {"betas": (0.9,)}, {"adjust_lr_fn": lambda *_: 1}, {}],
+)
+@pytest.mark.parametrize("name", ["Lion", "Muon"])
+def test_settings_of_other_peoples_classes_are_no_error(name, settings):
+    rule = group_rule([name], settings)
+    assert rule.beta == 0 and UpdateRule.from_dict(rule.to_dict()) == rule
+    extent = [Extent(64, ((8, 8),))]
+    assert rule.units(extent)[0] == 1
 
 
 def test_a_vector_has_no_orthogonal_step():

@@ -175,6 +175,31 @@ def test_a_joint_row_of_several_rules_has_no_effective_rate():
     assert "SGD and AdamW move them" in notes
 
 
+@pytest.mark.parametrize("adjusted", ["original", "match_rms_adamw"])
+def test_the_rate_of_muon_compares_between_tensors(adjusted):
+    """The learning rate per entry over the norm: what a step is, but for Newton and Schulz."""
+    model = loops.net()
+    matrices = [model.one.weight, model.two.weight]
+    muon = torch.optim.Muon(matrices, lr=0.01, weight_decay=0.1, adjust_lr_fn=adjusted)
+    adamw = torch.optim.AdamW(model.head.parameters(), lr=0.01)
+    with lc.watch(model, [muon, adamw], quiet=True) as w:
+        for t in range(3):
+            turn_of(model, [muon, adamw], t)
+        newest = w.latest()
+    for name in ("one.weight", "two.weight"):
+        row = w.groups[w.groups["group"] == name].iloc[-1]
+        tensor = model.get_parameter(name)
+        per_entry = 0.2 if adjusted == "match_rms_adamw" else tensor.shape[1] ** -0.5
+        assert row["effective_lr"] == pytest.approx(per_entry * 0.01 / row["norm"])
+        size = row["effective_lr"] * math.sqrt(tensor.numel())
+        assert row["relative_update"] == pytest.approx(size, rel=0.25)
+        assert row["equilibrium_rotation"] > 0 and row["equilibrium_norm"] > 0
+    joint_row = w.steps.iloc[-1]
+    for name, value in newest.items():
+        assert value == pytest.approx(joint_row[name], rel=1e-9, nan_ok=True), name
+    assert joint_row["equilibrium_rotation"] > 0
+
+
 @pytest.mark.parametrize("every", [1, 2])
 def test_a_group_in_two_optimizers_is_measured_whole(every, tmp_path):
     model = joint()
