@@ -192,7 +192,8 @@ def test_the_rate_of_muon_compares_between_tensors(adjusted):
         per_entry = 0.2 if adjusted == "match_rms_adamw" else tensor.shape[1] ** -0.5
         assert row["effective_lr"] == pytest.approx(per_entry * 0.01 / row["norm"])
         size = row["effective_lr"] * math.sqrt(tensor.numel())
-        assert row["relative_update"] == pytest.approx(size, rel=0.25)
+        # A gradient of 24 samples has not full rank, so its orthogonal part is shorter.
+        assert 0.5 < row["relative_update"] / size < 1.1
         assert row["equilibrium_rotation"] > 0 and row["equilibrium_norm"] > 0
     joint_row = w.steps.iloc[-1]
     for name, value in newest.items():
