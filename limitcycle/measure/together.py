@@ -112,6 +112,11 @@ def _members(given: Any) -> Iterator[tuple[Optimizer, Optimizer | None]]:
         for each in given:
             yield from _members(each)
         return
+    if "ScheduleFree" in type(given).__name__ and not isinstance(given, Optimizer):
+        raise UserError(
+            f"{type(given).__name__} has its optimizer step other weights than those that "
+            "gradients are taken at: use AdamWScheduleFree, or another class that steps by itself"
+        )
     held = _contained(given)
     if not held:
         inner = inner_optimizer(given)
@@ -126,7 +131,8 @@ def _contained(container: Any) -> list[Optimizer]:
     """Several optimizers that another object holds, if it leaves all the moving to them."""
     held = held_by(container)
     if len(held) < 2:
-        return []
+        wrapped = isinstance(container, Optimizer) or hasattr(container, "optimizer")
+        return [] if wrapped else held
     tensors = [id(tensor) for optimizer in held for tensor in tensors_of(optimizer)]
     if len(set(tensors)) < len(tensors):
         return []  # it chooses among them, and is asked itself

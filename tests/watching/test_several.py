@@ -525,3 +525,8 @@ def test_what_is_no_set_of_optimizers_is_refused():
         lc.watch(model, [sgd(model.parameters()), torch.optim.Adam(model.parameters())])
     same = sgd(model.parameters())
     lc.watch(model, [same, same], quiet=True).close()
+    lc.watch(model, Chained([same]), quiet=True).close()
+    wrapper = type("ScheduleFreeWrapper", (), {})()
+    wrapper.base = same
+    with pytest.raises(UserError, match="ScheduleFreeWrapper has its optimizer step other weights"):
+        lc.watch(model, wrapper)
