@@ -290,8 +290,7 @@ def test_no_error_gets_out(part, name, at, monkeypatch, capsys):
     assert alone.losses == watched.losses
     assert alone.calls == watched.calls and alone.tables() == watched.tables()
     said = capsys.readouterr().err.count("watching ended at step")
-    assert said <= 1
-    assert said == 1 or len(watched.w.steps) == STEPS or "injected" not in part
+    assert said == (len(watched.w.steps) < STEPS)  # what ended is said, once
 
 
 @pytest.mark.parametrize("name", ["sgd", "muon and adamw", "tasks in turn"])
