@@ -7,15 +7,16 @@ decoupled decay: ρ² ∝ η/λ. Under a schedule of η alone the resting norm d
 Defazio, "Why gradients rapidly increase near the end of training" (2025): AdamC, SGDC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from limitcycle.control.handle import Handle, inner
+from limitcycle.control.handle import Handle, controllable
 from limitcycle.control.orbits import Orbits, find_orbits
 from limitcycle.errors import UserError
+from limitcycle.measure import Together
 from limitcycle.symmetry import Symmetries
 
 
@@ -30,11 +31,12 @@ class DecayWithLR(Handle):
     _name: ClassVar[str] = "decay_with_lr"
     _claims: ClassVar[str] = "weight decay"
 
-    def __init__(self, optimizer: Optimizer, orbits: Orbits, peak: float | None) -> None:
+    def __init__(self, optimizers: Together, orbits: Orbits, peak: float | None) -> None:
         slots = sorted(set(orbits.slots))
-        self._peaks = {slot: _peak(optimizer.param_groups[slot], peak) for slot in slots}
+        groups = optimizers.param_groups
+        self._peaks = {slot: _peak(groups[slot], peak) for slot in slots}
         self._own: dict[int, float] = {}
-        super().__init__(optimizer, orbits)
+        super().__init__(optimizers, orbits)
 
     def remove(self) -> None:
         """Take the hooks away and give each param group its weight decay back."""
@@ -50,25 +52,27 @@ class DecayWithLR(Handle):
         super().load_state_dict(state)
         self._peaks = dict(zip(self._peaks, state["peaks"], strict=True))
 
-    def _before(self) -> None:
+    def _before(self, member: int, new_turn: bool) -> None:
         self._restore()  # a step that raised did not get to do it
+        groups = self._optimizers.param_groups
         for slot, peak in self._peaks.items():
-            group = self._optimizer.param_groups[slot]
+            group = groups[slot]
             if group["weight_decay"]:
                 self._own[slot] = group["weight_decay"]
                 group["weight_decay"] = following_decay(self._own[slot], float(group["lr"]), peak)
 
-    def _after(self) -> None:
+    def _after(self, member: int) -> None:
         self._restore()
 
     def _restore(self) -> None:
+        groups = self._optimizers.param_groups
         while self._own:
             slot, weight_decay = self._own.popitem()
-            self._optimizer.param_groups[slot]["weight_decay"] = weight_decay
+            groups[slot]["weight_decay"] = weight_decay
 
 
 def decay_with_lr(
-    optimizer: Optimizer, symmetries: Symmetries, peak: float | None = None
+    optimizer: Optimizer | Sequence[Optimizer], symmetries: Symmetries, peak: float | None = None
 ) -> DecayWithLR:
     """Weight decay of scale-invariant weights that follows the learning rate: λ_t = λ·η_t/η_max.
 
@@ -77,8 +81,9 @@ def decay_with_lr(
     also to a checkpoint; one with 0 stays at 0.
 
     Args:
-        optimizer: any with ``weight_decay`` in its param groups. Scale-invariant tensors that decay
-            share no param group with others: `limitcycle.split_groups` sees to that.
+        optimizer: any with ``weight_decay`` in its param groups, or several. Scale-invariant
+            tensors that decay share no param group with others: `limitcycle.split_groups` sees to
+            that.
         symmetries: as found by `limitcycle.symmetries` for the model.
         peak: η_max; None takes each param group's ``max_lr`` or ``initial_lr`` (which schedulers
             leave there), else its present learning rate.
@@ -90,10 +95,10 @@ def decay_with_lr(
         UserError: the symmetries are not bound, or do not fit the optimizer; a param group with
             decay holds other tensors too; there is no peak.
     """
-    optimizer = inner(optimizer)
-    orbits = find_orbits(optimizer, symmetries, "group")
-    _refuse_mixed(optimizer, orbits)
-    return DecayWithLR(optimizer, orbits, peak)
+    optimizers = controllable(optimizer)
+    orbits = find_orbits(optimizers, symmetries, "group")
+    _refuse_mixed(optimizers, orbits)
+    return DecayWithLR(optimizers, orbits, peak)
 
 
 def _peak(group: Mapping[str, Any], peak: float | None) -> float:
@@ -107,12 +112,15 @@ def _peak(group: Mapping[str, Any], peak: float | None) -> float:
     return found
 
 
-def _refuse_mixed(optimizer: Optimizer, orbits: Orbits) -> None:
+def _refuse_mixed(optimizers: Together, orbits: Orbits) -> None:
     mine = set(map(id, orbits.tensors))
+    groups = optimizers.param_groups
     for slot in sorted(set(orbits.slots)):
-        group = optimizer.param_groups[slot]
+        group = groups[slot]
         if "weight_decay" not in group:
-            raise UserError(f"{type(optimizer).__name__} has no weight decay to scale")
+            raise UserError(
+                f"{type(optimizers.member_of(slot)).__name__} has no weight decay to scale"
+            )
         others = sum(id(tensor) not in mine for tensor in group["params"])
         if group["weight_decay"] and others:
             raise UserError(

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.reading.optimizers import OPTIMIZERS, known_names
+from limitcycle.measure import Together
+from limitcycle.reading.optimizers import OPTIMIZERS, has_own_state, known_names
 
 
 class Degrees(NamedTuple):
@@ -38,7 +40,10 @@ _STATE: Mapping[str, Mapping[str, int]] = {
 
 def degrees_of(optimizer: Optimizer) -> Degrees | None:
     """The optimizer's degrees, or None where nothing is known of its state."""
-    for name in known_names(kind.__name__ for kind in type(optimizer).__mro__):
+    kinds = [kind.__name__ for kind in type(optimizer).__mro__]
+    if has_own_state(kinds):
+        return None
+    for name in known_names(kinds):
         if name in _STATE:
             update = -1 if OPTIMIZERS[name].scaling == "gradient" else 0
             return Degrees(update, _STATE[name])
@@ -61,25 +66,37 @@ def known_degrees(optimizer: Optimizer, wish: str) -> Degrees:
 
 
 def carried_state(
-    optimizer: Optimizer, tensors: tuple[Tensor, ...]
+    optimizers: Together, tensors: tuple[Tensor, ...]
 ) -> list[tuple[int, list[Tensor | None]]]:
     """What moves with ``tensors`` when they are scaled: (degree, one entry a tensor or None).
 
     Raises:
-        UserError: the optimizer keeps something of which it is not known how it scales.
+        UserError: an optimizer keeps something of which it is not known how it scales, or that
+            cannot be scaled in place (numbers of eight bits).
     """
-    known = degrees_of(optimizer)
-    degrees = known.state if known else {}
-    kept: dict[str, list[Tensor | None]] = {}
+    owners = optimizers.owners()
+    known = [degrees_of(member) for member in optimizers.members]
+    kept: dict[int, dict[str, list[Tensor | None]]] = {}
     for number, tensor in enumerate(tensors):
+        owner = owners[id(tensor)]
+        optimizer, degrees = optimizers.members[owner], known[owner]
         for key, value in optimizer.state.get(tensor, {}).items():
-            if isinstance(value, Tensor) and value.shape == tensor.shape and key != "step":
-                kept.setdefault(key, [None] * len(tensors))[number] = value
-            elif isinstance(value, Tensor) and value.numel() > 1:
+            if not isinstance(value, Tensor) or key == "step":
+                continue
+            degree = degrees.state.get(key) if degrees else None
+            as_large = value.numel() > 1 or value.shape == tensor.shape
+            if as_large and (degree is None or not _scalable(value, tensor)):
                 raise _unknown(optimizer, key)
-    if odd := sorted(kept.keys() - degrees.keys()):
-        raise _unknown(optimizer, odd[0])
-    return [(degrees[key], values) for key, values in kept.items() if degrees[key]]
+            if degree:
+                lists = kept.setdefault(degree, {})
+                lists.setdefault(key, [None] * len(tensors))[number] = value
+    return [(degree, values) for degree, lists in kept.items() for values in lists.values()]
+
+
+def _scalable(value: Tensor, weights: Tensor) -> bool:
+    """Whether a state is numbers like the weights' own, not codes that stand for numbers."""
+    numbers = value.dtype.is_floating_point or value.dtype.is_complex
+    return type(value) in (Tensor, Parameter) and value.shape == weights.shape and numbers
 
 
 def _unknown(optimizer: Optimizer, key: str) -> UserError:

@@ -8,26 +8,25 @@ from torch.optim import LBFGS, Optimizer
 
 from limitcycle.control.orbits import Orbits
 from limitcycle.errors import UserError
-from limitcycle.measure import inner_optimizer, is_nested
+from limitcycle.measure import Together, Turns, is_nested, together
 
 
 class Handle:
     """A control at work. `remove`, or leaving it as a context manager, ends it without a trace.
 
-    The two halves of a subclass, `_before` and `_after` the optimizer's step, see no gradient mode.
+    The two halves of a subclass, `_before` and `_after` an optimizer's step, see no gradient mode.
+    Of several optimizers each has them around its own steps: what is held is held after each.
     """
 
     _name: ClassVar[str]
     _claims: ClassVar[str]
 
-    def __init__(self, optimizer: Optimizer, orbits: Orbits) -> None:
-        self._optimizer = optimizer
+    def __init__(self, optimizers: Together, orbits: Orbits) -> None:
+        self._optimizers = optimizers
         self._orbits = orbits
+        self._turns = Turns(len(optimizers.members))
         self._refuse_second()
-        self._hooks = (
-            optimizer.register_step_pre_hook(self._before_step),
-            optimizer.register_step_post_hook(self._after_step),
-        )
+        self._hooks = [hook for member in optimizers.members for hook in self._hooked(member)]
 
     def remove(self) -> None:
         """Take the hooks away; twice is once."""
@@ -57,27 +56,36 @@ class Handle:
     def __exit__(self, *_: object) -> None:
         self.remove()
 
-    def _before(self) -> None:
+    def _before(self, member: int, new_turn: bool) -> None:
+        """One of the optimizers is about to step, the first in a turn of all or not."""
         raise NotImplementedError
 
-    def _after(self) -> None:
+    def _after(self, member: int) -> None:
+        """It has made its step."""
         raise NotImplementedError
 
-    def _before_step(self, *_: Any) -> None:
-        if not is_nested(self._optimizer):
-            with torch.no_grad():
-                self._before()
+    def _hooked(self, optimizer: Optimizer) -> list[Any]:
+        return [
+            optimizer.register_step_pre_hook(self._before_step),
+            optimizer.register_step_post_hook(self._after_step),
+        ]
 
-    def _after_step(self, *_: Any) -> None:
-        if not is_nested(self._optimizer):
+    # Bound methods, so that a second control finds this one among an optimizer's hooks.
+    def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+        if not is_nested(optimizer):
+            member = self._optimizers.members.index(optimizer)
             with torch.no_grad():
-                self._after()
+                self._before(member, self._turns.begins(member))
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        if not is_nested(optimizer):
+            with torch.no_grad():
+                self._after(self._optimizers.members.index(optimizer))
 
     def _refuse_second(self) -> None:
         mine = set(map(id, self._orbits.tensors))
-        for hook in self._optimizer._optimizer_step_pre_hooks.values():
-            other = getattr(hook, "__self__", None)
-            if not isinstance(other, Handle) or other._claims != self._claims:
+        for other in controls_of(self._optimizers):
+            if other._claims != self._claims:
                 continue
             if mine.intersection(map(id, other._orbits.tensors)):
                 raise UserError(
@@ -86,16 +94,25 @@ class Handle:
                 )
 
 
-def inner(optimizer: Optimizer) -> Optimizer:
-    """The torch optimizer in a wrapper (Accelerate, Lightning) that steps it.
+def controls_of(optimizers: Together) -> list[Handle]:
+    """The controls at work on these optimizers."""
+    hooks = [
+        hook for member in optimizers.members for hook in member._optimizer_step_pre_hooks.values()
+    ]
+    found = [getattr(hook, "__self__", None) for hook in hooks]
+    return list(dict.fromkeys(each for each in found if isinstance(each, Handle)))
+
+
+def controllable(optimizer: Any) -> Together:
+    """The torch optimizers that make the steps: in a wrapper, in a container, in a list.
 
     Raises:
         UserError: LBFGS, or no torch optimizer.
     """
-    optimizer = inner_optimizer(optimizer)
-    if isinstance(optimizer, LBFGS):
+    optimizers = together(optimizer)
+    if any(isinstance(member, LBFGS) for member in optimizers.members):
         raise UserError(
             "LBFGS cannot be controlled: its curvature pairs are differences between successive "
             "weights, and a projection breaks them; use SGD or Adam"
         )
-    return optimizer
+    return optimizers

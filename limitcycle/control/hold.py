@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from limitcycle.control.degrees import carried_state, known_degrees
-from limitcycle.control.handle import Handle, inner
+from limitcycle.control.handle import Handle, controllable
 from limitcycle.control.orbits import Orbits, Per, column, find_orbits
 from limitcycle.errors import UserError
+from limitcycle.measure import Together, schedule_free
 from limitcycle.symmetry import Symmetries
 
 Schedule = Callable[[int], float]
@@ -36,13 +37,15 @@ class Hold(Handle):
 
     _claims: ClassVar[str] = "norm"
 
-    def __init__(self, optimizer: Optimizer, orbits: Orbits, level: Level) -> None:
+    def __init__(self, optimizers: Together, orbits: Orbits, level: Level) -> None:
         self._level = _checked(level, self._name)
         self._captured: Tensor | None = None
         self._radius: Tensor | None = None
         self._key: Key | None = None
-        self._step = 0
-        super().__init__(optimizer, orbits)
+        self._step = 0  # turns before this one
+        self._made = False  # a step of this turn was made
+        self._touched = _touched(optimizers, orbits)
+        super().__init__(optimizers, orbits)
 
     @property
     def norms(self) -> Tensor | None:
@@ -53,7 +56,7 @@ class Hold(Handle):
         """The step's number, the sphere, and what "current" was; reads from the device."""
         return {
             **super().state_dict(),
-            "step": self._step,
+            "step": self._step + self._made,
             "key": None if self._key is None else list(self._key),
             "radius": None if self._radius is None else self._radius.tolist(),
             "captured": None if self._captured is None else self._captured.tolist(),
@@ -62,7 +65,7 @@ class Hold(Handle):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
         super().load_state_dict(state)
-        self._step = state["step"]
+        self._step, self._made = state["step"], False
         self._key = None if state["key"] is None else tuple(state["key"])
         self._radius, self._captured = (
             None if state[name] is None else self._filled(state[name])
@@ -77,7 +80,10 @@ class Hold(Handle):
     def _capture(self, norms: Tensor) -> None:
         """Keep what "current" means for later: the sphere of this moment is at ``norms``."""
 
-    def _before(self) -> None:
+    def _before(self, member: int, new_turn: bool) -> None:
+        if new_turn:
+            self._step += self._made
+            self._made = False
         key, radius = self._sphere()
         if self._radius is None and isinstance(self._level, str):
             self._radius = self._orbits.norms()
@@ -91,17 +97,20 @@ class Hold(Handle):
         """Carry weights, gradients and state along the orbit to the sphere."""
         assert self._radius is not None
         tensors = self._orbits.tensors
-        carried = carried_state(self._optimizer, tensors)
+        carried = carried_state(self._optimizers, tensors)
         alpha = self._orbits.factors(self._radius)
         self._orbits.scale(tensors, alpha, 1)
         self._orbits.scale([tensor.grad for tensor in tensors], alpha, -1)
         for degree, state in carried:
             self._orbits.scale(state, alpha, degree)
 
-    def _after(self) -> None:
+    def _after(self, member: int) -> None:
         assert self._radius is not None
-        self._orbits.scale(self._orbits.tensors, self._orbits.factors(self._radius), 1)
-        self._step += 1
+        alpha = self._orbits.factors(self._radius)
+        if len(self._touched) > 1:  # what this optimizer does not move stays in its bits
+            alpha = torch.where(self._touched[member], alpha, 1.0)
+        self._orbits.scale(self._orbits.tensors, alpha, 1)
+        self._made = True
 
     def _asked(self) -> float | None:
         """The number asked for at this step; None for "current"."""
@@ -132,11 +141,12 @@ class _HoldEffectiveLR(Hold):
 
     _name: ClassVar[str] = "hold_effective_lr"
 
-    def __init__(self, optimizer: Optimizer, orbits: Orbits, level: Level) -> None:
-        self._power = 1 - known_degrees(optimizer, self._name).update
-        self._optimizer, self._orbits = optimizer, orbits
+    def __init__(self, optimizers: Together, orbits: Orbits, level: Level) -> None:
+        self._optimizers, self._orbits = optimizers, orbits
+        powers = [1 - known_degrees(each, self._name).update for each in optimizers.members]
+        self._power = self._filled(_shared_powers(optimizers, orbits, powers))
         self._rates()  # refuses before anything is hooked
-        super().__init__(optimizer, orbits, level)
+        super().__init__(optimizers, orbits, level)
 
     def _sphere(self) -> tuple[Key | None, Callable[[], Tensor]]:
         asked, rates = self._asked(), self._rates()
@@ -161,7 +171,7 @@ class _HoldEffectiveLR(Hold):
 
     def _rates(self) -> list[float | Tensor]:
         """η of each group; a tensor where reading it would wait for a device."""
-        groups, orbits = self._optimizer.param_groups, self._orbits
+        groups, orbits = self._optimizers.param_groups, self._orbits
         return [
             _shared_rate(label, [groups[slot]["lr"] for slot in sorted(slots)])
             for label, slots in zip(orbits.labels, orbits.param_groups, strict=True)
@@ -169,7 +179,10 @@ class _HoldEffectiveLR(Hold):
 
 
 def hold_norm(
-    optimizer: Optimizer, symmetries: Symmetries, norm: Level = "current", per: Per = "group"
+    optimizer: Optimizer | Sequence[Optimizer],
+    symmetries: Symmetries,
+    norm: Level = "current",
+    per: Per = "group",
 ) -> Hold:
     """Hold the norm of scale-invariant weights: training on a sphere (the paper's Section 5).
 
@@ -179,12 +192,13 @@ def hold_norm(
     With ``per="all"`` and SGD these are the lab's runs with ``fixed_norm``.
 
     Args:
-        optimizer: any of torch.optim but LBFGS; wrappers of Accelerate and Lightning are looked
-            through. One that is not known (`degrees`) only with ``norm="current"``, or a value
-            set before its first step.
+        optimizer: any of torch.optim but LBFGS, or several, each followed by its own return to the
+            sphere; wrappers and containers are looked through. One that is not known (`degrees`)
+            only with ``norm="current"``, or a value set before its first step.
         symmetries: as found by `limitcycle.symmetries` for the model; its scale-invariant groups.
         norm: ``"current"`` (that before the next step), a number, or a function of the step (calls
-            of ``optimizer.step`` since this one, from 0) that returns the norm during this step.
+            of ``optimizer.step`` since this one, from 0; turns of several) that returns the norm
+            during this step.
         per: each ``"group"`` at the norm, or the joint norm of ``"all"`` with one factor for all.
 
     Returns:
@@ -194,17 +208,21 @@ def hold_norm(
         UserError: the symmetries are not bound, or do not fit the optimizer; its state cannot move,
             or it is schedule-free.
     """
-    optimizer = _holdable(optimizer)
-    orbits = find_orbits(optimizer, symmetries, per)
+    optimizers = _holdable(optimizer)
+    orbits = find_orbits(optimizers, symmetries, per)
     if callable(norm):
-        known_degrees(optimizer, "a schedule of norms")
+        for slot in sorted(set(orbits.slots)):
+            known_degrees(optimizers.member_of(slot), "a schedule of norms")
     if norm != "current":
-        carried_state(optimizer, orbits.tensors)
-    return _HoldNorm(optimizer, orbits, norm)
+        carried_state(optimizers, orbits.tensors)
+    return _HoldNorm(optimizers, orbits, norm)
 
 
 def hold_effective_lr(
-    optimizer: Optimizer, symmetries: Symmetries, value: Level = "current", per: Per = "group"
+    optimizer: Optimizer | Sequence[Optimizer],
+    symmetries: Symmetries,
+    value: Level = "current",
+    per: Per = "group",
 ) -> Hold:
     """Hold η/ρ² (SGD) or η/ρ (optimizers whose update has no scale) by setting the norm ρ.
 
@@ -225,25 +243,54 @@ def hold_effective_lr(
         UserError: as for `hold_norm`; tensors of one group have different learning rates (also in a
             later step).
     """
-    optimizer = _holdable(optimizer)
-    orbits = find_orbits(optimizer, symmetries, per)
-    carried_state(optimizer, orbits.tensors)
-    return _HoldEffectiveLR(optimizer, orbits, value)
+    optimizers = _holdable(optimizer)
+    orbits = find_orbits(optimizers, symmetries, per)
+    carried_state(optimizers, orbits.tensors)
+    return _HoldEffectiveLR(optimizers, orbits, value)
 
 
-def _holdable(optimizer: Optimizer) -> Optimizer:
-    """The torch optimizer within, if the weights that it steps are those that are used.
+def _holdable(optimizer: Any) -> Together:
+    """The torch optimizers within, if the weights that they step are those that are used.
 
     Raises:
         UserError: they are not, or there is no such optimizer.
     """
-    found = inner(optimizer)
-    if any("train_mode" in group for group in found.param_groups):
+    found = controllable(optimizer)
+    if name := schedule_free(optimizer, found):
         raise UserError(
-            f"{type(found).__name__} is schedule-free: what is evaluated and saved is an average "
+            f"{name} is schedule-free: what is evaluated and saved is an average "
             "of its weights, whose norm would not be held; use an optimizer with a schedule"
         )
     return found
+
+
+def _touched(optimizers: Together, orbits: Orbits) -> list[Tensor]:
+    """For each optimizer, which groups it moves a tensor of: (G,) bool."""
+    owners = optimizers.owners()
+    found = [torch.zeros(len(orbits.labels), dtype=torch.bool) for _ in optimizers.members]
+    for tensor, group in zip(orbits.tensors, orbits.owners, strict=True):
+        found[owners[id(tensor)]][group] = True
+    return [each.to(orbits.exponents.device) for each in found]
+
+
+def _shared_powers(optimizers: Together, orbits: Orbits, powers: Sequence[int]) -> list[float]:
+    """What power of the norm each group's effective learning rate goes by, (G,).
+
+    Raises:
+        UserError: the optimizers that move a group's tensors disagree.
+    """
+    owners = optimizers.owners()
+    found: list[set[int]] = [set() for _ in orbits.labels]
+    for tensor, group in zip(orbits.tensors, orbits.owners, strict=True):
+        found[group].add(powers[owners[id(tensor)]])
+    for label, several in zip(orbits.labels, found, strict=True):
+        if len(several) > 1:
+            raise UserError(
+                f"the tensors of group {label!r} are moved by {optimizers.name}, whose steps scale "
+                "with the weights in different ways: there is no one effective learning rate to "
+                'hold; use per="group", or hold_norm'
+            )
+    return [float(each.pop()) for each in found]
 
 
 def _checked(level: Level, name: str) -> Level:

@@ -11,9 +11,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.measure import Moving
 from limitcycle.symmetry import Group, Symmetries
 
 Per = Literal["group", "all"]
@@ -154,7 +154,7 @@ def multiply(tensors: Sequence[Tensor | None], factors: Tensor) -> None:
         torch._foreach_mul_(present, matching)
 
 
-def find_orbits(optimizer: Optimizer, symmetries: Symmetries, per: Per) -> Orbits:
+def find_orbits(optimizer: Moving, symmetries: Symmetries, per: Per) -> Orbits:
     """The scale-invariant groups as the optimizer's tensors; one joint group for ``per="all"``.
 
     Raises:
@@ -197,9 +197,7 @@ def _exponent(group: Group, name: str) -> float:
     return float(group.exponents[name])
 
 
-def _slots(
-    optimizer: Optimizer, names: Sequence[str], tensors: Sequence[Tensor]
-) -> tuple[int, ...]:
+def _slots(optimizer: Moving, names: Sequence[str], tensors: Sequence[Tensor]) -> tuple[int, ...]:
     where = {
         id(tensor): number
         for number, group in enumerate(optimizer.param_groups)
@@ -209,7 +207,8 @@ def _slots(
         if id(tensor) not in where:
             raise UserError(
                 f"scale-invariant parameter {name!r} is in no param group of the optimizer: give "
-                "it all trainable parameters of the model that the symmetries are bound to"
+                "it all trainable parameters of the model that the symmetries are bound to; where "
+                "several optimizers move them, give all, [first, second]"
             )
         if hasattr(tensor, "device_mesh"):
             raise UserError(f"parameter {name!r} is sharded (DTensor): its norm cannot be held")

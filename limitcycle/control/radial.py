@@ -5,14 +5,14 @@ divided entry by entry: momentum and Adam lengthen the weights, and so lower the
 learning rate. Heo et al., "AdamP" (ICLR 2021), remove that part; weight decay keeps its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from limitcycle.control.handle import Handle, inner
+from limitcycle.control.handle import Handle, controllable
 from limitcycle.control.orbits import (
     Orbits,
     Per,
@@ -22,6 +22,8 @@ from limitcycle.control.orbits import (
     squared_norms,
 )
 from limitcycle.errors import UserError
+from limitcycle.measure import Together
+from limitcycle.reading.optimizers import group_rule
 from limitcycle.symmetry import Symmetries
 
 
@@ -37,21 +39,21 @@ class RadialFree(Handle):
     _name: ClassVar[str] = "without_radial"
     _claims: ClassVar[str] = "norm"
 
-    def __init__(self, optimizer: Optimizer, orbits: Orbits) -> None:
-        self._optimizer, self._orbits = optimizer, orbits
+    def __init__(self, optimizers: Together, orbits: Orbits) -> None:
+        self._optimizers, self._orbits = optimizers, orbits
         self._slots = sorted(set(orbits.slots))
         places = [self._slots.index(slot) for slot in orbits.slots]
         self._places = torch.tensor(places, device=orbits.exponents.device)
         self._decays()  # refuses before anything is hooked
         self._held: list[Tensor] = []
-        super().__init__(optimizer, orbits)
+        super().__init__(optimizers, orbits)
 
-    def _before(self) -> None:
+    def _before(self, member: int, new_turn: bool) -> None:
         if not self._held:
             self._held = [torch.empty_like(tensor) for tensor in self._orbits.tensors]
         torch._foreach_copy_(self._held, list(self._orbits.tensors))
 
-    def _after(self) -> None:
+    def _after(self, member: int) -> None:
         """w' ← w' − a·(k∘w) with a = ⟨Δ + δw, k∘w⟩/‖k∘w‖²: `radial_free` of the step but for decay.
 
         Δ = w' − w is the optimizer's step and δ its shrinking of w; a tensor that was not stepped
@@ -73,12 +75,13 @@ class RadialFree(Handle):
 
     def _decays(self) -> list[float | Tensor]:
         """δ of each param group that scale-invariant tensors lie in."""
-        return [
-            _shrinking(self._optimizer, self._optimizer.param_groups[slot]) for slot in self._slots
-        ]
+        groups = self._optimizers.param_groups
+        return [_shrinking(self._optimizers.member_of(slot), groups[slot]) for slot in self._slots]
 
 
-def without_radial(optimizer: Optimizer, symmetries: Symmetries, per: Per = "group") -> RadialFree:
+def without_radial(
+    optimizer: Optimizer | Sequence[Optimizer], symmetries: Symmetries, per: Per = "group"
+) -> RadialFree:
     """Take out of every step what moves scale-invariant weights along themselves (AdamP, SGDP).
 
     What is left of w' = w + Δ is w' = (1 − δ)w + P⊥Δ: the tangential part of the optimizer's step,
@@ -87,7 +90,7 @@ def without_radial(optimizer: Optimizer, symmetries: Symmetries, per: Per = "gro
     (1 − δ)²ρ² + ‖P⊥Δ‖². Under plain SGD this changes nothing.
 
     Args:
-        optimizer: any but LBFGS; where its decay is neither decoupled nor SGD's, with
+        optimizer: any but LBFGS, or several; where its decay is neither decoupled nor SGD's, with
             ``weight_decay=0`` only.
         symmetries: as found by `limitcycle.symmetries` for the model.
         per: the radial direction of each ``"group"``, or one of ``"all"`` jointly.
@@ -99,8 +102,8 @@ def without_radial(optimizer: Optimizer, symmetries: Symmetries, per: Per = "gro
         UserError: the symmetries are not bound, or do not fit the optimizer; its weight decay has
             no radial part of its own.
     """
-    optimizer = inner(optimizer)
-    return RadialFree(optimizer, find_orbits(optimizer, symmetries, per))
+    optimizers = controllable(optimizer)
+    return RadialFree(optimizers, find_orbits(optimizers, symmetries, per))
 
 
 def _shrinking(optimizer: Optimizer, group: Mapping[str, Any]) -> float | Tensor:
@@ -112,7 +115,10 @@ def _shrinking(optimizer: Optimizer, group: Mapping[str, Any]) -> float | Tensor
     if isinstance(optimizer, SGD):
         momentum: float = group["momentum"]
         return lr * decay * ((1 - group["dampening"]) / (1 - momentum) if momentum else 1)
-    if group.get("decoupled_weight_decay", False):
+    rule = group_rule([kind.__name__ for kind in type(optimizer).__mro__], group)
+    if rule.decays and rule.scaling != "gradient":
+        return lr * decay
+    if rule.equilibrium == "sgdw":
         return lr * decay
     raise UserError(
         f"{type(optimizer).__name__} mixes weight decay into the gradient before it divides, so "

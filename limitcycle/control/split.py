@@ -4,21 +4,22 @@ What makes sense for one kind need not for the other: weight decay that follows 
 a learning rate of its own. An optimizer usually has both in one group.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from limitcycle.control.handle import Handle, inner
+from limitcycle.control.handle import controllable, controls_of
 from limitcycle.control.orbits import find_orbits
 from limitcycle.errors import UserError
+from limitcycle.measure import Together
 from limitcycle.symmetry import Symmetries
 
 _BY_TENSOR = ("params", "param_names")  # lists with an entry a tensor
 
 
-def split_groups(optimizer: Optimizer, symmetries: Symmetries) -> None:
+def split_groups(optimizer: Optimizer | Sequence[Optimizer], symmetries: Symmetries) -> None:
     """Give scale-invariant tensors param groups of their own, in place.
 
     A param group that holds both kinds becomes two, with the same options (learning rate, weight
@@ -32,21 +33,22 @@ def split_groups(optimizer: Optimizer, symmetries: Symmetries) -> None:
     split is loaded before it.
 
     Args:
-        optimizer: any of torch.optim but LBFGS; wrappers of Accelerate and Lightning are looked
-            through.
+        optimizer: any of torch.optim but LBFGS, or several; wrappers of Accelerate and Lightning
+            are looked through.
         symmetries: as found by `limitcycle.symmetries` for the model.
 
     Raises:
         UserError: the symmetries are not bound, or do not fit the optimizer; a scheduler or a
             control counts its param groups already.
     """
-    optimizer = inner(optimizer)
-    mine = set(map(id, find_orbits(optimizer, symmetries, "group").tensors))
-    if not any(_is_mixed(group, mine) for group in optimizer.param_groups):
+    optimizers = controllable(optimizer)
+    mine = set(map(id, find_orbits(optimizers, symmetries, "group").tensors))
+    if not any(_is_mixed(group, mine) for group in optimizers.param_groups):
         return
-    _refuse_counted(optimizer)
-    parts = [_parts(group, mine) for group in optimizer.param_groups]
-    optimizer.param_groups[:] = [group for part in parts for group in part]
+    _refuse_counted(optimizers)
+    for member in optimizers.members:
+        parts = [_parts(group, mine) for group in member.param_groups]
+        member.param_groups[:] = [group for part in parts for group in part]
 
 
 def _is_mixed(group: Mapping[str, Any], mine: set[int]) -> bool:
@@ -81,21 +83,22 @@ def _chosen(entries: list[Any], kept: list[bool]) -> list[Any]:
     return [entry for entry, keep in zip(entries, kept, strict=True) if keep]
 
 
-def _refuse_counted(optimizer: Optimizer) -> None:
-    """Refuse an optimizer of which something has counted the param groups."""
-    if getattr(optimizer.step, "_wrapped_by_lr_sched", False):
+def _refuse_counted(optimizers: Together) -> None:
+    """Refuse optimizers of which something has counted the param groups."""
+    if any(getattr(each.step, "_wrapped_by_lr_sched", False) for each in optimizers.members):
         raise UserError(
             "a scheduler was made for this optimizer's param groups: call split_groups before that"
         )
-    for hook in optimizer._optimizer_step_pre_hooks.values():
-        control = getattr(hook, "__self__", None)
-        if isinstance(control, Handle):
-            raise UserError(
-                f"{control._name} works on this optimizer's param groups: call split_groups "
-                "before it, or remove() it first"
-            )
-        if str(getattr(hook, "__module__", "")).startswith("limitcycle.watching"):
-            raise UserError(
-                "limitcycle.watch watches this optimizer's param groups: call split_groups before "
-                "it is entered"
-            )
+    for control in controls_of(optimizers):
+        raise UserError(
+            f"{control._name} works on this optimizer's param groups: call split_groups "
+            "before it, or remove() it first"
+        )
+    hooks = [
+        hook for each in optimizers.members for hook in each._optimizer_step_pre_hooks.values()
+    ]
+    if any(str(getattr(h, "__module__", "")).startswith("limitcycle.watching") for h in hooks):
+        raise UserError(
+            "limitcycle.watch watches this optimizer's param groups: call split_groups before "
+            "it is entered"
+        )

@@ -14,14 +14,21 @@ from limitcycle.measure.optimizers import (
     outer_optimizer,
 )
 from limitcycle.measure.scalars import step_scalars
+from limitcycle.measure.together import Moving, Together, schedule_free, together
+from limitcycle.measure.turns import Turns
 
 __all__ = [
     "InnerProducts",
+    "Moving",
+    "Together",
+    "Turns",
     "inner_optimizer",
     "is_nested",
     "is_stepping",
     "measured_columns",
     "outer_optimizer",
+    "schedule_free",
     "step_columns",
     "step_scalars",
+    "together",
 ]

@@ -20,7 +20,7 @@ def inner_optimizer(optimizer: Any) -> Optimizer:
     """
     wrapped = getattr(optimizer, "optimizer", None)
     if not isinstance(wrapped, Optimizer):
-        wrapped = _held_by(optimizer)
+        wrapped = _only_one_in(optimizer)
     if isinstance(wrapped, Optimizer) and wrapped is not optimizer:
         return inner_optimizer(wrapped)
     if not isinstance(optimizer, Optimizer):
@@ -38,11 +38,26 @@ def outer_optimizer(optimizer: Any, inner: Optimizer) -> Optimizer | None:
     return optimizer if _has_hooks(type(optimizer).step) else None
 
 
-def _held_by(optimizer: Any) -> Optimizer | None:
+def held_by(holder: Any) -> list[Optimizer]:
+    """The optimizers among an object's attributes, and in lists and dictionaries there."""
+    found: dict[int, Optimizer] = {}
+    for value in getattr(holder, "__dict__", {}).values():
+        values = [value]
+        if isinstance(value, list | tuple):
+            values = list(value)
+        elif isinstance(value, dict):
+            values = list(value.values())
+        found |= {id(each): each for each in values if isinstance(each, Optimizer)}
+    found.pop(id(holder), None)
+    # One that holds the holder is around it, not in it.
+    return [each for each in found.values() if not any(v is holder for v in vars(each).values())]
+
+
+def _only_one_in(optimizer: Any) -> Optimizer | None:
     """The one optimizer that another one holds, and that moves all of its tensors."""
     if not isinstance(optimizer, Optimizer):
         return None
-    held = [value for value in vars(optimizer).values() if isinstance(value, Optimizer)]
+    held = held_by(optimizer)
     if len(held) != 1 or not _tensors(optimizer) <= _tensors(held[0]):
         return None  # one that moves a part of the tensors is an optimizer's own affair
     return held[0]

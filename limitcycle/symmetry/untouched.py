@@ -17,6 +17,10 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 MOST_ENTRIES = 1_000  # of a container that is looked into
+# Of a function's code: what computes nothing.
+_NO_STEPS = ("RESUME", "COPY_FREE_VARS", "PUSH_NULL", "CACHE", "NOP", "PRECALL", "KW_NAMES")
+# What returns None, and so does a lambda that calls it last: ``lambda *_: seen.append(1)``.
+_SILENT = ("append", "appendleft", "extend", "insert", "add", "update", "clear", "print", "write")
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -48,6 +52,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     tables = [table for module in model.modules() for table in _tables(module)]
     copies = [dict(table) for table in tables]
     undo = [step for module in model.modules() for step in _restorers(_own(module))]
+    undo += [step for module in model.modules() for step in _restorers(_scripted(module))]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's state
     with (
@@ -82,17 +87,48 @@ def _leave_out_listeners(module: nn.Module) -> None:
 
 def _returns_nothing(hook: Any) -> bool:
     """Whether a Python function has no other way out than to return None."""
+    while isinstance(hook, partial):
+        hook = hook.func
     code = getattr(getattr(hook, "__func__", hook), "__code__", None)
-    if code is None or getattr(hook, "__module__", "").startswith("torch."):
+    if code is None:  # an object that can be called
+        code = getattr(vars(type(hook)).get("__call__"), "__code__", None)
+    if code is None or _is_of_torch(hook):
         return False
     before: dis.Instruction | None = None
-    for instruction in dis.get_instructions(code):
+    steps = [step for step in dis.get_instructions(code) if step.opname not in _NO_STEPS]
+    if _is_silent_call(steps):
+        return True
+    for instruction in steps:
         if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
             return False
         if instruction.opname == "RETURN_VALUE" and not _loads_none(before):
             return False
         before = instruction
     return True
+
+
+def _is_silent_call(steps: list[dis.Instruction]) -> bool:
+    """Whether a function is one call of something that returns None: `seen.append(x.norm())`.
+
+    What is called is loaded first, and called last.
+    """
+    called = ""
+    for step in steps:
+        is_first = not called and step.opname.startswith("LOAD_")
+        if not is_first and step.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+            break
+        called = str(step.argval)
+    if called not in _SILENT or len(steps) < 2:
+        return False
+    last, end = steps[-2:]
+    one_way = not any("JUMP" in step.opname or "RAISE" in step.opname for step in steps)
+    return one_way and last.opname.startswith("CALL") and end.opname == "RETURN_VALUE"
+
+
+def _is_of_torch(hook: Any) -> bool:
+    """Whether it is one of torch's own, which may compute a weight in place."""
+    homes = getattr(hook, "__module__", ""), type(hook).__module__
+    return any(str(home or "").startswith("torch.") for home in homes)
 
 
 def _loads_none(instruction: dis.Instruction | None) -> bool:
@@ -107,6 +143,11 @@ def _own(module: nn.Module) -> list[object]:
     """What the user has set on a module; tables of parameters, modules and hooks are torch's."""
     torchs = vars(nn.Module())
     return [value for name, value in vars(module).items() if name not in torchs]
+
+
+def _scripted(module: nn.Module) -> list[object]:
+    """Buffers that a scripted part changes where they lie, because no others can be put there."""
+    return list(module.buffers()) if isinstance(module, torch.jit.ScriptModule) else []
 
 
 def _restorers(values: Iterable[object], depth: int = 3) -> Iterator[Callable[[], object]]:
@@ -176,4 +217,5 @@ def _in_one_piece() -> Iterator[None]:
 
 
 def _tables(module: nn.Module) -> list[dict[str, object]]:
-    return [module.__dict__, *(module.__dict__[key] for key in ("_parameters", "_buffers"))]
+    tables = [module.__dict__, *(module.__dict__[key] for key in ("_parameters", "_buffers"))]
+    return [table for table in tables if isinstance(table, dict)]  # a scripted part has others

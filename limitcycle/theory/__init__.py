@@ -22,6 +22,7 @@ from limitcycle.theory.equilibrium import (
     adamw_equilibrium_rotation,
     sgd_equilibrium_norm,
     sgd_equilibrium_rotation,
+    sgdw_equilibrium_norm,
 )
 from limitcycle.theory.interval import (
     effective_lr_interval,
@@ -56,6 +57,13 @@ from limitcycle.theory.norm import (
     squared_norm_from_mean,
     squared_norms,
     unrolled_squared_norm,
+)
+from limitcycle.theory.normalised import (
+    lion_persistence,
+    muon_persistence,
+    muon_size,
+    neighbour_correlation,
+    persistent_rest,
 )
 from limitcycle.theory.premises import Form, Interval, PremiseError
 from limitcycle.theory.rayleigh import rayleigh, rayleigh_gradient, rayleigh_oscillator
@@ -131,16 +139,21 @@ __all__ = [
     "largest_squared_norm",
     "largest_unavoidable_delta",
     "limit_interval",
+    "lion_persistence",
     "lower_bound",
     "mean_log_cosine",
     "mean_squared_gradient",
     "mean_weight",
     "mean_weight_limit",
     "measured_distance",
+    "muon_persistence",
+    "muon_size",
+    "neighbour_correlation",
     "next_squared_norm",
     "norm_envelope",
     "norm_grows",
     "norm_interval",
+    "persistent_rest",
     "phi",
     "possible_jump_threshold",
     "power_bound",
@@ -156,6 +169,7 @@ __all__ = [
     "sgd_equilibrium_norm",
     "sgd_equilibrium_rotation",
     "sgd_step",
+    "sgdw_equilibrium_norm",
     "simulate",
     "smallest_low",
     "squared_norm_from_mean",

@@ -57,6 +57,24 @@ def sgd_equilibrium_rotation(
     return np.where(mu == 0, equilibrium_angle(eta, lam), np.sqrt(2 * q * (1 - mu) * variance))
 
 
+def sgdw_equilibrium_norm(
+    effective_gradient: ArrayLike, eta: ArrayLike, lam: ArrayLike, mu: ArrayLike = 0.0
+) -> Array:
+    """ρ at which the norm rests under SGD with decoupled decay: ρ⁴ = η·g̃² / (2λ(1 − μ)²).
+
+    A gradient contributes η/(1 − μ) over all its steps, and the weights shrink by ηλ, whatever μ.
+
+    Args:
+        effective_gradient: g̃, any shape; with noise the root of its mean square.
+        eta, lam, mu: learning rate, decoupled weight decay, momentum.
+
+    Raises:
+        PremiseError: unless 0 < ηλ < 1 and 0 ≤ μ < 1.
+    """
+    mu = numbers(mu)[0]
+    return sgd_equilibrium_norm(effective_gradient, eta, lam, mu) / np.sqrt(np.sqrt(1 - mu))
+
+
 def adamw_equilibrium_norm(entries: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
     """ρ at which the norm rests under AdamW: ρ² = η·C/(2λ), whatever the gradient.
 

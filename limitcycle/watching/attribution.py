@@ -26,6 +26,7 @@ class Attribution:
         self._before: bool | None = None  # the script speaks before its steps; None: not known yet
         self._resting = False  # no step is under way, nothing that was said waits for its row
         self._row: Row | None = None
+        self._is_read = False  # nothing can be added to the newest row any more
 
     @property
     def has_row(self) -> bool:
@@ -59,7 +60,7 @@ class Attribution:
 
     def open(self, row: Row) -> None:
         """The step to come has this row."""
-        self._resting, self._row = False, row
+        self._resting, self._row, self._is_read = False, row, False
         if self._before:
             row.logged, self._said = self._early | self._said, {}
             self._early = {}
@@ -68,13 +69,21 @@ class Attribution:
         """The step to come has no row: nothing is kept of it."""
         self._said, self._early, self._resting = {}, {}, True
 
-    def settle(self) -> None:
-        """What was said after the last step belongs to it."""
-        if self._before is False:
-            if self._row is not None:
-                self._row.logged = self._early | self._said
-                self._early = {}
-            self._row, self._said = None, {}
+    def show(self) -> None:
+        """Bring what was said so far to the newest row, of which more may be said."""
+        if self._before is False and self._row is not None:
+            self._row.logged = self._early | self._said
+
+    def settle(self) -> list[str]:
+        """What was said after the last step belongs to it; names of what came too late for that."""
+        if self._before is not False:
+            return []
+        late = list(self._said) if self._row is None and self._is_read else []
+        if self._row is not None:
+            self._row.logged = self._early | self._said
+            self._early, self._is_read = {}, True
+        self._row, self._said = None, {}
+        return late
 
     def withdraw(self) -> None:
         """The step has failed, its row is gone."""

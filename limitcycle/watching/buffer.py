@@ -91,19 +91,36 @@ class GramBuffer:
         self._rows.pop()
         self._places[len(self._rows)].zero_()
 
-    def read(self) -> Measurements:
-        """Everything since the last reading, without steps that a scaler skipped; then empty."""
-        rows, self._rows = self._rows, []
+    @property
+    def place(self) -> Tensor:
+        """That of the newest row."""
+        return self._places[len(self._rows) - 1]
+
+    def read(self, *, keep_newest: bool = False) -> Measurements:
+        """Everything since the last reading, without steps that a scaler skipped; then empty.
+
+        Args:
+            keep_newest: the newest row is not complete: it stays, alone, in the first place.
+        """
+        kept = self._rows[-1:] if keep_newest else []
+        rows = self._rows[: len(self._rows) - len(kept)]
         grams = self._grams[: len(rows)]
         found = _measurements(rows, grams)
         grams.zero_()
+        if kept and rows:
+            self._places[0].copy_(self.place)
+            self.place.zero_()
+        self._rows = kept
         return found
 
-    def newest(self) -> tuple[Row, Tensor] | None:
-        """The newest row that no scaler skipped, and its Gram matrices; they stay here."""
-        for row, place in zip(
-            reversed(self._rows), reversed(self._places[: len(self)]), strict=True
-        ):
+    def newest(self, *, complete: int) -> tuple[Row, Tensor] | None:
+        """The newest row that no scaler skipped, and its Gram matrices; they stay here.
+
+        Args:
+            complete: how many rows are; the others are not asked for.
+        """
+        rows, places = self._rows[:complete], self._places[:complete]
+        for row, place in zip(reversed(rows), reversed(places), strict=True):
             if row.skipped is None or not float(row.skipped):
                 return row, place
         return None

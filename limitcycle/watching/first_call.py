@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.measure import Moving
 from limitcycle.symmetry import Symmetries, symmetries_in_use, unwrapped
 
 
@@ -22,15 +22,26 @@ class FirstCall:
     compiled forward pass, a distributed wrapper), and on every module within that holds all that
     the optimizer moves: a loop may call only that one (``self.net(x)`` in a training step).
 
+    Args:
+        model: as it is trained.
+        optimizer: that is watched.
+        then: called at the call.
+        latest: keep the hooks, and the arguments of the newest call.
+
     Attributes:
         seen: whether there was such a call.
         in_training: whether there was one in train mode.
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: Optimizer, then: Callable[[], None] | None = None
+        self,
+        model: nn.Module,
+        optimizer: Moving,
+        then: Callable[[], None] | None = None,
+        *,
+        latest: bool = False,
     ) -> None:
-        self._model, self._then = model, then
+        self._model, self._then, self._latest = model, then, latest
         self.seen = self.in_training = False
         self._called: nn.Module = model
         self._batch: Any = None
@@ -67,6 +78,11 @@ class FirstCall:
                 "that the optimizer moves"
             )
         model, called = self._model, self._called
+        if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+            raise UserError(
+                "a scripted part of the model compiles itself anew after its first calls, so that "
+                "calls of ours would change the bits of the training"
+            )
         if unwrapped(called) is not unwrapped(model):
             model = _Through(unwrapped(model), unwrapped(called))
         with torch.autocast(_device(model).type, enabled=False):
@@ -78,7 +94,7 @@ class FirstCall:
         self._batch, self._problem = batch, problem
         if self._then is not None:
             self._then()
-        if module.training:
+        if module.training and not self._latest:
             self._remove_hooks()
 
 
@@ -134,7 +150,7 @@ class _Through(nn.Module):
         return self._called(*args, **kwargs)
 
 
-def _whole(model: nn.Module, optimizer: Optimizer) -> list[nn.Module]:
+def _whole(model: nn.Module, optimizer: Moving) -> list[nn.Module]:
     """The model, and the modules within that hold all of it that the optimizer moves."""
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     moved = {id(p) for group in optimizer.param_groups for p in group["params"]} & trained

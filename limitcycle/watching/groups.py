@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry import Symmetries
+from limitcycle.measure import Moving
+from limitcycle.symmetry import Group, Symmetries
 
 OTHER = "other"
 
@@ -22,6 +22,8 @@ class Watched:
         tensors: those of them that the optimizer moves.
         settings: the optimizer's parameter group of each tensor, by index.
         invariant: whether the group is scale-invariant, and so counts for the joint norm.
+        missing: names of tensors without which the group is but a part of a scale-invariant one:
+            no optimizer that is watched moves them.
     """
 
     name: str
@@ -29,17 +31,23 @@ class Watched:
     tensors: tuple[Tensor, ...]
     settings: tuple[int, ...]
     invariant: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def entries(self) -> int:
         """Number of weights; a complex one counts twice."""
         return sum(tensor.numel() * (1 + tensor.is_complex()) for tensor in self.tensors)
 
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the tensors."""
+        return tuple(tuple(tensor.shape) for tensor in self.tensors)
+
 
 def watched_groups(
     symmetries: Symmetries,
     parameters: Mapping[str, Tensor],
-    optimizer: Optimizer,
+    optimizer: Moving,
     *,
     each: bool = False,
 ) -> list[Watched]:
@@ -65,28 +73,43 @@ def watched_groups(
             "the optimizer moves none of the model's trainable parameters: give the model's own "
             "optimizer, made from model.parameters()"
         )
-    parts: list[tuple[tuple[str, ...], bool]]
-    layers: list[str] = []
     if each:
-        parts = [((name,), False) for name in moved]
-    else:
-        known = [group for group in symmetries.groups if group.kind == "scale-invariant"]
-        parts = [(group.names, True) for group in known]
-        invariant = {name for names, _ in parts for name in names}
-        layers = _layers(symmetries, moved)
-        parts += [((name,), False) for name in layers]
-        alone = invariant | set(layers)
-        parts.append((tuple(name for name in moved if name not in alone), False))
+        return [_watched(name, (name,), False, moved, place) for name in moved]
+    known = [group for group in symmetries.groups if group.kind == "scale-invariant"]
     found = []
-    for names, is_invariant in parts:
-        here = tuple(name for name in names if name in moved)
-        if here:
-            tensors = tuple(moved[name] for name in here)
-            settings = tuple(place[id(tensor)] for tensor in tensors)
-            by_itself = each or (len(here) == 1 and here[0] in layers)
-            label = _label(here) if is_invariant or by_itself else OTHER
-            found.append(Watched(label, here, tensors, settings, is_invariant))
-    return found
+    for group in known:
+        if here := tuple(name for name in group.names if name in moved):
+            whole = len(here) == len(group.names) or _holds_by_itself(group, here)
+            missing = () if whole else tuple(name for name in group.names if name not in moved)
+            found.append(_watched(_label(here), here, whole, moved, place, missing))
+    layers = [_watched(name, (name,), False, moved, place) for name in _layers(symmetries, moved)]
+    taken = {name for group in (*found, *layers) for name in group.names}
+    others = tuple(name for name in moved if name not in taken)
+    rest = [_watched(OTHER, others, False, moved, place)] if others else []
+    return [*found, *layers, *rest]
+
+
+def _watched(
+    label: str,
+    names: tuple[str, ...],
+    invariant: bool,
+    moved: Mapping[str, Tensor],
+    place: Mapping[int, int],
+    missing: tuple[str, ...] = (),
+) -> Watched:
+    tensors = tuple(moved[name] for name in names)
+    settings = tuple(place[id(tensor)] for tensor in tensors)
+    return Watched(label, names, tensors, settings, invariant, missing)
+
+
+def _holds_by_itself(group: Group, names: tuple[str, ...]) -> bool:
+    """Whether a part of a group is scale-invariant whatever becomes of the rest."""
+    covered: set[str] = set()
+    for generator in group.generators:
+        scaled = {name for name, exponent in generator.items() if exponent}
+        if scaled <= set(names) and all(exponent >= 0 for exponent in generator.values()):
+            covered |= scaled
+    return covered == set(names)
 
 
 def _layers(symmetries: Symmetries, moved: Mapping[str, Tensor]) -> list[str]:
@@ -104,7 +127,7 @@ def names_apart(groups: Sequence[Watched]) -> list[str]:
     return [group.name for group in groups if not group.invariant and group.name != OTHER]
 
 
-def moved_alike(optimizer: Optimizer) -> tuple[int, ...]:
+def moved_alike(optimizer: Moving) -> tuple[int, ...]:
     """A number a parameter group, of its tensors and of those that are trained.
 
     As long as it stays the same, no group was added and no tensor was frozen or unfrozen.
@@ -124,7 +147,7 @@ def _label(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} (+{len(names) - 1})"
 
 
-def notes_of(groups: Sequence[Watched], optimizer: Optimizer) -> list[str]:
+def notes_of(groups: Sequence[Watched], optimizer: Moving) -> list[str]:
     """Why a group's learning rate or weight decay is not a number: its tensors have several."""
     notes = []
     joint = [group for group in groups if group.invariant]
@@ -139,9 +162,19 @@ def notes_of(groups: Sequence[Watched], optimizer: Optimizer) -> list[str]:
                 notes.append(
                     f"{setting} of {name} is left out: its tensors have several ({listed})"
                 )
+    notes += [in_part(group) for group in groups if group.missing]
     if any("train_mode" in group for group in optimizer.param_groups):
         notes.append("these are the training weights; a schedule-free optimizer averages them")
     return notes
+
+
+def in_part(group: Watched) -> str:
+    """That a scale-invariant group is not measured whole."""
+    shown = ", ".join(group.missing[:3]) + (", …" if len(group.missing) > 3 else "")
+    return (
+        f"{group.name} is a part of a scale-invariant group: no optimizer that is watched moves "
+        f"{shown}, so it counts for no joint norm; give all of them, lc.watch(model, [a, b])"
+    )
 
 
 def dtypes_of(groups: Sequence[Watched]) -> dict[str, int]:

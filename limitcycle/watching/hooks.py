@@ -37,6 +37,7 @@ class Hooks:
     ) -> None:
         self._optimizer, self._outer = optimizer, outer
         self._before, self._after = before, after
+        self._held_back = False  # a step was made within one of the outer optimizer's
         # A compiled step calls its hooks as they are: neither is to be compiled itself.
         pre, post = disable(self._pre), disable(self._post)  # type: ignore[no-untyped-call]
         self._first = optimizer.register_step_pre_hook(pre)
@@ -45,6 +46,14 @@ class Hooks:
         if outer is not None:
             ending = disable(self._outer_post)  # type: ignore[no-untyped-call]
             self._handles.append(outer.register_step_post_hook(ending))
+
+    @property
+    def in_a_turn(self) -> bool:
+        """Never: a row begins and ends with one step."""
+        return False
+
+    def finish(self) -> None:
+        """Nothing waits for another optimizer's step."""
 
     def follow(self, hook: Callable[..., None]) -> Any:
         """Have ``hook`` called after each step, behind ours; a handle that removes it."""
@@ -83,10 +92,14 @@ class Hooks:
         _to_end(self._optimizer._optimizer_step_pre_hooks, [self._first])
         if self._outer is None or not is_stepping(self._outer):
             self._after()
+        else:
+            self._held_back = True
 
     def _outer_post(self, *_: Any) -> None:
-        if self._outer is not None and not is_nested(self._outer):
-            self._after()
+        if self._outer is None or is_nested(self._outer) or not self._held_back:
+            return
+        self._held_back = False
+        self._after()
 
 
 def _to_end(table: Any, handles: list[Any]) -> None:

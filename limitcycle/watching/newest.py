@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from limitcycle.measure import measured_columns
-from limitcycle.reading.optimizers import UpdateRule
+from limitcycle.reading.optimizers import Extent, UpdateRule
 from limitcycle.watching.buffer import Row
 from limitcycle.watching.groups import Watched
+from limitcycle.watching.ruled import Rules, extent_of
 from limitcycle.watching.table import joint_groups
 
 
 def newest_row(
-    row: Row, grams: Tensor, groups: Sequence[Watched], rule: UpdateRule, *, updates: bool
+    row: Row, grams: Tensor, groups: Sequence[Watched], rules: Rules, *, updates: bool
 ) -> dict[str, float]:
     """What `limitcycle.watching.table.rows_of` makes of one step's joint row.
 
@@ -25,26 +26,27 @@ def newest_row(
         row: what is known of the step.
         grams: its Gram matrices, (groups, 3, 3).
         groups: what they are of.
-        rule: of the optimizer.
+        rules: of the optimizers.
         updates: whether updates were measured.
     """
     joint = joint_groups(groups)
+    members = [groups[place] for place in joint]
+    rule, extent = rules.of(members), extent_of(members)
     found = {"step": float(row.step), "loss": math.nan}
     found |= {name: _mean(values) for name, values in row.logged.items()}
     found |= _measured(row, grams, joint, updates)
     used = {index for place in joint for index in groups[place].settings}
     lr, decay, momentum = (_shared(row, used, which) for which in range(3))
-    entries = sum(groups[place].entries for place in joint)
-    norm, rotation = _rest(rule, lr, decay, momentum, entries)
+    norm, rotation = _rest(rule, lr, decay, momentum, extent)
     if not math.isfinite(found["effective_grad_norm"]):
         norm = rotation = math.nan
-    if rule.equilibrium == "sgd":  # the one rule by which the gradient has a say
+    if rule.equilibrium in ("sgd", "sgdw"):  # the rules by which the gradient has a say
         norm *= math.sqrt(found["effective_grad_norm"])
     lr_and_norm = np.array([lr]), np.array([found["norm"]])
     found |= {
         "lr": lr,
         "weight_decay": decay if rule.decays or decay == 0 else math.nan,
-        "effective_lr": float(rule.effective_lr(*lr_and_norm)[0]),
+        "effective_lr": float(rule.effective_lr(*lr_and_norm, rule.units([extent]))[0]),
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }
@@ -66,11 +68,11 @@ def _measured(row: Row, grams: Tensor, joint: Sequence[int], updates: bool) -> d
 
 @lru_cache(maxsize=16)
 def _rest(
-    rule: UpdateRule, lr: float, weight_decay: float, momentum: float, entries: int
+    rule: UpdateRule, lr: float, weight_decay: float, momentum: float, extent: Extent
 ) -> tuple[float, float]:
     """Norm and rotation at rest for a gradient of size 1: the same as long as the settings are."""
     eta, lam, mu, one = (np.array([[value]]) for value in (lr, weight_decay, momentum, 1.0))
-    norm, rotation = rule.rest(eta, lam, mu, one, np.array([entries]))
+    norm, rotation = rule.rest(eta, lam, mu, one, [extent])
     return float(norm[0, 0]), float(rotation[0, 0])
 
 

@@ -5,12 +5,13 @@ large gradients are divided by too little (Cohen et al. 2022, Molybog et al. 202
 that begin so). What is recorded is Σg² ÷ Σv̂ over the weights of a group: about 1 as a rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from limitcycle.measure import Together
 from limitcycle.watching.groups import Watched
 
 _KEY = "exp_avg_sq"  # in the state of Adam, AdamW, NAdam, RAdam, LAMB, AdamP, …
@@ -21,18 +22,18 @@ class _Kept(NamedTuple):
 
     owner: int
     beta: float
-    state: dict[str, Any]
+    state: Mapping[str, Any]
 
 
 def second_moments(
-    groups: Sequence[Watched], optimizers: Iterable[torch.optim.Optimizer], dtype: torch.dtype
+    groups: Sequence[Watched], movers: Together, dtype: torch.dtype
 ) -> Tensor | None:
     """Σ v̂ of each group after a step, shape (groups,), on its device; NaN in a group without one.
 
     v̂ is the second moment with Adam's correction for its start at zero. None where no optimizer
     keeps one as a tensor of the weights' shape.
     """
-    kept = [found for optimizer in optimizers for found in _kept(groups, optimizer)]
+    kept = _kept(groups, movers)
     if not kept:
         return None
     moments = [each.state[_KEY] for each in kept]
@@ -46,12 +47,14 @@ def second_moments(
     return total.index_add_(0, owners, corrected)
 
 
-def _kept(groups: Sequence[Watched], optimizer: torch.optim.Optimizer) -> list[_Kept]:
+def _kept(groups: Sequence[Watched], movers: Together) -> list[_Kept]:
+    settings = movers.param_groups
+    states = [member.state for member in movers.members]
     found = []
     for owner, group in enumerate(groups):
-        for tensor, settings in zip(group.tensors, group.settings, strict=True):
-            state = optimizer.state.get(tensor, {})
-            moment, betas = state.get(_KEY), optimizer.param_groups[settings].get("betas")
+        for tensor, slot in zip(group.tensors, group.settings, strict=True):
+            state: Mapping[str, Any] = next((s[tensor] for s in states if tensor in s), {})
+            moment, betas = state.get(_KEY), settings[slot].get("betas")
             if betas is None or "step" not in state or not isinstance(moment, Tensor):
                 continue
             if moment.shape == tensor.shape and moment.device == tensor.device:

@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from limitcycle._version import __version__
-from limitcycle.reading.optimizers import UpdateRule, momentum_of
+from limitcycle.measure import Moving, Together
+from limitcycle.reading.optimizers import momentum_of
 from limitcycle.symmetry import unwrapped
 from limitcycle.watching.groups import Watched, dtypes_of, names_apart, notes_of
+from limitcycle.watching.ruled import Rules, notes_of_rules
+from limitcycle.watching.table import joint_groups
 
 
-def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, Any]:
+def run_info(model: nn.Module, optimizer: Together, every: int) -> dict[str, Any]:
     """Model and optimizer by class and size, versions and machine, as JSON values."""
     module = unwrapped(model)
     first = next(module.parameters())
@@ -24,7 +26,7 @@ def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, An
         "watched": {
             "model": type(module).__name__,
             "parameters": sum(p.numel() for p in module.parameters()),
-            "optimizer": type(optimizer).__name__,
+            "optimizer": optimizer.name,
             "settings": [_plain(group) for group in optimizer.param_groups],
             "every": every,
             "script": sys.argv[0] if sys.argv else "",
@@ -37,15 +39,15 @@ def run_info(model: nn.Module, optimizer: Optimizer, every: int) -> dict[str, An
     }
 
 
-def facts(rule: UpdateRule, groups: Sequence[Watched], optimizer: Optimizer) -> dict[str, Any]:
+def facts(rules: Rules, groups: Sequence[Watched], optimizer: Moving) -> dict[str, Any]:
     """What a reading of the tables needs and they do not hold, as JSON values.
 
     How the optimizer's update scales, how many weights have which type, what cannot be measured.
     """
     return {
-        "update_rule": rule.to_dict(),
+        "update_rule": rules.of([groups[index] for index in joint_groups(groups)]).to_dict(),
         "dtypes": dtypes_of(groups),
-        "notes": notes_of(groups, optimizer),
+        "notes": [*notes_of(groups, optimizer), *notes_of_rules(rules, groups, optimizer)],
         "apart": names_apart(groups),
     }
 

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.measure import Moving
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.declared import declared, nothing_known
 from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, moved_alike, watched_groups
+from limitcycle.watching.later import LaterCalls, dead_names
 from limitcycle.watching.notice import notice
+
+_LONGEST = 200  # characters of an error that are said
 
 
 class Subject:
@@ -30,12 +33,13 @@ class Subject:
         UserError: ``given`` is something else, or of another model.
     """
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer, given: Any) -> None:
+    def __init__(self, model: nn.Module, optimizer: Moving, given: Any) -> None:
         self.symmetries: Symmetries | None = None
         self.unjudged = ""
         self._model, self._optimizer = model, optimizer
         self._patterns: list[str] = []
         self._first_call: FirstCall | None = None
+        self._later: LaterCalls | None = None
         self._moved: tuple[int, ...] = ()
         if isinstance(given, Symmetries):
             self.symmetries = given.bound(model)
@@ -81,6 +85,7 @@ class Subject:
         if self.symmetries is None:
             self.symmetries = nothing_known(self._model)
         self._moved = moved_alike(self._optimizer)
+        self._wait_for_later()
         return self.symmetries
 
     def groups(self) -> list[Watched]:
@@ -103,7 +108,7 @@ class Subject:
             self._meet_new()
             return True
         if self._first_call is None or not self._first_call.seen:
-            return False
+            return self._is_more_alive()
         first_call, self._first_call = self._first_call, None
         try:
             self.symmetries = first_call.symmetries()
@@ -112,8 +117,33 @@ class Subject:
             return False
         return True
 
+    def _wait_for_later(self) -> None:
+        """Keep later calls, too, if the first one left trained tensors unused."""
+        if self.unjudged or self.symmetries is None or not dead_names(self.symmetries):
+            return
+        self._later = LaterCalls(lambda: FirstCall(self._model, self._optimizer, latest=True))
+
+    def _is_more_alive(self) -> bool:
+        """Whether the newest call used what no call did so far, and what that says is known."""
+        if self._later is None or self.symmetries is None:
+            return False
+        try:
+            found = self._later.search(self.symmetries)
+        except Exception as problem:
+            notice(f"{said(problem)}: what the first call did not use is taken for not invariant")
+            self._later.forget()
+            self._later = None
+            return False
+        if found is None:
+            return False
+        self.symmetries = found
+        return True
+
     def forget(self) -> None:
         """Remove every trace from the model."""
+        if self._later is not None:
+            self._later.forget()
+            self._later = None
         if self._first_call is not None:
             self._first_call.forget()
             self._first_call = None
@@ -136,6 +166,7 @@ def said(problem: Exception) -> str:
     """An error in one line; its kind, too, unless the words are ours."""
     lines = str(problem).strip().splitlines()
     text = lines[0].rstrip(".:") if lines else ""
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if isinstance(problem, UserError):
         return text
     return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

@@ -11,8 +11,11 @@ from limitcycle.measure import measured_columns
 from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.watching.buffer import Measurements
 from limitcycle.watching.groups import Watched
+from limitcycle.watching.ruled import Rules, extent_of
 
 Array = NDArray[np.float64]
+
+_RULED = ("weight_decay", "effective_lr", "equilibrium_norm", "equilibrium_rotation")
 
 
 class Settings(NamedTuple):
@@ -29,7 +32,7 @@ class Settings(NamedTuple):
 
 
 def rows_of(
-    measured: Measurements, groups: Sequence[Watched], rule: UpdateRule, *, updates: bool
+    measured: Measurements, groups: Sequence[Watched], rules: Rules, *, updates: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The step table's rows and the group table's, of one block.
 
@@ -39,15 +42,15 @@ def rows_of(
     Args:
         measured: the block, T steps.
         groups: what its Gram matrices are of.
-        rule: of the optimizer.
+        rules: of the optimizers.
         updates: whether updates were measured; where not, what follows from them is NaN.
     """
     every = range(len(groups))
     sets = [joint_groups(groups), *([index] for index in every)]
-    columns, settings = _columns(measured, groups, sets, rule, updates)
+    columns, settings = _columns(measured, groups, sets, rules, updates)
     steps: dict[str, Any] = {"step": measured.step, **measured.logged}
     steps |= {name: column[:, 0] for name, column in columns.items()}
-    if rule.scaling == "gradient":
+    if rules.of([groups[index] for index in sets[0]]).scaling == "gradient":
         steps["momentum"] = settings.momentum[:, 0]
     frame = pd.DataFrame(steps)
     if "loss" not in frame:
@@ -73,7 +76,7 @@ def _columns(
     measured: Measurements,
     groups: Sequence[Watched],
     sets: Sequence[Sequence[int]],
-    rule: UpdateRule,
+    rules: Rules,
     updates: bool,
 ) -> tuple[dict[str, Array], Settings]:
     """The columns, each (T, S), of S sets of groups, each as one vector; and their settings."""
@@ -83,25 +86,47 @@ def _columns(
     found = measured_columns(_summed(measured.with_gradient, sets), with_update)
     members = [[groups[index] for index in each] for each in sets]
     settings = _settings(measured, members)
-    # Weight decay that is added to a gradient and normalised with it shrinks nothing by ηλ.
-    decay = (
-        settings.weight_decay if rule.decays else np.where(settings.weight_decay == 0, 0.0, np.nan)
-    )
-    entries = np.array([sum(group.entries for group in each) for each in members])
-    norm, rotation = rule.rest(*settings, found["effective_grad_norm"], entries)
-    columns = {
-        **found,
-        "lr": settings.lr,
+    columns = found | {name: np.empty(settings.lr.shape) for name in _RULED}
+    columns["lr"] = settings.lr
+    by_rule: dict[UpdateRule, list[int]] = {}
+    for number, each in enumerate(members):
+        by_rule.setdefault(rules.of(each), []).append(number)
+    for rule, numbers in by_rule.items():
+        theirs = [members[number] for number in numbers]
+        parts = _ruled(rule, theirs, _chosen(settings, numbers), found, numbers)
+        for name, part in parts.items():
+            columns[name][:, numbers] = part
+    if measured.second_moments is not None:
+        moments = [measured.second_moments[:, list(each)].sum(axis=1) for each in sets]
+        with np.errstate(all="ignore"):
+            columns["second_moment_lag"] = found["grad_norm"] ** 2 / np.stack(moments, axis=1)
+    return columns, settings
+
+
+def _ruled(
+    rule: UpdateRule,
+    members: Sequence[Sequence[Watched]],
+    settings: Settings,
+    found: dict[str, Array],
+    numbers: list[int],
+) -> dict[str, Array]:
+    """The columns that hang on the optimizer, each (T, K), of the K sets that follow its rule."""
+    decay = settings.weight_decay
+    if not rule.decays:  # decay that is normalised with the gradient shrinks nothing by ηλ
+        decay = np.where(decay == 0, 0.0, np.nan)
+    extents = [extent_of(each) for each in members]
+    gradient, norms = (found[name][:, numbers] for name in ("effective_grad_norm", "norm"))
+    norm, rotation = rule.rest(*settings, gradient, extents)
+    return {
         "weight_decay": decay,
-        "effective_lr": rule.effective_lr(settings.lr, found["norm"]),
+        "effective_lr": rule.effective_lr(settings.lr, norms, rule.units(extents)),
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }
-    if measured.second_moments is not None:
-        moments = np.stack([measured.second_moments[:, list(s)].sum(axis=1) for s in sets], axis=1)
-        with np.errstate(all="ignore"):
-            columns["second_moment_lag"] = found["grad_norm"] ** 2 / moments
-    return columns, settings
+
+
+def _chosen(settings: Settings, numbers: list[int]) -> Settings:
+    return Settings(*(each[:, numbers] for each in settings))
 
 
 def _summed(grams: Array, sets: Sequence[Sequence[int]]) -> Array:

@@ -1,7 +1,7 @@
 """Attach to a training run: two lines in somebody else's script."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,34 +12,35 @@ from torch import nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.measure import InnerProducts, inner_optimizer, outer_optimizer
+from limitcycle.measure import InnerProducts, Together, together
 from limitcycle.reading import Diagnosis, RunData, diagnose
 from limitcycle.reading.decayed import without
-from limitcycle.reading.optimizers import update_rule
+from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
 from limitcycle.watching.buffer import GramBuffer, Row
-from limitcycle.watching.groups import Watched, dtypes_of, joint_names, notes_of
+from limitcycle.watching.groups import Watched, dtypes_of, in_part, joint_names, notes_of
 from limitcycle.watching.hooks import Hooks
 from limitcycle.watching.memory import Memory
 from limitcycle.watching.newest import newest_row
 from limitcycle.watching.notice import notice
 from limitcycle.watching.refused import check, check_gradients
+from limitcycle.watching.ruled import notes_of_rules, rules_of
 from limitcycle.watching.second_moment import second_moments
 from limitcycle.watching.settings import facts, run_info, settings_of
 from limitcycle.watching.sinks import Parquet, Sinks
 from limitcycle.watching.subject import Subject, said
-from limitcycle.watching.table import rows_of
+from limitcycle.watching.table import joint_groups, rows_of
+from limitcycle.watching.team import SCALER, Team, TeamHooks
 
 _MEASURED = {"step", *STEP_COLUMNS, *WATCHED_COLUMNS} - {"loss", "epoch"}
-_SCALER = ("grad_scale", "found_inf")
 READ_AFTER = 10.0  # seconds between two readings of what lies on the device
 
 
 def watch(
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Sequence[Optimizer],
     symmetries: Symmetries | str | Iterable[str] | None = None,
     *,
     every: int = 1,
@@ -62,7 +63,9 @@ def watch(
 
     Args:
         model: as it is trained; wrappers of DDP and ``torch.compile`` are looked through.
-        optimizer: any `torch.optim.Optimizer` that moves the model's parameters.
+        optimizer: any `torch.optim.Optimizer` that moves the model's parameters, or a list of
+            those that move it in turn; one that only holds others is looked through. A row is
+            then of a turn of all; who makes no step in it has no gradient and no update there.
         symmetries: of `limitcycle.symmetries`, or names or patterns (``"*.conv?.weight"``) of
             tensors that are scale-invariant, each by itself. None finds them with the arguments
             of the first forward pass, at the first step. Where they cannot be found all weights
@@ -84,10 +87,11 @@ def watch(
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
-    inner = inner_optimizer(optimizer)
-    check(model, inner)
+    movers = together(optimizer)
+    for member in movers.members:
+        check(model, member)
     settings: dict[str, Any] = {"every": every, "sink": sink, "update": update, "quiet": quiet}
-    return Watch(model, inner, symmetries, outer=outer_optimizer(optimizer, inner), **settings)
+    return Watch(model, movers, symmetries, **settings)
 
 
 class Watch:
@@ -99,10 +103,9 @@ class Watch:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
+        optimizer: Together,
         symmetries: Any,
         *,
-        outer: Optimizer | None,
         every: int,
         sink: Any,
         update: bool,
@@ -110,9 +113,7 @@ class Watch:
     ) -> None:
         self._model, self._optimizer = model, optimizer
         self._every, self._updates, self._quiet = every, update, quiet
-        self._rule = update_rule(
-            [kind.__name__ for kind in type(optimizer).__mro__], optimizer.param_groups
-        )
+        self._rules = rules_of(optimizer)
         self._sinks = Sinks(sink)
         self._subject = Subject(model, optimizer, symmetries)
         self._memory = Memory()
@@ -127,11 +128,18 @@ class Watch:
         self._status: dict[str, Any] = {"state": "running"}
         self._failed = False
         self._closed = not _is_first_process()
-        self._hooks: Hooks | None = None
+        self._hooks: Hooks | TeamHooks | None = None
         if not self._closed:
             self._sinks.check()
-            self._hooks = Hooks(optimizer, outer, self._before, self._after)
+            self._hooks = self._hooked()
             self._subject.listen(self._hooks.come_last)
+
+    def _hooked(self) -> "Hooks | TeamHooks":
+        members, outers = self._optimizer.members, self._optimizer.outers
+        if len(members) == 1:
+            return Hooks(members[0], outers[0], self._before, self._after)
+        around = self._before_member, self._after_member
+        return TeamHooks(self._optimizer, self._before, self._after, *around)
 
     def __enter__(self) -> Self:
         return self
@@ -179,12 +187,15 @@ class Watch:
 
         It is read from the device now, so ask at a logger's pace.
         """
-        self._settle()
-        measured = self._measured
-        newest = None if measured is None else measured.buffer.newest()
+        if self._place is not None:
+            self._settle()
+        self._attribution.show()
+        measured, newest = self._measured, None
+        if measured is not None:
+            newest = measured.buffer.newest(complete=len(measured.buffer) - self._in_a_turn())
         if newest is None or measured is None:
             return self._memory.newest()
-        return newest_row(*newest, measured.groups, self._rule, updates=self._updates)
+        return newest_row(*newest, measured.groups, self._rules, updates=self._updates)
 
     def log(self, **values: Any) -> None:
         """Say something of a step: ``loss``, and any other number, by name.
@@ -197,11 +208,23 @@ class Watch:
             return
         early = self._measured is None and not self._subject.in_training
         for name, value in values.items():
-            number = _number(name, value)
+            number = self._number(name, value)
+            if number is None:
+                continue
             if early and not getattr(value, "requires_grad", False):
                 self._attribution.add_early(self._own_name(name), number)
             else:
                 self._attribution.add(self._own_name(name), number)
+
+    def _number(self, name: str, value: Any) -> Any:
+        """One number; of a tensor a copy where it lies. None where it is none, which is said."""
+        try:
+            return _number(name, value)
+        except Exception as problem:  # what is only told ends no training
+            if name not in self._renamed:
+                self._renamed.add(name)
+                notice(f"log({name}=…) is left out: {said(problem)}")
+            return None
 
     def _own_name(self, name: str) -> str:
         """A name that no measured column has."""
@@ -223,13 +246,15 @@ class Watch:
             steps = pd.DataFrame({name: np.empty(0) for name in ("step", "loss", "norm")})
         measured = self._measured
         if measured is not None:
-            notes = [*notes_of(measured.groups, self._optimizer), *self._changes, *notes]
+            said_of = measured.groups, self._optimizer
+            of_rules = notes_of_rules(self._rules, *said_of)
+            notes = [*notes_of(*said_of), *of_rules, *self._changes, *notes]
         return RunData(
             steps=steps,
             groups=groups,
             status=self._status,
             described=True,
-            rule=self._rule,
+            rule=self._joint_rule(),
             dtypes=dtypes_of(measured.groups) if measured else {},
             notes=tuple(notes),
             unjudged=self._subject.unjudged,
@@ -265,7 +290,7 @@ class Watch:
     def follow(self, hook: Callable[..., None]) -> Any:
         """Have a step hook called right behind each measurement; a handle that removes it."""
         if self._hooks is None:  # nothing is measured on this process
-            return self._optimizer.register_step_post_hook(hook)
+            return self._optimizer.members[0].register_step_post_hook(hook)
         return self._hooks.follow(hook)
 
     def state_dict(self) -> dict[str, Any]:
@@ -283,6 +308,7 @@ class Watch:
         }
 
     def _save(self) -> None:
+        self._finish_turn()
         self._read()
         self._sinks.flush()
         self._sinks.keep(self.diagnosis)
@@ -306,10 +332,11 @@ class Watch:
         """Remove every trace from model and optimizer, write what is left, say the diagnosis."""
         if self._closed:
             return
+        self._finish_turn()
         self._safely(self._read)
         if self._measured is None and not self._failed and self._subject.in_training:
             notice(
-                f"no step of {type(self._optimizer).__name__} was seen, so there are no rows: give "
+                f"no step of {self._optimizer.name} was seen, so there are no rows: give "
                 "the optimizer whose step() moves the weights"
             )
         self._closed = True
@@ -350,6 +377,40 @@ class Watch:
             self._safely(self._after_step)
         self._attribution.step += 1
 
+    def _before_member(self, number: int) -> None:
+        """One of several optimizers is about to step, and has its gradients."""
+        if self._place is not None:
+            self._safely(lambda: self._around_member(number, after=False))
+
+    def _after_member(self, number: int) -> None:
+        """It has made its step; others may follow in this turn."""
+        if self._place is not None:
+            self._safely(lambda: self._around_member(number, after=True))
+
+    @torch.no_grad()
+    def _around_member(self, number: int, *, after: bool) -> None:
+        assert self._measured is not None and isinstance(self._measured.products, Team)
+        if not after:
+            self._measured.products.before_step(number, updates=self._updates)
+        elif self._place is not None:
+            self._measured.products.after_step(number, self._place, updates=self._updates)
+
+    def _finish_turn(self) -> None:
+        """Of several optimizers, whoever has made no step since the turn began makes none in it."""
+        if self._hooks is not None:
+            self._hooks.finish()
+
+    def _in_a_turn(self) -> bool:
+        """Whether the newest row waits for further optimizers' steps."""
+        return self._place is not None and self._hooks is not None and self._hooks.in_a_turn
+
+    def _joint_rule(self) -> UpdateRule:
+        """The rule of what the joint row is of."""
+        if self._measured is None:
+            return self._rules.all
+        groups = self._measured.groups
+        return self._rules.of([groups[index] for index in joint_groups(groups)])
+
     def _safely(self, action: Callable[[], None]) -> None:
         """Watching that fails ends, and says so. It must not end somebody's training."""
         if self._failed:
@@ -370,30 +431,43 @@ class Watch:
         if measured.buffer.full or time.monotonic() - measured.read_at > READ_AFTER:
             self._read()
         settings = [settings_of(group) for group in self._optimizer.param_groups]
-        # A scaler leaves these on an optimizer that unscales by itself, for the time of a step.
-        scale, skipped = (getattr(self._optimizer, name, None) for name in _SCALER)
-        row = Row(self._attribution.step, settings, scale, skipped)
+        row = Row(self._attribution.step, settings)
         self._place = measured.buffer.open(row)
-        measured.products.before(self._place, updates=self._updates)
+        if isinstance(measured.products, Team):
+            measured.products.begin(row)
+        else:
+            # A scaler leaves these on an optimizer that unscales by itself, for a step's time.
+            only = self._optimizer.members[0]
+            row.scale, row.skipped = (getattr(only, name, None) for name in SCALER)
+            measured.products.before(self._place, updates=self._updates)
         self._attribution.open(row)
 
     def _after_step(self) -> None:
-        if self._place is not None and self._updates and self._measured is not None:
-            measured = self._measured
+        measured = self._measured
+        if self._place is not None and measured is not None:
             with torch.no_grad():
-                measured.products.after(self._place)
-                measured.buffer.row.second_moments = second_moments(
-                    measured.groups, [self._optimizer], measured.buffer.dtype
-                )
+                if isinstance(measured.products, Team):
+                    measured.products.after(self._place, updates=self._updates)
+                elif self._updates:
+                    measured.products.after(self._place)
+                if self._updates:
+                    measured.buffer.row.second_moments = second_moments(
+                        measured.groups, self._optimizer, measured.buffer.dtype
+                    )
         self._place = None
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it; a step that failed leaves no row."""
+        if self._in_a_turn():
+            return
         if self._place is not None and self._measured is not None:
             self._measured.buffer.drop()
             self._place = None
             self._attribution.withdraw()
-        self._attribution.settle()
+        for name in self._attribution.settle():
+            if name not in self._renamed:
+                self._renamed.add(name)
+                notice(f"{name} was logged of a step whose row had been read: it is left out there")
 
     @torch.no_grad()
     def _begin(self) -> "_Measured":
@@ -401,11 +475,15 @@ class Watch:
         symmetries = self._subject.begin()
         check_gradients(trainable(self._model))
         groups = self._subject.groups()
+        self._rules = rules_of(self._optimizer)
         self._open_sinks(symmetries, groups)
         if not self._subject.unjudged and not any(group.invariant for group in groups):
             notice("nothing here is scale-invariant: norm and rates are those of all weights")
+        for group in groups:
+            if group.missing:
+                notice(in_part(group))
         self._attribution.begin()
-        self._measured = _Measured(groups)
+        self._measured = _Measured(groups, self._optimizer)
         return self._measured
 
     @torch.no_grad()
@@ -413,7 +491,8 @@ class Watch:
         """Other tensors are trained from this step on, or more is known of them."""
         self._read()
         groups = self._subject.groups()
-        self._measured = _Measured(groups)
+        self._rules = rules_of(self._optimizer)
+        self._measured = _Measured(groups, self._optimizer)
         if joint_names(groups) != joint_names(measured.groups):
             self._joint_since = self.step
             self._changes = [
@@ -425,7 +504,7 @@ class Watch:
 
     def _tell_folder(self, groups: list[Watched]) -> None:
         """What the reading needs besides the rows, in ``run.json``."""
-        known = facts(self._rule, groups, self._optimizer)
+        known = facts(self._rules, groups, self._optimizer)
         known["notes"] = [*known["notes"], *self._changes]
         known |= {"unjudged": self._subject.unjudged, "joint_since": self._joint_since}
         self._info["watched"] |= known
@@ -434,7 +513,7 @@ class Watch:
     def _open_sinks(self, symmetries: Symmetries, groups: list[Watched]) -> None:
         """The folder first: it knows at which step the job goes on."""
         self._info = run_info(self._model, self._optimizer, self._every)
-        self._info["watched"] |= facts(self._rule, groups, self._optimizer)
+        self._info["watched"] |= facts(self._rules, groups, self._optimizer)
         self._info["watched"]["unjudged"] = self._subject.unjudged
         self._sinks.open(self._info, symmetries, self._go_on)
         self._attribution.step, self._go_on_at = self._go_on_at or 0, None
@@ -452,12 +531,14 @@ class Watch:
         """Bring what lies on the device into the tables and hand it on."""
         self._settle()
         measured = self._measured
-        if measured is None or not len(measured.buffer):
+        in_a_turn = self._in_a_turn()
+        if measured is None or len(measured.buffer) <= in_a_turn:
             return
         measured.read_at = time.monotonic()
-        steps, groups = rows_of(
-            measured.buffer.read(), measured.groups, self._rule, updates=self._updates
-        )
+        block = measured.buffer.read(keep_newest=in_a_turn)
+        if in_a_turn:
+            self._place = measured.buffer.place
+        steps, groups = rows_of(block, measured.groups, self._rules, updates=self._updates)
         if len(steps):
             self._sinks(steps, groups)
             archived = self._sinks.folder is not None
@@ -467,11 +548,15 @@ class Watch:
 class _Measured:
     """What is measured with, once it is known what there is to measure."""
 
-    def __init__(self, groups: list[Watched]) -> None:
+    def __init__(self, groups: list[Watched], movers: Together) -> None:
         self.groups = groups
         tensors = [tensor for group in groups for tensor in group.tensors]
         owners = [index for index, group in enumerate(groups) for _ in group.tensors]
-        self.products = InnerProducts(tensors, owners, len(groups))
+        self.products: InnerProducts | Team
+        if len(movers.members) > 1:
+            self.products = Team(movers, groups)
+        else:
+            self.products = InnerProducts(tensors, owners, len(groups))
         self.buffer = GramBuffer(len(groups), tensors[0].device)
         self.read_at = time.monotonic()
 

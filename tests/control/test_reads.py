@@ -40,8 +40,8 @@ def test_no_step_waits_for_the_device(control, kind):
         optimizer.param_groups[0]["lr"] = rate
         loss_of(net, 0).backward()
         with NoReads():
-            handle._before_step()
-            handle._after_step()
+            handle._before_step(optimizer)
+            handle._after_step(optimizer)
 
 
 def test_the_guard_sees_reads():

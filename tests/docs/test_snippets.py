@@ -47,7 +47,11 @@ def surroundings():
     def your_loop():
         functional.cross_entropy(model(inputs), labels).backward()
 
+    matrices = [p for p in model.parameters() if p.ndim == 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
     return {
+        "muon": torch.optim.Muon(matrices, lr=0.02),
+        "adamw": torch.optim.AdamW(vectors, lr=0.1),
         "your_loop": your_loop,
         "lc": lc,
         "model": model,

@@ -1,9 +1,11 @@
 """What the search refuses, and that it gives the model back as it was."""
 
+import contextlib
 import copy
 import pickle
 import random
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -412,3 +414,57 @@ def test_an_answer_read_from_a_file_is_bound_to_its_model_only():
     assert read.bound(model).parameters["0.weight"] is model[0].weight
     with pytest.raises(UserError, match=r"'0\.bias' is only in the model"):
         read.bound(mlp(bias=True))
+
+
+class Listener:
+    """Hears, and returns nothing."""
+
+    def __init__(self):
+        self.heard = []
+
+    def __call__(self, *_):
+        self.heard.append(1)
+
+
+def test_all_kinds_of_hooks_that_only_listen_hear_nothing():
+
+    model = nn.Sequential(nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8, affine=False))
+    heard, listener = [], Listener()
+    model[0].register_forward_hook(lambda *_: heard.append(1))
+    model[0].register_forward_hook(lambda _m, _i, out: heard.append(out.norm().item()))
+    model[0].register_forward_pre_hook(partial(lambda seen, *_: seen.append(1), heard))
+    model.register_forward_hook(listener)
+    found = symmetries(model, torch.randn(8, 6))
+    assert found.scale_invariant == ("0.weight",)
+    assert heard == [] and listener.heard == []
+    model(torch.randn(8, 6))
+    assert len(heard) == 3 and listener.heard == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _m, _i, out: out + 1,
+        lambda _m, _i, out: ([].append(1), out + 1)[1],
+        lambda _m, _i, out: [].append(1) or out + 1,
+        lambda _m, _i, out: torch.add([].append(out) or out, 1),
+    ],
+)
+def test_a_hook_that_changes_the_output_is_part_of_the_model(change):
+    model = nn.Sequential(nn.Linear(6, 8, bias=False), nn.Flatten())
+    model[0].register_forward_hook(change)
+    model.append(nn.RMSNorm(8, elementwise_affine=False))
+    assert symmetries(model, torch.randn(8, 6)).scale_invariant == ()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch would rather compile
+def test_a_model_with_scripted_parts_is_left_as_it_was():
+    part = torch.jit.script(nn.Sequential(nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8)))
+    model = nn.Sequential(part, nn.Linear(8, 3))
+    hook = model.register_forward_hook(lambda _m, _i, out: out)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with contextlib.suppress(Exception):
+        symmetries(model, torch.randn(8, 6))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert list(model._forward_hooks) == [hook.id]

@@ -8,8 +8,14 @@ from limitcycle.theory import (
     adamw_equilibrium_norm,
     adamw_equilibrium_rotation,
     kappa,
+    lion_persistence,
+    muon_persistence,
+    muon_size,
+    neighbour_correlation,
+    persistent_rest,
     sgd_equilibrium_norm,
     sgd_equilibrium_rotation,
+    sgdw_equilibrium_norm,
 )
 
 SIZE, STEPS = 2_000, 3_000
@@ -80,3 +86,85 @@ def test_momentum_outside_its_range_is_refused(momentum):
             function()
     with pytest.raises(PremiseError, match="ηλ"):
         adamw_equilibrium_norm(10, 0.1, 0.0)
+
+
+def test_lion_settles_where_theory_lets_it():
+    eta, lam, beta1, beta2 = 1e-3, 0.1, 0.9, 0.98
+    m = np.zeros(SIZE)
+
+    def step(x, g, _):
+        update = np.sign(beta1 * m + (1 - beta1) * g)
+        m[:] = beta2 * m + (1 - beta2) * g
+        return (1 - eta * lam) * x - eta * update
+
+    norm, angle = persistent_rest(eta, lam, [SIZE], [lion_persistence(beta1, beta2)])
+    found = settle(step, np.ones(SIZE) * norm / np.sqrt(SIZE))
+    assert found == pytest.approx((float(norm), float(angle)), rel=0.02)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("shape", [(32, 32), (16, 64)])
+def test_muon_settles_where_theory_lets_it(shape, nesterov):
+    eta, lam, mu = 0.02, 0.05, 0.9
+    size, straight = muon_size(shape)
+    norm, angle = persistent_rest(eta, lam, [size], [muon_persistence(shape, mu, nesterov)])
+    rng, m = np.random.default_rng(0), np.zeros(shape)
+    x = rng.standard_normal(shape)
+    x *= norm / np.linalg.norm(x)
+    turns, norms, linear = [], [], []
+    for t in range(1_500):
+        g = rng.standard_normal(shape)
+        g -= x * (np.sum(g * x) / np.sum(x * x))
+        m = mu * m + (1 - mu) * g
+        average = mu * m + (1 - mu) * g if nesterov else m
+        update = orthogonal(average)
+        linear.append(np.sum(update * average) / np.linalg.norm(average) / np.linalg.norm(update))
+        new = (1 - eta * lam) * x - eta * update
+        across = new - x * (np.sum(new * x) / np.sum(x * x))
+        if t > 500:
+            turns.append(np.linalg.norm(across) / np.linalg.norm(x))
+            norms.append(np.linalg.norm(x))
+        x = new
+    assert np.mean(turns) == pytest.approx(float(angle), rel=0.02)
+    assert np.mean(norms) == pytest.approx(float(norm), rel=0.03)
+    assert np.mean(np.square(linear)) == pytest.approx(straight, rel=0.03)
+    adamw = adamw_equilibrium_rotation(eta, lam, mu)
+    assert float(angle) > 1.01 * adamw
+
+
+def orthogonal(matrix):
+    """Newton-Schulz's five steps, as Muon makes them."""
+    x = matrix / np.linalg.norm(matrix)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    for _ in range(5):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+def test_neighbours_correlate_as_their_averages_do():
+    """Of (1 − b)g + bm against a long series of independent numbers."""
+    rng = np.random.default_rng(0)
+    for b, beta in ((0.9, 0.99), (0.9025, 0.95), (0.8, 0.8)):
+        g, m, series = rng.standard_normal(200_000), 0.0, []
+        for each in g:
+            series.append((1 - b) * each + b * m)
+            m = beta * m + (1 - beta) * each
+        found = np.corrcoef(series[1_000:-1], series[1_001:])[0, 1]
+        assert neighbour_correlation(b, beta) == pytest.approx(found, abs=0.01)
+    assert neighbour_correlation(0.0, 0.9) == 0  # no average, no memory
+    assert lion_persistence(0.0, 0.99) == 1
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.9])
+def test_sgd_with_decoupled_decay_settles_where_theory_lets_it(mu):
+    eta, lam, length = 0.02, 0.02, 3.0
+    velocity = np.zeros(SIZE)
+
+    def step(x, g, _):
+        velocity[:] = mu * velocity + g * length / np.linalg.norm(g) / np.linalg.norm(x)
+        return (1 - eta * lam) * x - eta * velocity
+
+    expected = float(sgdw_equilibrium_norm(length, eta, lam, mu))
+    norm, _ = settle(step, np.ones(SIZE) * expected / np.sqrt(SIZE))
+    assert norm == pytest.approx(expected, rel=0.02)

@@ -646,8 +646,9 @@ def test_what_cannot_be_measured_is_said_and_the_training_goes_on(capsys):
     assert w.step == 3 and w.steps.empty
     assert capsys.readouterr().err.count("the gradient of 0.weight is sparse") == 1
     model, other = loops.net(), loops.net()
-    with lc.watch(model, torch.optim.SGD(other.parameters(), lr=0.1), quiet=True) as w:
-        loops.plain_step(other, w._optimizer, 0)
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    with lc.watch(model, optimizer, quiet=True):
+        loops.plain_step(other, optimizer, 0)
     assert "moves none" in capsys.readouterr().err
 
 

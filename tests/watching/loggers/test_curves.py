@@ -11,6 +11,7 @@ import torch
 
 import limitcycle as lc
 from limitcycle.errors import UserError
+from limitcycle.measure import together
 from limitcycle.record import GROUP_COLUMNS, STEP_COLUMNS
 from limitcycle.record.roles import candidates
 from limitcycle.watching import MLflow, TensorBoard, WandB
@@ -67,7 +68,9 @@ def test_no_curve_is_the_folder_of_another():
 def test_settings_in_which_parameter_groups_differ_are_listed():
     model = loops.net()
     optimizer = loops.two_groups(model)
-    found = settings(run_info(model, optimizer, 1), lc.symmetries(model, loops.batch(0)[0]))
+    found = settings(
+        run_info(model, together(optimizer), 1), lc.symmetries(model, loops.batch(0)[0])
+    )
     assert (found["lr"], found["weight_decay"]) == ("0.2, 0.05", "0.0, 0.1")
     assert (found["nesterov"], found["model"], found["optimizer"]) == (False, "Net", "SGD")
     assert found["scale_invariant"] == "2 of 4 tensors"
