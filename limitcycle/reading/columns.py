@@ -25,6 +25,8 @@ RUNS = ("run", "run_id", "run_name", "run_uuid", "name")
 """Columns by which tables of several runs tell these apart."""
 
 OPTIONAL = ("lr", "weight_decay", "momentum", "effective_lr", "epoch")
+LENIENT = ("grad_norm",)
+"""Used where they hold numbers: other scripts write something else under these names, too."""
 
 
 def as_frame(table: Any) -> pd.DataFrame:
@@ -90,6 +92,7 @@ def needed_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if name not in frame.columns:
             raise UserError(_missing(name, list(frame.columns)))
     optional = [name for name in OPTIONAL if name in frame.columns]
+    optional += [name for name in LENIENT if _holds_numbers(frame, name)]
     table = pd.DataFrame(
         {
             "loss" if name == loss else name: _numbers(frame, name)
@@ -142,6 +145,10 @@ def _missing(name: str, there: list[Any]) -> str:
     text = f"the table has no column {wanted}; it has {listed(there)}"
     close = [other for other in there if str(other).strip().lower() in {name, *ALIASES[name]}]
     return f"{text}: rename {close[0]!r} to {name!r} if it is that" if close else text
+
+
+def _holds_numbers(frame: pd.DataFrame, name: str) -> bool:
+    return list(frame.columns).count(name) == 1 and frame[name].dtype.kind in "fiu"
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Array:
