@@ -35,9 +35,12 @@ HORIZON = 1.5
 
 PENALTY = 1e-3
 LEVELS = np.arange(1, 20) / 20
-LOCATION = ("one", "by_period", "quiet", "curved", "log_rise")
-LOG_SCALE = ("one", "log_spread", "quiet", "log_rise")
-FAMILIES = {"adamw": "adamw"}
+FEATURES = {
+    "mini-batch": (("one", "last"), ("one", "log_growth")),
+    "full batch": (("one", "by_period", "curved"), ("one",)),
+    "adamw": (("one", "last"), ("one", "log_growth")),
+}
+"""Measures of location and of scale, for each family of `limitcycle.reading.foresight.fitted`."""
 
 
 def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -53,7 +56,7 @@ def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.D
                 continue
             pace = pace_of(moment.series, power)
             assert pace is not None
-            values = asdict(measure(moment.series, pace, moment.found.events))
+            values = measure(moment.series, pace, moment.found.events)
             over = np.isnan(moment.rest)
             rest = moment.rows_left if over else moment.rest
             rows.append(
@@ -61,9 +64,10 @@ def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.D
                     "run": run.planned.name,
                     "regime": run.planned.regime,
                     "split": run.planned.split,
+                    "family": package.family_of(run.planned.optimizer, values),
                     "rest": float(rest),
                     "over": bool(over),
-                    **values,
+                    **asdict(values),
                 }
             )
     return pd.DataFrame(rows)
@@ -74,11 +78,7 @@ def weights(table: pd.DataFrame) -> Array:
     return np.asarray(1 / table.groupby("run")["run"].transform("count").to_numpy(np.float64))
 
 
-def fit(
-    table: pd.DataFrame,
-    location: Sequence[str] = LOCATION,
-    log_scale: Sequence[str] = LOG_SCALE,
-) -> dict[str, Any]:
+def fit(table: pd.DataFrame, location: Sequence[str], log_scale: Sequence[str]) -> dict[str, Any]:
     """Factors of the location and of the logarithm of the scale, by maximum likelihood."""
     ahead = HORIZON * table["period"].to_numpy()
     rest = table["rest"].to_numpy()
@@ -115,7 +115,7 @@ def calibrate(fitted: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     """``fitted`` with levels that are right on ``table``, whatever the shape of the truth."""
     kept = table[~table["over"]]
     model = package.Fitted.from_dict(fitted)
-    location, scale = model.threshold(kept)
+    location, scale = model.threshold(kept.to_dict("series"))
     rise = kept["rest"].to_numpy() * kept["rise_per_step"].to_numpy()
     chance = chance_within(rise, kept["position"].to_numpy(), location, scale)
     order = np.argsort(chance)
@@ -168,12 +168,13 @@ def main() -> None:
     runs = opened(parser.parse_args().runs, ("train", "val"))
     periodic = [run for run in runs if run.periodic]
     table = measured(periodic, MOMENTS, np.random.default_rng(SEED))
-    adamw = table["regime"] == "adamw"
-    kinds = {"sgd": table[~adamw], "adamw": table[adamw]}
+    families = {name: table[table["family"] == name] for name in FEATURES}
     content = {
         "made_by": "python -m benchmarks.foresight.fit",
-        "runs": {kind: int(rows["run"].nunique()) for kind, rows in kinds.items()},
-        "threshold": {kind: calibrate(fit(rows), rows) for kind, rows in kinds.items()},
+        "runs": {name: int(rows["run"].nunique()) for name, rows in families.items()},
+        "threshold": {
+            name: calibrate(fit(rows, *FEATURES[name]), rows) for name, rows in families.items()
+        },
         "first_jump": first_waits(runs),
     }
     path = Path(package.__file__).with_name(package.FILE)

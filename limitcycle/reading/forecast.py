@@ -2,16 +2,18 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from limitcycle.reading import constants as c
+from limitcycle.reading.clock import Array
 from limitcycle.reading.data import RunData
 from limitcycle.reading.events import Event, Found
 from limitcycle.reading.foresight import schedule
 from limitcycle.reading.foresight.alarm import is_quiet
-from limitcycle.reading.foresight.fitted import first_wait, fitted
+from limitcycle.reading.foresight.fitted import family_of, first_wait, fitted
 from limitcycle.reading.foresight.kinds import Kind, kind_of
 from limitcycle.reading.foresight.measures import Measures, measure
 from limitcycle.reading.foresight.pace import pace_of
@@ -22,6 +24,7 @@ SCHEDULED_OUT = (
     "the schedule has brought the learning rate, and the effective learning rate with it, down so "
     "far that jumps are over, or many times as far away as the run is long"
 )
+TOO_FAR = "the next jump is many times as far away as the run is long"
 BATCHES = "the order of the batches decides when in this range"
 NOISELESS = "the loss has no noise of batches, so an alarm will say when it begins"
 LEVELS = np.array([0.1, 0.5, 0.9])
@@ -67,7 +70,7 @@ def forecast(series: Series, found: Found, data: RunData) -> Forecast:
     return foretell(series, found.events, kind)
 
 
-def foretell(series: Series, events: tuple[Event, ...], kind: Kind) -> Forecast:
+def foretell(series: Series, events: Sequence[Event], kind: Kind) -> Forecast:
     """The forecast of a run of which all is known that it needs.
 
     Args:
@@ -78,14 +81,14 @@ def foretell(series: Series, events: tuple[Event, ...], kind: Kind) -> Forecast:
     pace = pace_of(series, kind.power)
     assert pace is not None
     measures = measure(series, pace, events)
-    drift = schedule.slope(series, measures.period, events[-1].top) / math.exp(measures.log_rise)
+    drift = schedule.slope(series, measures.period, events[-1].top) / measures.rise
     if drift < -c.SCHEDULE_SHARE * measures.rise_per_step:
         return withheld(SCHEDULED_OUT)
     moving = dataclasses.replace(measures, rise_per_step=measures.rise_per_step + drift)
-    low, median, high = map(float, fitted(kind.threshold).steps(moving, LEVELS))
-    changed = schedule.changed(pace, series, [event.start for event in events[-2:]])
-    if not median <= c.LONGEST * _length(series):
-        return withheld(SCHEDULED_OUT if changed else _too_far())
+    low, median, high = map(float, quantiles(moving, kind, LEVELS))
+    changed = schedule.changed(series, [event.start for event in events[-2:]])
+    if not median <= c.LONGEST * float(series.step[-1] - series.step[0]):
+        return withheld(SCHEDULED_OUT if changed else TOO_FAR)
     return Forecast(
         low=low,
         median=median,
@@ -94,6 +97,11 @@ def foretell(series: Series, events: tuple[Event, ...], kind: Kind) -> Forecast:
         calibrated=kind.calibrated and not changed and drift == 0,
         reason=NOISELESS if measures.quiet else BATCHES,
     )
+
+
+def quantiles(measures: Measures, kind: Kind, levels: Array) -> Array:
+    """Steps until the next jump at some probabilities, (levels,)."""
+    return fitted(family_of(kind.threshold, measures)).steps(measures, levels)
 
 
 def is_alarm(measures: Measures) -> bool:
@@ -173,11 +181,3 @@ def _family(series: Series, kind: Kind) -> str:
     if is_quiet(series.loss[-c.QUIET_TAIL :]):
         return "full batch"
     return "momentum" if series.momentum[-1] > 0 else "sgd"
-
-
-def _too_far() -> str:
-    return "the next jump is many times as far away as the run is long"
-
-
-def _length(series: Series) -> float:
-    return float(series.step[-1] - series.step[0])

@@ -49,7 +49,7 @@ class Fitted:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """What the file holds of one kind of optimizer."""
+        """What the file holds of one family."""
         return cls(
             location=content["location"],
             log_scale=content["log_scale"],
@@ -67,9 +67,16 @@ def content() -> Mapping[str, Any]:
 
 
 @functools.cache
-def fitted(kind: str) -> Fitted:
-    """For one kind of optimizer, ``sgd`` or ``adamw``."""
-    return Fitted.from_dict(content()["threshold"][kind])
+def fitted(family: str) -> Fitted:
+    """For one family of `family_of`."""
+    return Fitted.from_dict(content()["threshold"][family])
+
+
+def family_of(threshold: str, measures: Measures) -> str:
+    """Whose numbers serve a moment; of SGD ``full batch``'s where the loss has no noise."""
+    if threshold == "adamw":
+        return "adamw"
+    return "full batch" if measures.quiet else "mini-batch"
 
 
 def first_wait(kind: str) -> tuple[float, float, int]:

@@ -24,12 +24,6 @@ SLOWEST = 0.1
 """Bounds on a run's own rise of the effective learning rate a period, and on the share of free
 decay at which it rises: beyond them the rows do not show what they are taken for."""
 
-POOLED, POOLED_SPREAD = 3.0, 0.35
-"""Spread of thresholds of a run of which little is known, in units of its rise, and the number of
-jumps that it counts for."""
-
-MOST_SPREAD = 1.5
-
 
 @dataclass(frozen=True)
 class Measures:
@@ -37,24 +31,24 @@ class Measures:
 
     Attributes:
         position: e: log effective learning rate from the mean of past thresholds on, in rises.
+        rise: this run's own rise of the log effective learning rate a period.
         rise_per_step: how much e grows a step while weight decay has its usual way.
-        log_spread: of the scatter of past thresholds, in rises.
+        log_growth: of how much e grows in a usual period.
         last: where the last threshold lay, on the scale of e.
         by_period: where e will be when the usual period is over.
-        log_rise: of the run's own rise a period.
-        quiet: 1 where the loss has no noise of batches, else 0.
+        quiet: whether the loss has no noise of batches.
         curved: h of `curvature_share` where the loss is quiet, else 0.
         age: since the last start, in usual periods.
         period: the usual one, steps.
     """
 
     position: float
+    rise: float
     rise_per_step: float
-    log_spread: float
+    log_growth: float
     last: float
     by_period: float
-    log_rise: float
-    quiet: float
+    quiet: bool
     curved: float
     age: float
     period: float
@@ -85,21 +79,13 @@ def measure(series: Series, pace: Pace, events: Sequence[Event]) -> Measures:
     curved = curvature_share(series, first) if quiet else 0.0
     return Measures(
         position=position,
+        rise=rise,
         rise_per_step=growth * pace.rate,
-        log_spread=_log_spread(thresholds / rise),
+        log_growth=float(np.log(growth * usual)),
         last=float(np.clip((thresholds[-1] - thresholds.mean()) / rise, -2, 2)),
         by_period=float(np.clip(position + growth * (usual - age), -2, 2)),
-        log_rise=float(np.log(rise)),
-        quiet=float(quiet),
+        quiet=quiet,
         curved=float(np.clip(np.nan_to_num(curved), -1, 1.5)),
         age=age / usual,
         period=usual / pace.rate,
     )
-
-
-def _log_spread(thresholds: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
-    """Of the scatter of past thresholds, shrunk towards what other runs had."""
-    count = len(thresholds) - 1
-    own = min(float(np.std(thresholds, ddof=1)), MOST_SPREAD)
-    pooled = (POOLED * POOLED_SPREAD**2 + count * own**2) / (POOLED + count)
-    return 0.5 * float(np.log(pooled))

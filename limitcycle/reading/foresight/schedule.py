@@ -4,9 +4,10 @@ What matters is the effective learning rate, never the norm: it grows as weight 
 norm, and falls with the learning rate. Nobody here knows how a schedule goes on.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from limitcycle.reading.foresight.pace import Pace
 from limitcycle.reading.series import Series
 
 SAME = 0.05
@@ -18,12 +19,12 @@ PIECE = 0.2
 PIECE_ROWS = 5
 
 
-def changed(pace: Pace, series: Series, starts: "list[int]") -> bool:
+def changed(series: Series, starts: Sequence[int]) -> bool:
     """Whether the product of learning rate and weight decay is not what it was at past jumps."""
     assert series.lr is not None and series.weight_decay is not None
     with np.errstate(all="ignore"):
         products = np.log(series.lr * series.weight_decay / (1 - series.momentum))
-    return bool(np.any(np.abs(products[starts] - products[-1]) > SAME))
+    return bool(np.any(np.abs(products[list(starts)] - products[-1]) > SAME))
 
 
 def slope(series: Series, period: float, first: int) -> float:
