@@ -2,15 +2,16 @@
 
 The threshold's location and scale are sums over measures (`FEATURES`), fitted by the likelihood of
 the next jump given what had been survived; moments after which a run ended count as survived, too.
-Every run has the same weight. Levels are then set right on the same runs, so that 80 % are 80 %
-at random moments. Runs for the scores are not opened.
+Every run has the same weight. Levels are then set right, so that 80 % are 80 % at random moments:
+on the same runs, each forecast by a fit that has not seen it, and with the moments at which a jump
+had begun unseen, which no fit can mend. Runs for the scores are not opened.
 
     python -m benchmarks.foresight.fit --runs FOLDER
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from scipy.optimize import minimize
 
 from benchmarks.foresight.design import design
 from benchmarks.foresight.moments import Made, made, moments
+from limitcycle.reading.forecast import in_between
 from limitcycle.reading.foresight import fitted as package
 from limitcycle.reading.foresight.measures import measure
 from limitcycle.reading.foresight.pace import pace_of
@@ -34,6 +36,7 @@ HORIZON = 1.5
 """Usual periods ahead to which the fit looks; what comes later counts as survived until then."""
 
 PENALTY = 1e-3
+PARTS = 10
 LEVELS = np.arange(1, 20) / 20
 FEATURES = {
     "mini-batch": (("one", "last"), ("one", "log_growth")),
@@ -46,13 +49,13 @@ FEATURES = {
 def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.DataFrame:
     """Measures of ``count`` random moments of each run, and the steps to the next jump.
 
-    Moments at which a jump is under way, known or not, are left out.
+    Moments at which no forecast is given are left out.
     """
     rows = []
     for run in runs:
         power = 1.0 if run.planned.optimizer == "adamw" else 2.0
         for moment in moments(run, count, rng):
-            if moment.under_way or moment.found.unfinished or len(moment.found.events) < 2:
+            if len(moment.found.events) < 2 or in_between(moment.series, moment.found):
                 continue
             pace = pace_of(moment.series, power)
             assert pace is not None
@@ -67,6 +70,7 @@ def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.D
                     "family": package.family_of(run.planned.optimizer, values),
                     "rest": float(rest),
                     "over": bool(over),
+                    "under_way": moment.under_way,
                     **asdict(values),
                 }
             )
@@ -80,6 +84,7 @@ def weights(table: pd.DataFrame) -> Array:
 
 def fit(table: pd.DataFrame, location: Sequence[str], log_scale: Sequence[str]) -> dict[str, Any]:
     """Factors of the location and of the logarithm of the scale, by maximum likelihood."""
+    table = table[~table["under_way"]]
     ahead = HORIZON * table["period"].to_numpy()
     rest = table["rest"].to_numpy()
     seen = (~table["over"].to_numpy()) & (rest <= ahead)
@@ -111,17 +116,32 @@ def fit(table: pd.DataFrame, location: Sequence[str], log_scale: Sequence[str]) 
     }
 
 
-def calibrate(fitted: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
-    """``fitted`` with levels that are right on ``table``, whatever the shape of the truth."""
-    kept = table[~table["over"]]
-    model = package.Fitted.from_dict(fitted)
-    location, scale = model.threshold(kept.to_dict("series"))
-    rise = kept["rest"].to_numpy() * kept["rise_per_step"].to_numpy()
-    chance = chance_within(rise, kept["position"].to_numpy(), location, scale)
+def calibrated(
+    table: pd.DataFrame, location: Sequence[str], log_scale: Sequence[str]
+) -> dict[str, Any]:
+    """The fit of ``table`` with levels that are right for runs that it has not seen."""
+    runs = table["run"].unique()
+    parts = np.random.default_rng(SEED).permutation(np.arange(len(runs)) % PARTS)
+    part = table["run"].map(dict(zip(runs, parts, strict=True))).to_numpy()
+    kept, chances = [], []
+    for number in range(PARTS):
+        model = package.Fitted.from_dict(fit(table[part != number], location, log_scale))
+        unseen = table[(part == number) & ~table["over"].to_numpy()]
+        kept.append(unseen)
+        chances.append(_chance(model, unseen))
+    chance, weight = np.concatenate(chances), weights(pd.concat(kept))
     order = np.argsort(chance)
-    share = np.cumsum(weights(kept)[order])
+    share = np.cumsum(weight[order])
     level = np.interp(LEVELS, share / share[-1], chance[order])
-    return {**fitted, "level": [0.0, *np.round(level, 4).tolist(), 1.0]}
+    found = fit(table, location, log_scale)
+    return {**found, "level": [0.0, *np.round(level, 4).tolist(), 1.0]}
+
+
+def _chance(model: package.Fitted, table: pd.DataFrame) -> Array:
+    """The probability that ``model`` gave to a jump before the one that came."""
+    location, scale = model.threshold({str(name): table[name] for name in table})
+    rise = table["rest"].to_numpy() * table["rise_per_step"].to_numpy()
+    return chance_within(rise, table["position"].to_numpy(), location, scale)
 
 
 def first_waits(runs: Sequence[Made]) -> dict[str, tuple[float, float, int]]:
@@ -172,9 +192,7 @@ def main() -> None:
     content = {
         "made_by": "python -m benchmarks.foresight.fit",
         "runs": {name: int(rows["run"].nunique()) for name, rows in families.items()},
-        "threshold": {
-            name: calibrate(fit(rows, *FEATURES[name]), rows) for name, rows in families.items()
-        },
+        "threshold": {name: calibrated(rows, *FEATURES[name]) for name, rows in families.items()},
         "first_jump": first_waits(runs),
     }
     path = Path(package.__file__).with_name(package.FILE)

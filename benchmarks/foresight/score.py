@@ -1,9 +1,9 @@
 """The scores of the forecast on runs that it was not fitted on, at random moments, as tables.
 
 Every moment is read by `limitcycle.reading.diagnose` from the rows up to it. A range is right if
-the next start lies in it; it is wrong, too, where a jump had begun unseen, or where it has passed and
-the run has not jumped. Moments whose outcome the run's end hides are left out. Units are the run's
-own median period.
+the next start lies in it; it is wrong, too, where a jump had begun unseen, or where it has passed
+and the run has not jumped. Moments whose outcome the run's end hides are left out. Units are the
+run's own median period.
 
     python -m benchmarks.foresight.score --runs FOLDER
 """
@@ -248,9 +248,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=SEED, help="of the moments")
+    parser.add_argument("--split", default="test", help="val: to try the scores, not to report")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
-    runs = [run for run in opened(options.runs, ("test",)) if run.periodic]
+    runs = [run for run in opened(options.runs, (options.split,)) if run.periodic]
     table = scored(runs, MOMENTS, rng)
     table = table[table["jumps"] >= 2]
     fitted_on = [run for run in opened(options.runs, ("train", "val")) if run.periodic]

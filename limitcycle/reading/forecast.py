@@ -54,30 +54,31 @@ def withheld(reason: str) -> Forecast:
     return Forecast(math.nan, math.nan, math.nan, alarm=False, calibrated=False, reason=reason)
 
 
-def forecast(series: Series, found: Found, data: RunData) -> Forecast:
+def forecast(
+    series: Series, found: Found, data: RunData, *, length: float | None = None
+) -> Forecast:
     """The next jump after the last row.
 
     Args:
-        series: the rows so far.
+        series: the rows so far, or those of the last periods.
         found: the jumps in them.
         data: what is known of the optimizer.
+        length: steps of the run so far; None: those of ``series``.
     """
+    if data.unjudged:
+        return withheld(data.unjudged)
     kind = kind_of(series, data.rule, known=data.described or series.momentum_known)
     reason = _unknown(series, kind, data) or _too_few(series, found, kind)
-    reason = reason or _under_way(series, found)
+    reason = reason or in_between(series, found)
     if reason or kind is None:
         return withheld(reason)
-    return foretell(series, found.events, kind)
+    if length is None:
+        length = float(series.step[-1] - series.step[0])
+    return _foretold(series, found.events, kind, length)
 
 
-def foretell(series: Series, events: Sequence[Event], kind: Kind) -> Forecast:
-    """The forecast of a run of which all is known that it needs.
-
-    Args:
-        series: the rows so far.
-        events: the jumps in them, two at least, the last one over.
-        kind: of the optimizer.
-    """
+def _foretold(series: Series, events: Sequence[Event], kind: Kind, length: float) -> Forecast:
+    """The forecast of a run of which all is known that it needs."""
     pace = pace_of(series, kind.power)
     assert pace is not None
     measures = measure(series, pace, events)
@@ -87,7 +88,7 @@ def foretell(series: Series, events: Sequence[Event], kind: Kind) -> Forecast:
     moving = dataclasses.replace(measures, rise_per_step=measures.rise_per_step + drift)
     low, median, high = map(float, quantiles(moving, kind, LEVELS))
     changed = schedule.changed(series, [event.start for event in events[-2:]])
-    if not median <= c.LONGEST * float(series.step[-1] - series.step[0]):
+    if not median <= c.LONGEST * length:
         return withheld(SCHEDULED_OUT if changed else TOO_FAR)
     return Forecast(
         low=low,
@@ -136,7 +137,7 @@ def _too_few(series: Series, found: Found, kind: Kind | None) -> str:
     return f"no jump to judge by{_experience(series, kind)}"
 
 
-def _under_way(series: Series, found: Found) -> str:
+def in_between(series: Series, found: Found) -> str:
     """That the next jump may have begun, or the last one is not over."""
     if found.unfinished is not None:
         return "a jump is under way"
