@@ -162,9 +162,8 @@ def _experience(series: Series, kind: Kind) -> str:
     began = float(series.step[top])
     first, last = (began + wait / pace.rate for wait in (low, high))
     return (
-        f"; from experience, no forecast: of {runs} runs of the lab with {_FAMILIES[name]} that "
-        f"jumped, half did so for the first time between what here is step {first:,.0f} and "
-        f"{last:,.0f}"
+        f"; from experience, half of the first jumps of {runs} runs with {_FAMILIES[name]} began "
+        f"at what is step {first:,.0f} to {last:,.0f} here"
     )
 
 
