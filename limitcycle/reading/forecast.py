@@ -16,8 +16,8 @@ from limitcycle.reading.foresight.alarm import is_quiet
 from limitcycle.reading.foresight.fitted import family_of, first_wait, fitted
 from limitcycle.reading.foresight.kinds import Kind, kind_of
 from limitcycle.reading.foresight.measures import Measures, measure
-from limitcycle.reading.foresight.pace import pace_of
-from limitcycle.reading.level import height, level_of
+from limitcycle.reading.foresight.pace import Pace, pace_of
+from limitcycle.reading.level import Level, height, resolution, scatter
 from limitcycle.reading.series import Series
 
 SCHEDULED_OUT = (
@@ -68,19 +68,22 @@ def forecast(
     if data.unjudged:
         return withheld(data.unjudged)
     kind = kind_of(series, data.rule, known=data.described or series.momentum_known)
-    reason = _unknown(series, kind, data) or _too_few(series, found, kind)
-    reason = reason or in_between(series, found)
-    if reason or kind is None:
+    pace = None if kind is None else pace_of(series, kind.power)
+    reason = _unknown(series, kind, pace, data)
+    if reason or kind is None or pace is None:
+        return withheld(reason)
+    reason = _too_few(series, found, kind, pace) or in_between(series, found)
+    if reason:
         return withheld(reason)
     if length is None:
         length = float(series.step[-1] - series.step[0])
-    return _foretold(series, found.events, kind, length)
+    return _foretold(series, pace, found.events, kind, length)
 
 
-def _foretold(series: Series, events: Sequence[Event], kind: Kind, length: float) -> Forecast:
+def _foretold(
+    series: Series, pace: Pace, events: Sequence[Event], kind: Kind, length: float
+) -> Forecast:
     """The forecast of a run of which all is known that it needs."""
-    pace = pace_of(series, kind.power)
-    assert pace is not None
     measures = measure(series, pace, events)
     drift = schedule.slope(series, measures.period, events[-1].top) / measures.rise
     if drift < -c.SCHEDULE_SHARE * measures.rise_per_step:
@@ -111,7 +114,7 @@ def is_alarm(measures: Measures) -> bool:
     return bool(late and measures.quiet and measures.curved >= c.ALARM_CURVED)
 
 
-def _unknown(series: Series, kind: Kind | None, data: RunData) -> str:
+def _unknown(series: Series, kind: Kind | None, pace: Pace | None, data: RunData) -> str:
     """What is not known of the optimizer."""
     if series.lr is None or series.weight_decay is None or not len(series):
         return "learning rate or weight decay are not known"
@@ -120,21 +123,20 @@ def _unknown(series: Series, kind: Kind | None, data: RunData) -> str:
     if kind is None:
         name = "this optimizer" if data.rule is None else data.rule.name
         return f"forecasts were calibrated for SGD and AdamW, not for {name}"
-    if not (series.lr[-1] * series.weight_decay[-1] >= 0):
+    if pace is None or np.all(np.isnan(series.lr)) or np.all(np.isnan(series.weight_decay)):
         return "learning rate or weight decay are not known"
-    pace = pace_of(series, kind.power)
-    if pace is None or not pace.rate > 0 or not np.all(np.isfinite(pace.u)):
+    if not pace.rate > 0 or not np.isfinite(pace.u[-1]):
         return "weight decay does not shrink the norm"
     return ""
 
 
-def _too_few(series: Series, found: Found, kind: Kind | None) -> str:
+def _too_few(series: Series, found: Found, kind: Kind, pace: Pace) -> str:
     """That there are not two jumps to judge by, and what experience says of the first one."""
-    if len(found.events) >= 2 or kind is None:
+    if len(found.events) >= 2:
         return ""
     if found.events or found.unfinished is not None:
         return "one jump does not tell how far apart they come in this run"
-    return f"no jump to judge by{_experience(series, kind)}"
+    return f"no jump to judge by{_experience(series, kind, pace)}"
 
 
 def in_between(series: Series, found: Found) -> str:
@@ -144,17 +146,16 @@ def in_between(series: Series, found: Found) -> str:
     first = found.events[-1].top
     if first >= len(series) - c.CALM_ROWS:
         return "the norm is still rising after the last jump"
-    calm = np.array([first + (len(series) - 1 - first) // 2])
-    level = level_of(series.loss, calm, np.array([len(series) - 1])).at(0)
+    calm = series.loss[first + (len(series) - 1 - first) // 2 : -1]
+    level = Level(np.median(calm), max(scatter(calm), resolution(series.loss[first:])))
     if float(height(series.loss[-1:], level)[0]) >= c.LEAVING:
         return "the loss is leaving its low level: a jump may be beginning"
     return ""
 
 
-def _experience(series: Series, kind: Kind) -> str:
+def _experience(series: Series, kind: Kind, pace: Pace) -> str:
     """When such runs of the lab had their first jump."""
-    pace = pace_of(series, kind.power)
-    if pace is None or len(series) < c.MIN_ROWS:
+    if len(series) < c.MIN_ROWS:
         return ""
     name = _family(series, kind)
     low, high, runs = first_wait(name)

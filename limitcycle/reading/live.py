@@ -17,7 +17,7 @@ from limitcycle.reading.events import Event, Found, find_events
 from limitcycle.reading.forecast import Forecast, forecast, withheld
 from limitcycle.reading.foresight.measures import PERIODS
 from limitcycle.reading.optimizers import UpdateRule
-from limitcycle.reading.series import Series, series_of
+from limitcycle.reading.series import Series
 
 COLUMNS = ("step", "loss", "norm", "lr", "weight_decay", "momentum", "grad_norm")
 MOST_ROWS = 100_000
@@ -129,8 +129,24 @@ class Rows:
 
     def series(self, first: int) -> Series:
         """The rows from ``first`` on, as a reading has them."""
-        frame = pd.DataFrame({name: self.column(name)[first:] for name in self._arrays})
-        return series_of(frame, len(frame))
+        here = {name: self.column(name)[first:] for name in self._arrays}
+        rows = self._length - first
+        return Series(
+            step=here["step"],
+            loss=here["loss"],
+            norm=here["norm"],
+            lr=here.get("lr"),
+            weight_decay=here.get("weight_decay"),
+            momentum=np.nan_to_num(here.get("momentum", np.zeros(rows))),
+            momentum_known="momentum" in here,
+            effective_lr=None,
+            epoch=None,
+            grad_norm=here.get("grad_norm"),
+            given=rows,
+            broken_from=None,
+            steps_an_update=1.0,
+            trusted=True,
+        )
 
     def _make_room(self, count: int) -> None:
         room = len(next(iter(self._arrays.values())))

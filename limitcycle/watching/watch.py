@@ -463,9 +463,7 @@ class Watch:
             notice(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
         self._go_on_at = step if self._go_on_at is None else self._go_on_at
         for steps, groups in folder.go_back(self._go_on_at):
-            self._live.add(
-                self._memory.add(steps, groups, self._info["watched"], archived=True)
-            )
+            self._live.add(self._memory.add(steps, groups, self._info["watched"], archived=True))
 
     def _read(self) -> None:
         """Bring what lies on the device into the tables and hand it on."""

@@ -9,9 +9,9 @@ the training does, while the norm tells nothing.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from limitcycle.reading.clock import Array
-from limitcycle.reading.decay import log_decay
 from limitcycle.reading.series import Series
 
 
@@ -36,18 +36,29 @@ def pace_of(series: Series, power: float) -> Pace | None:
     """``series`` on its clock; None where learning rate or weight decay are not known."""
     if series.lr is None or series.weight_decay is None or not len(series):
         return None
-    rates = _rates(series.lr * series.weight_decay, series.momentum) / series.steps_an_update
-    gaps = np.diff(series.step.astype(np.float64))
-    u = np.concatenate([[0.0], np.cumsum(rates[:-1] * gaps)])
+    lr, weight_decay = _filled(series.lr), _filled(series.weight_decay)
+    rates = _rates(lr * weight_decay, series.momentum) / series.steps_an_update
+    u = np.zeros(len(series))
+    np.cumsum(rates[:-1] * np.diff(series.step), out=u[1:])
     with np.errstate(all="ignore"):
-        z = np.log(series.lr / (1 - series.momentum)) - power * series.log_norm
+        z = np.log(lr / (1 - series.momentum)) - power * series.log_norm
     return Pace(u, z, power, float(rates[-1]))
 
 
+def _filled(values: Array) -> Array:
+    """What is missing in a row is as it was before."""
+    if np.all(np.isfinite(values)):
+        return values
+    return np.asarray(pd.Series(values).ffill().bfill(), dtype=np.float64)
+
+
 def _rates(products: Array, momentum: Array) -> Array:
-    """Fall of log ρ in one update by weight decay alone, row by row; few values, as a rule."""
-    pairs = np.column_stack([products, momentum])
-    changed = np.any(pairs[1:] != pairs[:-1], axis=1)
-    first = np.concatenate([[0], np.flatnonzero(changed) + 1])
-    values = np.array([-log_decay(*pairs[row]) for row in first], dtype=np.float64)
-    return np.repeat(values, np.diff([*first, len(pairs)]))
+    """Fall of log ρ in one update by weight decay alone: `limitcycle.reading.decay`, row by row.
+
+    NaN where the norm does not just shrink.
+    """
+    half = (1 - momentum + products) / 2
+    distance = products / (half + np.sqrt(np.maximum(half * half - products, 0.0)))
+    with np.errstate(all="ignore"):
+        shrinks = (products >= 0) & (products < 1) & (products <= (1 - np.sqrt(momentum)) ** 2)
+        return np.where(shrinks, -np.log1p(-distance), np.nan)
