@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from benchmarks.foresight.design import SEED as design_seed
 from benchmarks.foresight.design import design
 from benchmarks.foresight.moments import Made, made, moments
 from limitcycle.reading.forecast import in_between
@@ -165,9 +166,9 @@ def first_waits(runs: Sequence[Made]) -> dict[str, tuple[float, float, int]]:
     }
 
 
-def opened(folder: Path, splits: Sequence[str]) -> list[Made]:
+def opened(folder: Path, splits: Sequence[str], seed: int = design_seed) -> list[Made]:
     """The runs of some splits that were made."""
-    chosen = [planned for planned in design() if planned.split in splits]
+    chosen = [planned for planned in design(seed) if planned.split in splits]
     found = [made(planned, folder) for planned in chosen]
     return [run for run in found if run is not None]
 

@@ -6,6 +6,7 @@ and the run has not jumped. Moments whose outcome the run's end hides are left o
 run's own median period.
 
     python -m benchmarks.foresight.score --runs FOLDER
+    python -m benchmarks.foresight.score --runs FOLDER --fresh OTHER --design 27182  # other runs
 """
 
 import argparse
@@ -18,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.foresight.baselines import BASELINES, spread
+from benchmarks.foresight.design import SPLITS
 from benchmarks.foresight.fit import LEVELS, opened
 from benchmarks.foresight.moments import Made, Moment, moments, until
 from limitcycle.reading import diagnose
@@ -249,9 +251,15 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=SEED, help="of the moments")
     parser.add_argument("--split", default="test", help="val: to try the scores, not to report")
+    parser.add_argument("--fresh", type=Path, help="runs of another design, scored instead")
+    parser.add_argument("--design", type=int, help="the seed of that design")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
-    runs = [run for run in opened(options.runs, (options.split,)) if run.periodic]
+    if options.fresh is None:
+        found = opened(options.runs, (options.split,))
+    else:
+        found = opened(options.fresh, SPLITS, options.design)
+    runs = [run for run in found if run.periodic]
     table = scored(runs, MOMENTS, rng)
     table = table[table["jumps"] >= 2]
     fitted_on = [run for run in opened(options.runs, ("train", "val")) if run.periodic]

@@ -27,6 +27,7 @@ SCHEDULED_OUT = (
 TOO_FAR = "the next jump is many times as far away as the run is long"
 BATCHES = "the order of the batches decides when in this range"
 NOISELESS = "the loss has no noise of batches, so an alarm will say when it begins"
+_TRIED = ("", "mlp")  # of ConvNets too few were, and their ranges are too narrow
 LEVELS = np.array([0.1, 0.5, 0.9])
 
 
@@ -68,6 +69,8 @@ def forecast(
     if data.unjudged:
         return withheld(data.unjudged)
     kind = kind_of(series, data.rule, known=data.described or series.momentum_known)
+    if kind is not None and data.net not in _TRIED:
+        kind = kind._replace(calibrated=False)
     pace = None if kind is None else pace_of(series, kind.power)
     reason = _unknown(series, kind, pace, data)
     if reason or kind is None or pace is None:

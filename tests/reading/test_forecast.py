@@ -230,6 +230,14 @@ def test_a_bare_table_is_not_called_calibrated():
     assert "if it is like those that were tried" in str(found)
 
 
+def test_a_net_of_another_kind_is_not_called_calibrated():
+    table, starts = table_of(FAST)
+    table = table[: starts[-1] - 50]
+    known = {net: diagnose(RunData(table, described=True, net=net)) for net in ("mlp", "convnet")}
+    assert known["mlp"].forecast.calibrated and not known["convnet"].forecast.calibrated
+    assert numbers(known["mlp"]) == numbers(known["convnet"])
+
+
 def test_the_quantiles_are_those_of_the_distribution():
     e, m, s = np.array([-1.0, 0.0, 0.5]), np.array([0.0, 0.1, -0.2]), np.array([0.1, 0.3, 0.2])
     levels = np.array([0.05, 0.5, 0.95])
