@@ -25,7 +25,7 @@ def train_adamw(run: Run, folder: Path) -> LoadedRun:
     setup = prepare(run, torch.device("cpu"))
     inputs = setup.data.train_images[0].numel()
     assert run.width is not None and run.depth is not None
-    model = _mlp(inputs, run.width, run.depth)
+    model = mlp(inputs, run.width, run.depth)
     trained = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=run.lr, weight_decay=run.weight_decay)
     with limitcycle.watch(model, optimizer, sink=folder, quiet=True) as watch:
@@ -38,8 +38,8 @@ def train_adamw(run: Run, folder: Path) -> LoadedRun:
     return load(folder)
 
 
-def _mlp(inputs: int, width: int, depth: int) -> nn.Module:
-    """Normalised without gain and bias, the head frozen at norm 10: as in the lab."""
+def mlp(inputs: int, width: int, depth: int) -> nn.Module:
+    """An MLP normalised without gain and bias, its head frozen at norm 10: as in the lab."""
     layers: list[nn.Module] = [nn.Flatten()]
     for _ in range(depth):
         layers += [nn.Linear(inputs, width, bias=False)]
