@@ -128,6 +128,8 @@ def _unknown(series: Series, kind: Kind | None, pace: Pace | None, data: RunData
         return f"forecasts were calibrated for SGD and AdamW, not for {name}"
     if pace is None or np.all(np.isnan(series.lr)) or np.all(np.isnan(series.weight_decay)):
         return "learning rate or weight decay are not known"
+    if pace.rate == 0 and pace.u[-1] > 0:
+        return SCHEDULED_OUT
     if not pace.rate > 0 or not np.isfinite(pace.u[-1]):
         return "weight decay does not shrink the norm"
     return ""

@@ -196,6 +196,22 @@ def test_a_schedule_that_outruns_weight_decay_gives_none():
     assert "the schedule" in found.forecast.reason
 
 
+def test_a_schedule_that_has_come_to_nothing_is_over():
+    table, starts = table_of(FAST)
+    table.loc[starts[-1] - 200 :, "lr"] = 0.0
+    found = diagnose(table[: starts[-1] - 100])
+    assert found.forecast.reason == SCHEDULED_OUT
+    assert found.advice.kind == "over"
+
+
+def test_a_run_that_has_diverged_has_no_next_jump():
+    table, _ = table_of(FAST)
+    table.loc[len(table) - 3 :, "loss"] = np.inf
+    found = diagnose(table)
+    assert found.label == "diverged" and np.isnan(found.forecast.median)
+    assert found.forecast.reason == found.reason
+
+
 def test_after_a_change_of_the_learning_rate_it_is_not_called_calibrated():
     table, starts = table_of(FAST)
     row = int(starts[-1]) - 100
