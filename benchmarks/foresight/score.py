@@ -250,6 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=SEED, help="of the moments")
+    parser.add_argument("--moments", type=int, default=MOMENTS, help="of each run")
     parser.add_argument("--split", default="test", help="val: to try the scores, not to report")
     parser.add_argument("--fresh", type=Path, help="runs of another design, scored instead")
     parser.add_argument("--design", type=int, help="the seed of that design")
@@ -260,7 +261,7 @@ def main() -> None:
     else:
         found = opened(options.fresh, SPLITS, options.design)
     runs = [run for run in found if run.periodic]
-    table = scored(runs, MOMENTS, rng)
+    table = scored(runs, options.moments, rng)
     table = table[table["jumps"] >= 2]
     fitted_on = [run for run in opened(options.runs, ("train", "val")) if run.periodic]
     learned = said_on(fitted_on, MOMENTS, rng)
