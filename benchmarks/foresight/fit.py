@@ -39,8 +39,8 @@ HORIZON = 1.5
 PENALTY = 1e-3
 PARTS = 10
 MARGIN = 1.05
-"""Distance from the median at which a level is taken, over that at which it is wanted: 8 and 92 % of
-the runs at hand for 10 and 90 % of others. Runs differ by more than these few can show: without it
+"""Distance from the median at which a level is taken, over that at which it is wanted: 8 and 92 %
+of the runs at hand for 10 and 90 % of others. Runs differ by more than these few show: without it
 80 % were 78 % on the runs kept for choosing."""
 LEVELS = np.arange(1, 20) / 20
 FEATURES = {
