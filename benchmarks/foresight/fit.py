@@ -38,20 +38,6 @@ HORIZON = 1.5
 
 PENALTY = 1e-3
 PARTS = 10
-MARGIN = 1.025
-"""Distance from the median at which a level is taken, over that at which it is wanted: 9 and 91 %
-of the runs at hand for 10 and 90 % of others. Runs differ by more than these few show: without it
-80 % were 78 % on the runs kept for choosing, with twice as much they were 84 % on fresh ones."""
-
-HORIZON = 1.5
-"""Usual periods ahead to which the fit looks; what comes later counts as survived until then."""
-
-PENALTY = 1e-3
-PARTS = 10
-MARGIN = 1.05
-"""Distance from the median at which a level is taken, over that at which it is wanted: 8 and 92 %
-of the runs at hand for 10 and 90 % of others. Runs differ by more than these few show: without it
-80 % were 78 % on the runs kept for choosing."""
 LEVELS = np.arange(1, 20) / 20
 FEATURES = {
     "mini-batch": (("one", "last"), ("one", "log_growth")),
@@ -147,7 +133,7 @@ def calibrated(
     chance, weight = np.concatenate(chances), weights(pd.concat(kept))
     order = np.argsort(chance)
     share = np.cumsum(weight[order])
-    level = np.interp(0.5 + MARGIN * (LEVELS - 0.5), share / share[-1], chance[order])
+    level = np.interp(LEVELS, share / share[-1], chance[order])
     found = fit(table, location, log_scale)
     return {**found, "level": [0.0, *np.round(level, 4).tolist(), 1.0]}
 

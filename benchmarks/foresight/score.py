@@ -264,7 +264,7 @@ def main() -> None:
     table = scored(runs, options.moments, rng)
     table = table[table["jumps"] >= 2]
     fitted_on = [run for run in opened(options.runs, ("train", "val")) if run.periodic]
-    learned = said_on(fitted_on, MOMENTS, rng)
+    learned = said_on(fitted_on, options.moments, rng)
     full = [run for run in runs if run.planned.regime.startswith("full batch")]
     with pd.option_context("display.width", 200, "display.precision", 3):
         print(by_regime(table).to_string(index=False))
