@@ -6,15 +6,18 @@ completed then, once for each set of bases.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self, cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
-from limitcycle.reading import Diagnosis, RunData, diagnose
+from limitcycle.reading import Diagnosis, Forecast, RunData, diagnose
 from limitcycle.watching import Watch, watch
+from limitcycle.watching.notice import notice
+
+OnAlarm = Callable[[Forecast], object]
 
 
 class Adapter:
@@ -22,6 +25,8 @@ class Adapter:
 
     Args:
         sink: as of `limitcycle.watch`, as are the ``settings``.
+        on_alarm: called with the forecast when a jump is about to begin, once a jump.
+        forecast_every: steps between two looks.
 
     Attributes:
         watch: of the training that runs or ran last; None before the first.
@@ -31,8 +36,21 @@ class Adapter:
         """An instance of the class that has the trainer's base, too."""
         return cast("Self", object.__new__(_completed(cast("Any", cls), cls._bases())))
 
-    def __init__(self, sink: Any, **settings: Any) -> None:
+    def __init__(
+        self,
+        sink: Any,
+        *,
+        on_alarm: OnAlarm | None = None,
+        forecast_every: int = 100,
+        **settings: Any,
+    ) -> None:
         self.watch: Watch | None = None
+        if isinstance(forecast_every, bool) or not isinstance(forecast_every, int | float):
+            raise UserError(f"forecast_every must be a number of steps, not {forecast_every!r}")
+        if forecast_every < 1:
+            raise UserError(f"forecast_every must be at least 1, not {forecast_every}")
+        self._on_alarm, self._forecast_every = on_alarm, int(forecast_every)
+        self._alarmed = False
         self._settings = {"sink": sink, **settings}
         self._loss: Tensor | None = None
         self._hook: Any = None
@@ -90,6 +108,32 @@ class Adapter:
         if self.watch is not None and self._loss is not None:
             self.watch.log(loss=self._loss)
         self._loss = None
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Call what waits for an alarm, when one begins."""
+        if self._on_alarm is None or self.watch is None:
+            return
+        if self.watch.step % self._forecast_every:
+            return
+        found = self.watch.forecast()
+        if found.alarm and not self._alarmed:
+            try:
+                self._on_alarm(found)
+            except Exception as problem:  # a training that is only watched goes on
+                self._on_alarm = None
+                notice(f"on_alarm failed ({problem!r}) and is called no more")
+        self._alarmed = found.alarm
+
+    def forecast(self) -> Forecast:
+        """When the next jump comes, as `limitcycle.Watch.forecast`.
+
+        Raises:
+            UserError: no training has begun.
+        """
+        if self.watch is None:
+            raise UserError("there is nothing to forecast: the training has not begun")
+        return self.watch.forecast()
 
 
 def ending(problem: BaseException | None) -> tuple[str, str]:

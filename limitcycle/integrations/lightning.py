@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
 from limitcycle.extras import missing_extra
-from limitcycle.integrations.adapter import Adapter, ending, unscaled
+from limitcycle.integrations.adapter import Adapter, OnAlarm, ending, unscaled
 from limitcycle.symmetry import Symmetries
+from limitcycle.watching.loggers.curves import foretold
 from limitcycle.watching.refused import check
 
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")
@@ -37,9 +38,13 @@ class LightningWatch(Adapter):
         symmetries: of that part, from `limitcycle.symmetries`; None finds them.
         every: steps between rows.
         update: measure each step's update, too.
-        log: hand norm, effective learning rate, effective gradient norm and rotation to the
-            trainer's loggers, every ``log_every_n_steps`` steps, as ``limitcycle/…``.
+        log: hand norm, effective learning rate, effective gradient norm and rotation, and the
+            forecast of the next jump where there is one, to the trainer's loggers, every
+            ``log_every_n_steps`` steps, as ``limitcycle/…``.
         quiet: say nothing at the end.
+        on_alarm: called with the `limitcycle.reading.Forecast` when a jump is about to begin, once
+            a jump; of full-batch trainings alone is it known that early.
+        forecast_every: steps between two looks for that.
 
     Raises:
         UserError: Lightning is not installed.
@@ -56,8 +61,18 @@ class LightningWatch(Adapter):
         update: bool = True,
         log: bool = False,
         quiet: bool = False,
+        on_alarm: OnAlarm | None = None,
+        forecast_every: int = 100,
     ) -> None:
-        super().__init__(sink, symmetries=symmetries, every=every, update=update, quiet=quiet)
+        super().__init__(
+            sink,
+            on_alarm=on_alarm,
+            forecast_every=forecast_every,
+            symmetries=symmetries,
+            every=every,
+            update=update,
+            quiet=quiet,
+        )
         self._part, self._index, self._log = model, optimizer, log
         self._optimizer: Optimizer | None = None
         self._losses: list[Tensor] = []
@@ -130,6 +145,7 @@ class LightningWatch(Adapter):
         if self._logged % trainer.log_every_n_steps == 0:
             row = self.watch.latest()
             told = {f"limitcycle/{name}": row[name] for name in _LOGGED if math.isfinite(row[name])}
+            told |= foretold(self.watch.forecast())
             for logger in trainer.loggers:
                 logger.log_metrics(told, step=int(row["step"]))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from limitcycle.extras import from_extra
-from limitcycle.integrations.adapter import Adapter, ending, unscaled
+from limitcycle.integrations.adapter import Adapter, OnAlarm, ending, unscaled
 from limitcycle.measure import inner_optimizer
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.notice import notice
@@ -32,6 +32,9 @@ class TransformersWatch(Adapter):
         every: steps between rows.
         update: measure each step's update, too.
         quiet: say nothing at the end.
+        on_alarm: called with the `limitcycle.reading.Forecast` when a jump is about to begin, once
+            a jump; of full-batch trainings alone is it known that early.
+        forecast_every: steps between two looks for that.
 
     Raises:
         UserError: Transformers is not installed.
@@ -45,8 +48,18 @@ class TransformersWatch(Adapter):
         every: int = 1,
         update: bool = True,
         quiet: bool = False,
+        on_alarm: OnAlarm | None = None,
+        forecast_every: int = 100,
     ) -> None:
-        super().__init__(sink, symmetries=symmetries, every=every, update=update, quiet=quiet)
+        super().__init__(
+            sink,
+            on_alarm=on_alarm,
+            forecast_every=forecast_every,
+            symmetries=symmetries,
+            every=every,
+            update=update,
+            quiet=quiet,
+        )
         self._losses: list[Tensor] = []
         self._own_loss: bool | None = None  # None: not known yet
         self._scaler: Any = None

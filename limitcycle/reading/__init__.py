@@ -4,6 +4,7 @@
 - `columns`, `series`, `decayed` make clean arrays of it, `turns`, `events`, `rest`, `stages`,
   `lock`, `forecast`, `rounding` find what is in them, by the thresholds in `constants`;
 - `judge` puts that together as `findings`, `advice` says what follows, `words` says it in English;
+- `foresight` holds what a forecast is made of, `live` makes one of a run that goes on;
 - `diagnosis` is all of it as data, and `door` the one way to it: `diagnose`. `labels` is the one
   list of labels, `kept` the last reading of a watched run;
 - `history` is a run as series against time, as pictures and claims use it, on a `clock`; `period`

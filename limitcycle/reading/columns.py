@@ -26,8 +26,7 @@ RUNS = ("run", "run_id", "run_name", "run_uuid", "name")
 
 OPTIONAL = ("lr", "weight_decay", "momentum", "effective_lr", "epoch")
 MEASURED = ("grad_norm", "rotation", "cosine_distance", "second_moment_lag")
-"""Columns that show why a loss rose. In a foreign table they may be something else: what holds no
-numbers is left aside."""
+"""Used where they hold numbers: other scripts write something else under these names, too."""
 
 
 def as_frame(table: Any) -> pd.DataFrame:
@@ -93,7 +92,7 @@ def needed_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if name not in frame.columns:
             raise UserError(_missing(name, list(frame.columns)))
     optional = [name for name in OPTIONAL if name in frame.columns]
-    optional += [name for name in MEASURED if _holds_floats(frame, name)]
+    optional += [name for name in MEASURED if _holds_numbers(frame, name)]
     table = pd.DataFrame(
         {
             "loss" if name == loss else name: _numbers(frame, name)
@@ -148,9 +147,8 @@ def _missing(name: str, there: list[Any]) -> str:
     return f"{text}: rename {close[0]!r} to {name!r} if it is that" if close else text
 
 
-def _holds_floats(frame: pd.DataFrame, name: str) -> bool:
-    column: Any = frame[name] if name in frame.columns else None
-    return isinstance(column, pd.Series) and pd.api.types.is_float_dtype(column)
+def _holds_numbers(frame: pd.DataFrame, name: str) -> bool:
+    return list(frame.columns).count(name) == 1 and frame[name].dtype.kind in "fiu"
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Array:

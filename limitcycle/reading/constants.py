@@ -211,3 +211,28 @@ where the effective learning rate grew by less than this factor."""
 
 GROWN = 1.2
 """A factor of the effective learning rate worth naming as what led to a rise."""
+
+SCHEDULE_SHARE = 0.5
+"""A schedule that takes more than this share from the growth that weight decay gives to the
+effective learning rate ends the jumps, or moves them to where nobody knows."""
+
+LONGEST = 3.0
+"""A jump more than so many times the run so far ahead is no forecast."""
+
+LEAVING = 2.0
+"""A last loss that stands so high above its calm may be a jump that begins."""
+
+CALM_ROWS = 2
+"""Rows behind the norm's maximum that it takes to call a jump over."""
+
+QUIET_TAIL = 100
+"""Last rows that tell whether a loss has the noise of batches, where no jump was."""
+
+ALARM_CURVED = 0.35
+"""Share of its fall that curvature takes from the loss, from which on a jump is about to begin."""
+
+ALARM_AGE = 0.5
+"""... not before this share of the usual period: behind a jump the loss is curved, too."""
+
+ALARM_POSITION = -0.9
+"""... nor while the effective learning rate is nearly as low as it was behind the last jump."""

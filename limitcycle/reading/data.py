@@ -33,6 +33,7 @@ class RunData:
         status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
         train_size, batch_size: images of the training set and of a batch; None: not known.
         described: it is known whether there was momentum; where it is not, none is assumed.
+        net: of a run of the lab; empty: not known.
         rule: how the optimizer's update depends on gradient and weights; None: not known.
         dtypes: how many of the measured weights have which type; empty: not known.
         notes: what could not be measured, and why.
@@ -49,6 +50,7 @@ class RunData:
     train_size: int | None = None
     batch_size: int | None = None
     described: bool = False
+    net: str = ""
     rule: UpdateRule | None = None
     dtypes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -145,6 +147,7 @@ def _recorded(run: Recorded) -> RunData:
         train_size=run.info.get("train_size"),
         batch_size=size if isinstance(size, int) else None,
         described=described is not None or watched is not None,
+        net=str(getattr(described, "net", "")),
         **(_watched(watched) if isinstance(watched, Mapping) else {}),
     )
 

@@ -1,5 +1,6 @@
-"""When the next jump is to be expected."""
+"""When the next jump is to be expected: a range that is right eight times of ten, or why not."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from limitcycle.reading import constants as c
-from limitcycle.reading.decay import log_decay
-from limitcycle.reading.events import Event
+from limitcycle.reading.clock import Array
+from limitcycle.reading.data import RunData
+from limitcycle.reading.events import Event, Found
+from limitcycle.reading.foresight import schedule
+from limitcycle.reading.foresight.alarm import is_quiet
+from limitcycle.reading.foresight.fitted import family_of, first_wait, fitted
+from limitcycle.reading.foresight.kinds import Kind, kind_of
+from limitcycle.reading.foresight.measures import Measures, measure
+from limitcycle.reading.foresight.pace import Pace, pace_of
+from limitcycle.reading.level import Level, height, resolution, scatter
 from limitcycle.reading.series import Series
 
-SCHEDULED_OUT = "the schedule has brought the learning rate down so far that jumps are over"
+SCHEDULED_OUT = (
+    "the schedule has brought the learning rate, and the effective learning rate with it, down so "
+    "far that jumps are over, or many times as far away as the run is long"
+)
+TOO_FAR = "the next jump is many times as far away as the run is long"
+BATCHES = "the order of the batches decides when in this range"
+NOISELESS = "the loss has no noise of batches, so an alarm will say when it begins"
+_TRIED = ("", "mlp")  # of ConvNets too few were, and their ranges are too narrow
+LEVELS = np.array([0.1, 0.5, 0.9])
 
 
 @dataclass(frozen=True)
@@ -19,11 +36,10 @@ class Forecast:
     """The next jump, in steps from the last row on.
 
     Attributes:
-        low, median, high: by when it comes in 10, 50 and 90 of 100 cases; NaN where nothing can be
-            said of that.
-        alarm: it is due.
+        low, median, high: by when it begins in 10, 50 and 90 of 100 cases; NaN where withheld.
+        alarm: it is about to begin: earned only where the loss has no noise of batches.
         calibrated: this kind of training was among those that the forecast was calibrated on.
-        reason: why it is withheld; empty where it is not.
+        reason: why it is withheld, or what decides within the range.
     """
 
     low: float
@@ -34,40 +50,140 @@ class Forecast:
     reason: str
 
 
-def forecast(series: Series, events: Sequence[Event]) -> Forecast:
-    """The time that weight decay alone takes to bring the norm to where the last jump began."""
-    steps, reason = _free_way(series, events)
+def withheld(reason: str) -> Forecast:
+    """No forecast, and why."""
+    return Forecast(math.nan, math.nan, math.nan, alarm=False, calibrated=False, reason=reason)
+
+
+def forecast(
+    series: Series, found: Found, data: RunData, *, length: float | None = None
+) -> Forecast:
+    """The next jump after the last row.
+
+    Args:
+        series: the rows so far, or those of the last periods.
+        found: the jumps in them.
+        data: what is known of the optimizer.
+        length: steps of the run so far; None: those of ``series``.
+    """
+    if data.unjudged:
+        return withheld(data.unjudged)
+    kind = kind_of(series, data.rule, known=data.described or series.momentum_known)
+    if kind is not None and data.net not in _TRIED:
+        kind = kind._replace(calibrated=False)
+    pace = None if kind is None else pace_of(series, kind.power)
+    reason = _unknown(series, kind, pace, data)
+    if reason or kind is None or pace is None:
+        return withheld(reason)
+    reason = _too_few(series, found, kind, pace) or in_between(series, found)
+    if reason:
+        return withheld(reason)
+    if length is None:
+        length = float(series.step[-1] - series.step[0])
+    return _foretold(series, pace, found.events, kind, length)
+
+
+def _foretold(
+    series: Series, pace: Pace, events: Sequence[Event], kind: Kind, length: float
+) -> Forecast:
+    """The forecast of a run of which all is known that it needs."""
+    measures = measure(series, pace, events)
+    drift = schedule.slope(series, measures.period, events[-1].top) / measures.rise
+    if drift < -c.SCHEDULE_SHARE * measures.rise_per_step:
+        return withheld(SCHEDULED_OUT)
+    moving = dataclasses.replace(measures, rise_per_step=measures.rise_per_step + drift)
+    low, median, high = map(float, quantiles(moving, kind, LEVELS))
+    changed = schedule.changed(series, [event.start for event in events[-2:]])
+    if not median <= c.LONGEST * length:
+        return withheld(SCHEDULED_OUT if changed else TOO_FAR)
     return Forecast(
-        low=math.nan,
-        median=steps,
-        high=math.nan,
-        alarm=steps < 1,
-        calibrated=False,
-        reason=reason,
+        low=low,
+        median=median,
+        high=high,
+        alarm=is_alarm(measures),
+        calibrated=kind.calibrated and not changed and drift == 0,
+        reason=NOISELESS if measures.quiet else BATCHES,
     )
 
 
-def _free_way(series: Series, events: Sequence[Event]) -> tuple[float, str]:
-    """Steps until weight decay alone has brought the norm to where the last jump began.
+def quantiles(measures: Measures, kind: Kind, levels: Array) -> Array:
+    """Steps until the next jump at some probabilities, (levels,)."""
+    return fitted(family_of(kind.threshold, measures)).steps(measures, levels)
 
-    By Eq. (3) without gradient ρ shrinks by the factor 1 − ηλ a step, so this takes
-    log(ρ/ρ_jump) / (−log(1 − ηλ)) steps; with momentum see `limitcycle.reading.decay`. Returns NaN
-    and a reason where that cannot be said.
-    """
-    if not events:
-        return math.nan, "no jump to judge by"
-    if series.lr is None or series.weight_decay is None:
-        return math.nan, "learning rate or weight decay are not known"
+
+def is_alarm(measures: Measures) -> bool:
+    """Whether a step lowers the loss so much less than it should that a jump is about to begin."""
+    late = measures.age >= c.ALARM_AGE and measures.position >= c.ALARM_POSITION
+    return bool(late and measures.quiet and measures.curved >= c.ALARM_CURVED)
+
+
+def _unknown(series: Series, kind: Kind | None, pace: Pace | None, data: RunData) -> str:
+    """What is not known of the optimizer."""
+    if series.lr is None or series.weight_decay is None or not len(series):
+        return "learning rate or weight decay are not known"
     if not series.trusted:
-        return math.nan, "the norm falls faster than learning rate and weight decay let it"
-    products = series.lr * series.weight_decay
-    product = float(products[-1])
-    if product < c.SCHEDULED_OUT * float(np.median(products[[event.start for event in events]])):
-        return math.nan, SCHEDULED_OUT
-    decay = log_decay(product, float(series.momentum[-1])) / series.steps_an_update
-    if not decay < 0:
-        return math.nan, "weight decay does not shrink the norm"
-    if series.log_norm[events[-1].top :].argmax() == len(series) - 1 - events[-1].top:
-        return math.nan, "the norm is still rising after the last jump"
-    fall = series.log_norm[-1] - series.log_norm[events[-1].turn]
-    return max(float(fall / -decay), 0.0), ""
+        return "the norm falls faster than learning rate and weight decay let it"
+    if kind is None:
+        name = "this optimizer" if data.rule is None else data.rule.name
+        return f"forecasts were calibrated for SGD and AdamW, not for {name}"
+    if pace is None or np.all(np.isnan(series.lr)) or np.all(np.isnan(series.weight_decay)):
+        return "learning rate or weight decay are not known"
+    if pace.rate == 0 and pace.u[-1] > 0:
+        return SCHEDULED_OUT
+    if not pace.rate > 0 or not np.isfinite(pace.u[-1]):
+        return "weight decay does not shrink the norm"
+    return ""
+
+
+def _too_few(series: Series, found: Found, kind: Kind, pace: Pace) -> str:
+    """That there are not two jumps to judge by, and what experience says of the first one."""
+    if len(found.events) >= 2:
+        return ""
+    if found.events or found.unfinished is not None:
+        return "one jump does not tell how far apart they come in this run"
+    return f"no jump to judge by{_experience(series, kind, pace)}"
+
+
+def in_between(series: Series, found: Found) -> str:
+    """That the next jump may have begun, or the last one is not over."""
+    if found.unfinished is not None:
+        return "a jump is under way"
+    first = found.events[-1].top
+    if first >= len(series) - c.CALM_ROWS:
+        return "the norm is still rising after the last jump"
+    calm = series.loss[first + (len(series) - 1 - first) // 2 : -1]
+    level = Level(np.median(calm), max(scatter(calm), resolution(series.loss[first:])))
+    if float(height(series.loss[-1:], level)[0]) >= c.LEAVING:
+        return "the loss is leaving its low level: a jump may be beginning"
+    return ""
+
+
+def _experience(series: Series, kind: Kind, pace: Pace) -> str:
+    """When such runs of the lab had their first jump."""
+    if len(series) < c.MIN_ROWS:
+        return ""
+    name = _family(series, kind)
+    low, high, runs = first_wait(name)
+    top = int(np.argmax(series.log_norm))
+    began = float(series.step[top])
+    first, last = (began + wait / pace.rate for wait in (low, high))
+    return (
+        f"; from experience, half of the first jumps of {runs} runs with {_FAMILIES[name]} began "
+        f"at what is step {first:,.0f} to {last:,.0f} here"
+    )
+
+
+_FAMILIES = {
+    "sgd": "SGD and mini-batches",
+    "momentum": "momentum and mini-batches",
+    "full batch": "full batches",
+    "adamw": "AdamW",
+}
+
+
+def _family(series: Series, kind: Kind) -> str:
+    if kind.threshold == "adamw":
+        return "adamw"
+    if is_quiet(series.loss[-c.QUIET_TAIL :]):
+        return "full batch"
+    return "momentum" if series.momentum[-1] > 0 else "sgd"

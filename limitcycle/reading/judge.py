@@ -17,7 +17,7 @@ from limitcycle.reading.data import RunData
 from limitcycle.reading.descent import Descent, descent_of
 from limitcycle.reading.events import Event, Found, find_events
 from limitcycle.reading.findings import Findings
-from limitcycle.reading.forecast import forecast
+from limitcycle.reading.forecast import forecast, withheld
 from limitcycle.reading.labels import Label
 from limitcycle.reading.level import level_rows, running_level
 from limitcycle.reading.lock import find_lock
@@ -67,7 +67,7 @@ def judge(series: Series, data: RunData) -> Findings:
         nearly_periodic=found.nearly_periodic,
         changes=changes,
         effective_lr=_range(None if data.unjudged else series.effective_lr, first),
-        forecast=forecast(series, events),
+        forecast=withheld(failure) if failure else forecast(series, found, data),
         rest=rest,
         descent=descent,
         failure=failure,

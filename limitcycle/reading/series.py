@@ -21,8 +21,8 @@ WHOLE = 2.0**53  # beyond it not every whole number is a float
 class Series:
     """The usable rows of a table, oldest first; all arrays have one entry a row.
 
-    ``lr``, ``weight_decay`` and ``epoch`` are None where they are not known, ``momentum`` is 0;
-    so are ``grad_norm``, ``rotation`` (radians) and ``second_moment_lag``;
+    ``lr``, ``weight_decay``, ``epoch``, ``grad_norm``, ``rotation`` (radians) and
+    ``second_moment_lag`` are None where they are not known, ``momentum`` is 0 then;
     ``broken_from`` is the step at which loss or norm ceased to be finite for good (None: they did
     not). ``steps_an_update`` is more than 1 where the step counts samples or tokens; ``trusted``
     says that the norm falls no faster than its learning rate and weight decay let it.
@@ -34,6 +34,7 @@ class Series:
     lr: Array | None
     weight_decay: Array | None
     momentum: Array
+    momentum_known: bool
     effective_lr: Array | None
     epoch: Array | None
     grad_norm: Array | None
@@ -106,6 +107,7 @@ def series_of(
         lr=kept.get("lr"),
         weight_decay=kept.get("weight_decay"),
         momentum=np.nan_to_num(kept.get("momentum", np.zeros(int(usable.sum())))),
+        momentum_known="momentum" in kept,
         effective_lr=kept.get("effective_lr"),
         epoch=kept.get("epoch"),
         grad_norm=kept.get("grad_norm"),

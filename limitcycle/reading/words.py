@@ -16,6 +16,7 @@ from limitcycle.reading.clock import Array
 from limitcycle.reading.constants import MAX_DRIFT, PERIOD_SPREAD
 from limitcycle.reading.digits import two_digits
 from limitcycle.reading.findings import Findings
+from limitcycle.reading.forecast import Forecast
 
 _STILL = 5e-4  # a drift that would be said as 0.0 %
 _NAMED: Mapping[str, str] = {
@@ -257,7 +258,7 @@ def _exceptional(found: Findings) -> list[str]:
         return [f"A jump that began at step {found.unfinished:,} is under way."]
     if found.label in ("diverged", "unknown"):
         return []
-    return [f"{each[0].upper()}{each[1:]}." for each in _exceptions(found)]
+    return [_sentence(each) for each in _exceptions(found)]
 
 
 def _lock(found: Findings) -> list[str]:
@@ -273,14 +274,32 @@ def _lock(found: Findings) -> list[str]:
 
 
 def _next(found: Findings) -> list[str]:
-    """When the next jump is to be expected."""
-    if found.label not in ("periodic", "converging", "equilibrium") or not len(found.events):
+    """When the next jump is to be expected, or why nobody can know."""
+    if found.label not in ("periodic", "converging", "equilibrium"):
         return []
-    if math.isnan(found.forecast.median):
-        return [f"No forecast: {found.forecast.reason}."]
-    if found.forecast.median < 1:
-        return ["The next jump is due: the norm is below where the last one began."]
-    return [f"Next jump: in {_steps(found.forecast.median)}, if weight decay goes on alone."]
+    forecast = found.forecast
+    if not math.isnan(forecast.median):
+        return [f"{_alarm(forecast)}Next jump: {_range(forecast)}. {_sentence(forecast.reason)}"]
+    falling = found.rest is not None and found.rest.drift < 0
+    if len(found.events) or (found.label == "converging" and falling):
+        return [f"No forecast: {forecast.reason}."]
+    return []
+
+
+def _alarm(forecast: Forecast) -> str:
+    return "Alarm: a jump is about to begin. " if forecast.alarm else ""
+
+
+def _range(forecast: Forecast) -> str:
+    tried = "" if forecast.calibrated else ", if it is like those that were tried"
+    return (
+        f"in {forecast.low:,.0f} to {_steps(forecast.high)} eight times of ten{tried}; half of "
+        f"them within {forecast.median:,.0f}"
+    )
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def _spikes(found: Findings) -> list[str]:

@@ -65,8 +65,8 @@ class Memory:
         info: Mapping[str, Any] | None = None,
         *,
         archived: bool,
-    ) -> None:
-        """Take new rows.
+    ) -> pd.DataFrame:
+        """Take new rows; returns those of the step table as they are judged.
 
         Args:
             steps, groups: oldest first, of the same steps.
@@ -74,7 +74,7 @@ class Memory:
             archived: a folder holds them, too; then nothing that the reading needs is thinned.
         """
         if not len(steps):
-            return
+            return steps
         keys = steps[["step", "loss", "norm"]]
         around = self._rises.around(
             keys["step"].to_numpy(np.int64), keys["loss"].to_numpy(np.float64)
@@ -83,9 +83,10 @@ class Memory:
         self._steps.add(steps)
         self._groups.add(groups)
         self._keys.add(keys)
-        self._judge(steps, without(groups, info))
+        judged = self._judge(steps, without(groups, info))
         self._thin_groups()
         self._thin_steps(archived=archived)
+        return judged
 
     def for_reading(self, every_step: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         """The rows of ``every_step`` as they are judged, and a note on it.
@@ -103,10 +104,10 @@ class Memory:
         columns = judged.loc[rows["step"]]
         return rows.assign(**{n: columns[n].to_numpy() for n in _JUDGED}), self._judged_by
 
-    def _judge(self, steps: pd.DataFrame, groups: pd.DataFrame) -> None:
+    def _judge(self, steps: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
         """Keep what decides which norm is judged, while it is the same in every row."""
         if self._judged_by == "":
-            return
+            return steps
         found, note = decayed(steps, groups) if len(groups) else (steps, "")
         if self._judged_by is not None and note != self._judged_by:
             note = ""
@@ -115,8 +116,9 @@ class Memory:
             self._judged.add(
                 found[["step", *_JUDGED]].astype(dict.fromkeys(_JUDGED[1:], "float32"))
             )
-        else:
-            self._judged = Table()
+            return found
+        self._judged = Table()
+        return steps
 
     def _thin_steps(self, *, archived: bool) -> None:
         limit = self._limits[0]

@@ -10,7 +10,7 @@ from weakref import WeakSet
 import pandas as pd
 
 from limitcycle.errors import UserError
-from limitcycle.reading import Diagnosis
+from limitcycle.reading import Diagnosis, Forecast
 from limitcycle.reading.kept import DIAGNOSIS_FILE
 from limitcycle.record import WatchedFolder
 from limitcycle.record.described import read_info
@@ -58,6 +58,19 @@ class Logger(Sink, Protocol):
             info: model, optimizer and machine, as in ``run.json``.
             symmetries: of the model.
             step: of the first row to come; above 0 where a job goes on.
+        """
+
+
+@runtime_checkable
+class Foretold(Protocol):
+    """A sink that is told the forecast of the next jump, too, with every block of rows."""
+
+    def foretell(self, step: int, forecast: Forecast) -> None:
+        """Take the forecast.
+
+        Args:
+            step: of the last row that it rests on.
+            forecast: of `limitcycle.Watch.forecast`.
         """
 
 
@@ -201,6 +214,15 @@ class Sinks:
         """Hand the rows to every sink."""
         for sink in list(self._sinks):
             self._try(sink, lambda sink=sink: sink(steps, groups))  # type: ignore[misc]
+
+    def foretell(self, step: int, forecast: Callable[[], Forecast]) -> None:
+        """Tell the forecast to those that want to know."""
+        asking = [sink for sink in self._sinks if isinstance(sink, Foretold)]
+        if not asking:
+            return
+        found = forecast()
+        for sink in asking:
+            self._try(sink, lambda sink=sink: sink.foretell(step, found))  # type: ignore[misc]
 
     def flush(self) -> None:
         """Have the run folder written, if there is one."""

@@ -13,8 +13,10 @@ from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
 from limitcycle.measure import InnerProducts, Together, together
-from limitcycle.reading import Diagnosis, RunData, diagnose
+from limitcycle.reading import Diagnosis, Forecast, RunData, diagnose
 from limitcycle.reading.decayed import without
+from limitcycle.reading.forecast import withheld
+from limitcycle.reading.live import Live
 from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
 from limitcycle.symmetry import Symmetries, trainable
@@ -117,6 +119,7 @@ class Watch:
         self._sinks = Sinks(sink)
         self._subject = Subject(model, optimizer, symmetries)
         self._memory = Memory()
+        self._live = Live(None)
         self._attribution = Attribution(every)
         self._go_on_at: int | None = None
         self._place: torch.Tensor | None = None
@@ -196,6 +199,24 @@ class Watch:
         if newest is None or measured is None:
             return self._memory.newest()
         return newest_row(*newest, measured.groups, self._rules, updates=self._updates)
+
+    def forecast(self) -> Forecast:
+        """When the next jump comes, by the rows so far; as `Watch.diagnosis` says it.
+
+        Ask every hundred steps, or as often as you like: a call takes about as long as a few
+        steps of a small net, as the jumps before are only looked for when there may be new ones.
+        It never raises: what goes wrong is the reason why nothing is forecast.
+        """
+        self._safely(self._read)
+        return self._foretold()
+
+    def _foretold(self) -> Forecast:
+        if self._subject.unjudged:
+            return withheld(self._subject.unjudged)
+        try:
+            return self._live.forecast()
+        except Exception as problem:  # a training that is only watched goes on
+            return withheld(f"the rows cannot be read ({said(problem)})")
 
     def log(self, **values: Any) -> None:
         """Say something of a step: ``loss``, and any other number, by name.
@@ -406,9 +427,9 @@ class Watch:
 
     def _joint_rule(self) -> UpdateRule:
         """The rule of what the joint row is of."""
-        if self._measured is None:
-            return self._rules.all
-        groups = self._measured.groups
+        return self._rules.all if self._measured is None else self._rule_of(self._measured.groups)
+
+    def _rule_of(self, groups: list[Watched]) -> UpdateRule:
         return self._rules.of([groups[index] for index in joint_groups(groups)])
 
     def _safely(self, action: Callable[[], None]) -> None:
@@ -476,6 +497,7 @@ class Watch:
         check_gradients(trainable(self._model))
         groups = self._subject.groups()
         self._rules = rules_of(self._optimizer)
+        self._live = Live(self._rule_of(groups))
         self._open_sinks(symmetries, groups)
         if not self._subject.unjudged and not any(group.invariant for group in groups):
             notice("nothing here is scale-invariant: norm and rates are those of all weights")
@@ -495,6 +517,7 @@ class Watch:
         self._measured = _Measured(groups, self._optimizer)
         if joint_names(groups) != joint_names(measured.groups):
             self._joint_since = self.step
+            self._live = Live(self._rule_of(groups))
             self._changes = [
                 f"the norm is that of other tensors from step {self.step:,} on: judged from there"
             ]
@@ -525,7 +548,7 @@ class Watch:
             notice(f"{folder.path} holds steps up to {step - 1:,}: it is gone on with behind them")
         self._go_on_at = step if self._go_on_at is None else self._go_on_at
         for steps, groups in folder.go_back(self._go_on_at):
-            self._memory.add(steps, groups, self._info["watched"], archived=True)
+            self._live.add(self._memory.add(steps, groups, self._info["watched"], archived=True))
 
     def _read(self) -> None:
         """Bring what lies on the device into the tables and hand it on."""
@@ -542,7 +565,9 @@ class Watch:
         if len(steps):
             self._sinks(steps, groups)
             archived = self._sinks.folder is not None
-            self._memory.add(steps, groups, self._info["watched"], archived=archived)
+            judged = self._memory.add(steps, groups, self._info["watched"], archived=archived)
+            self._live.add(judged)
+            self._sinks.foretell(int(steps["step"].iloc[-1]), self._foretold)
 
 
 class _Measured:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 import limitcycle as lc
 from limitcycle.errors import UserError
 from limitcycle.integrations import lightning as adapter
+from limitcycle.reading import Forecast
 from tests.integrations.support import (
     HERE,
     by_hand,
@@ -236,6 +237,37 @@ def test_the_trainers_loggers_are_told_at_their_pace(lightning, tmp_path, capsys
     for name in ("norm", "effective_lr", "effective_grad_norm", "rotation"):
         assert told[f"limitcycle/{name}"].to_list() == pytest.approx(rows.loc[told.index, name])
     assert str(watch.diagnosis()) in capsys.readouterr().err
+
+
+def test_a_jump_that_is_about_to_begin_is_called_out_once(lightning, monkeypatch, capsys, tmp_path):
+    due = Forecast(1.0, 2.0, 3.0, alarm=True, calibrated=True, reason="")
+    monkeypatch.setattr(lc.Watch, "forecast", lambda _: due)
+    called = []
+
+    def on_alarm(forecast):
+        called.append(forecast)
+
+    logger = lightning.loggers.CSVLogger(tmp_path)
+    watch = lc.LightningWatch(on_alarm=on_alarm, forecast_every=2, log=True, quiet=True)
+    fit(lightning, module_of(lightning), watch, logger=logger, log_every_n_steps=3)
+    assert called == [due]
+    told = pd.read_csv(tmp_path / "lightning_logs" / "version_0" / "metrics.csv")
+    assert (told["limitcycle/forecast_median"] == 2).all()
+
+    def fails(_):
+        raise ValueError("not mine")
+
+    watch = lc.LightningWatch(on_alarm=fails, forecast_every=2, quiet=True)
+    fit(lightning, module_of(lightning), watch)
+    assert (
+        "on_alarm failed (ValueError('not mine')) and is called no more" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("every", [0, -1, True, "often"])
+def test_looks_ahead_come_every_so_many_steps(lightning, every):
+    with pytest.raises(UserError, match="forecast_every must be"):
+        lc.LightningWatch(forecast_every=every)
 
 
 @pytest.mark.parametrize(

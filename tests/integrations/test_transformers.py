@@ -9,6 +9,7 @@ from torch import nn
 
 import limitcycle as lc
 from limitcycle.errors import UserError
+from limitcycle.reading import Forecast
 from limitcycle.watching.refused import check
 from tests.integrations.support import (
     HERE,
@@ -262,6 +263,16 @@ def test_what_a_loss_is_multiplied_by_counts(tmp_path):
     trainer.train()
     logged = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert watch.watch.steps["loss"].to_list() == pytest.approx(logged, rel=1e-5)
+
+
+def test_a_jump_that_is_about_to_begin_is_called_out(tmp_path, monkeypatch):
+    due = Forecast(1.0, 2.0, 3.0, alarm=True, calibrated=True, reason="")
+    monkeypatch.setattr(lc.Watch, "forecast", lambda _: due)
+    called = []
+    watch = lc.TransformersWatch(on_alarm=called.append, forecast_every=1, quiet=True)
+    trainer_of(net(), tmp_path, watch).train()
+    assert called == [due]
+    assert watch.forecast() is due
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch):

@@ -41,7 +41,9 @@ def test_the_decayed_groups_are_judged_as_if_they_were_alone(power):
     np.testing.assert_allclose(found["effective_lr"], LR / alone["norm"] ** power)
     np.testing.assert_allclose(found["effective_grad_norm"], np.sqrt(2) * alone["norm"])
     assert (found["extra"] == 7).all()
-    expected = diagnose(alone, lr=LR, weight_decay=DECAY)
+    expected = diagnose(
+        alone.assign(effective_lr=LR / alone["norm"] ** power), lr=LR, weight_decay=DECAY
+    )
     assert diagnose(found).forecast.median == pytest.approx(expected.forecast.median)
     by_both = (each.events.drop(columns="evidence") for each in (diagnose(found), expected))
     pd.testing.assert_frame_equal(*by_both)

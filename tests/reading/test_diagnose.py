@@ -283,15 +283,6 @@ def test_columns_serve_where_arguments_are_left_out():
     assert "learning rate" in unknown.forecast.reason
 
 
-def test_the_forecast_is_exact_where_weight_decay_acts_alone():
-    oscillator = dataclasses.replace(CLEAN, jitter=0.0)
-    frame, starts = oscillator.run()
-    product = oscillator.rise / oscillator.period  # what log ρ falls in a step
-    cut = int(starts[-1]) - 600
-    verdict = diagnose(frame[:cut], lr=1.0, weight_decay=product)
-    assert verdict.forecast.median == pytest.approx(600, abs=15)
-
-
 def test_warm_up_ends_where_jumps_come_at_the_norm_of_the_later_ones():
     frame, starts = dataclasses.replace(FAST, jitter=0.0).run()
     frame.loc[: starts[2] + 300, "norm"] *= 3

@@ -7,6 +7,7 @@ another's beginning up to a slash: a store that keeps curves as files could not 
 """
 
 import importlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
 from limitcycle.extras import from_extra
+from limitcycle.reading import Forecast
 from limitcycle.record import GROUP_COLUMNS
 from limitcycle.symmetry import Symmetries
 
@@ -96,6 +98,15 @@ def curve(column: str, group: str | None = None) -> str:
     if group is not None:
         name = f"limitcycle_{column}/{group.replace(' (+', '_and_').replace(')', '_more')}"
     return re.sub(r"[^\w./-]+", "_", name)
+
+
+def foretold(forecast: Forecast) -> dict[str, float]:
+    """A forecast as curves; none where it is withheld."""
+    if not math.isfinite(forecast.median):
+        return {}
+    told = {"low": forecast.low, "median": forecast.median, "high": forecast.high}
+    found = {curve(f"forecast_{name}"): value for name, value in told.items()}
+    return {**found, curve("alarm"): float(forecast.alarm)}
 
 
 def settings(info: Mapping[str, Any], symmetries: Symmetries) -> dict[str, Plain]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from limitcycle.reading import Diagnosis
+from limitcycle.reading import Diagnosis, Forecast
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import curves
 from limitcycle.watching.loggers.curves import GROUP_CURVES, Curves, check_run, curve, needed
@@ -80,6 +80,15 @@ class MLflow:
         ]
         for first in range(0, len(metrics), MOST_METRICS):
             self._client.log_batch(self._run, metrics=metrics[first : first + MOST_METRICS])
+
+    def foretell(self, step: int, forecast: Forecast) -> None:
+        """Log when the next jump comes, in steps from here on."""
+        metric = needed("mlflow").entities.Metric
+        now = int(1000 * time.time())
+        told = curves.foretold(forecast)
+        metrics = [metric(name, value, now, step) for name, value in told.items()]
+        if metrics:
+            self._client.log_batch(self._run, metrics=metrics)
 
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Sum up; end a run of its own."""

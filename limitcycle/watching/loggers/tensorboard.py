@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from limitcycle.errors import UserError
-from limitcycle.reading import Diagnosis
+from limitcycle.reading import Diagnosis, Forecast
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import curves
 from limitcycle.watching.loggers.curves import GROUP_CURVES, Curves
@@ -62,6 +62,11 @@ class TensorBoard:
         for step, values in self._curves.of(steps, groups):
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
+
+    def foretell(self, step: int, forecast: Forecast) -> None:
+        """Write when the next jump comes, in steps from here on."""
+        for name, value in curves.foretold(forecast).items():
+            self._writer.add_scalar(name, value, step)
 
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Write the diagnosis and flush; close a writer of its own."""

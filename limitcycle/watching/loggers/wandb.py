@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from limitcycle.reading import Diagnosis
+from limitcycle.reading import Diagnosis, Forecast
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers import curves
 from limitcycle.watching.loggers.curves import GROUP_CURVES, Curves, Point, check_run, curve, needed
@@ -87,6 +87,20 @@ class WandB:
         elif points:
             self._waiting = []
             self._log(points[-1:], commit=False)
+
+    def foretell(self, step: int, forecast: Forecast) -> None:
+        """Log when the next jump comes, in steps from here on, as rows are logged."""
+        values = curves.foretold(forecast)
+        if not values:
+            return
+        points = [(step, values)]
+        self._define(points)
+        if self._ours or self._commit:
+            self._log(points)
+        elif self._untouched:
+            self._waiting += points
+        else:
+            self._log(points, commit=False)
 
     def close(self, state: str, step: int, reason: str, diagnosis: Diagnosis | None) -> None:
         """Log what is left, sum up; finish a run of its own."""
