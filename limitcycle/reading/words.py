@@ -331,11 +331,7 @@ def _causes(found: Findings) -> list[str]:
         named = [f"{name} ({n:,})" for name, n in zip(named, counts, strict=True)]
     cause = "Cause" if len(counts) == 1 else "Causes"
     evidence = str(last["evidence"])
-    if len(rises) == 1:
-        evidence = f"{evidence[0].upper()}{evidence[1:]}"
-    else:
-        evidence = f"The last time, {evidence}"
-    return [f"{cause}: {', '.join(named)}. {evidence}."]
+    return [f"{cause}: {', '.join(named)}. {evidence[0].upper()}{evidence[1:]}."]
 
 
 def _interval(found: Findings) -> tuple[str, str]:
