@@ -170,13 +170,16 @@ def _add_paper(verb: Parser) -> None:
         "--out", metavar="DIR", help="where the runs go (default: limitcycle-paper/SCALE)"
     )
     verb.add_argument(
-        "--book", metavar="DIR", help="where pictures and pages go (default: where the runs go)"
+        "--results", metavar="DIR", help="where pictures and pages go (default: where the runs go)"
     )
     verb.add_argument(
         "--rehearse", action="store_true", help="only three steps of every kind of run"
     )
     verb.add_argument(
         "--seeds", type=seeds, metavar="N", help="runs a point (default: the figure's own)"
+    )
+    verb.add_argument(
+        "--first-seed", type=whole, metavar="N", default=0, help="of those runs (default: 0)"
     )
     how = verb.add_argument_group("how to compute it")
     _add_machine(how, "1")

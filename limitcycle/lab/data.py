@@ -5,7 +5,6 @@ choice is a function of (seed, epoch) or (seed, step), so that nothing has to be
 """
 
 from dataclasses import dataclass
-
 from hashlib import blake2b
 
 import numpy as np

@@ -178,8 +178,8 @@ def _refuse_other_data(folder: RunFolder, data: Dataset) -> None:
     began = read_info(folder.path).get("data_digest", data.digest)
     if began != data.digest:
         raise UserError(
-            f"{folder.path} began on other data (digest {began} there, {data.digest} here): restore "
-            "those data, or choose another --out"
+            f"{folder.path} began on other data (digest {began} there, {data.digest} here): "
+            "restore those data, or choose another --out"
         )
 
 

@@ -205,7 +205,9 @@ def _check(run: Run) -> None:
             most = {"most": _MOST[name]} if name in _MOST else {}
             whole(name, getattr(run, name), **most)
     if run.classes is not None and not 2 <= run.classes <= CLASSES[run.data]:
-        raise UserError(f"classes must be 2 to {CLASSES[run.data]} of {run.data}, not {run.classes}")
+        raise UserError(
+            f"classes must be 2 to {CLASSES[run.data]} of {run.data}, not {run.classes}"
+        )
     for name in ("seed", "warmup_steps"):
         whole(name, getattr(run, name), least=0)
     if run.steps is not None and run.epochs is not None:

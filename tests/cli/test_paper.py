@@ -58,8 +58,8 @@ def test_a_book_that_cannot_be_written_is_noticed_before_training(tmp_path, caps
     monkeypatch.setattr("limitcycle.cli.paper.run_jobs", lambda *_, **__: pytest.fail("trained"))
     (tmp_path / "file").touch()
     book = str(tmp_path / "file" / "book")
-    assert main(["paper", "3", "--out", str(tmp_path), "--book", book]) == 2
-    assert "choose another --book" in said(capsys)
+    assert main(["paper", "3", "--out", str(tmp_path), "--results", book]) == 2
+    assert "choose another --results" in said(capsys)
 
 
 def test_one_run_is_made_with_as_many_threads_as_one_of_many(tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_figure_that_could_not_be_drawn_is_said_and_the_others_stay(
 
 
 def test_the_list_knows_the_book_and_the_runs_that_follow(tmp_path, capsys):
-    out, book = ["--out", str(tmp_path / "runs")], ["--book", str(tmp_path / "book")]
+    out, book = ["--out", str(tmp_path / "runs")], ["--results", str(tmp_path / "book")]
     assert main(["paper", "7", *out, *book]) == 0
     capsys.readouterr()
     assert main(["paper", *out, *book]) == 0
