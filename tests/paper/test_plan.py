@@ -38,7 +38,7 @@ def check(evidence):
     return holds_if(len(evidence["held"]) == 2, "two <b>seeds</b> | found")
 
 
-CLAIM = Claim("seeds", "There are two seeds.", "nowhere", "any other number", check)
+CLAIM = Claim("seeds", "There are two seeds.", "nowhere", "another number", check, pooled=True)
 FIGURE = Experiment(1, "A title", "A question?", draw, runs, later, (CLAIM,), ("a choice",))
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_missing_when_all_is_done(plan):
 
 def test_a_run_that_two_figures_describe_is_made_once(plan, tmp_path):
     twice = [Plan(FIGURE, QUICK, tmp_path), Plan(replace(FIGURE, number=2), QUICK, tmp_path)]
-    assert len(missing(twice)) == len(missing(twice[:1])) == 2 * len(QUICK.seeds)
+    assert len(missing(twice)) == len(missing(twice[:1])) == 2 * len(FIGURE.seeds)
 
 
 def test_later_runs_start_from_their_own_seeds_parent(plan):
