@@ -153,7 +153,7 @@ def _words(found: Sequence[Finding]) -> str:
     """Median and range of what is compared; then seed by seed, or once where all say the same."""
     names = dict.fromkeys(name for each in found for name in each.ours)
     parts = [
-        f"{name} {spread([each.ours[name] for each in found if name in each.ours], '.3g')}"
+        f"{name}: {spread([each.ours[name] for each in found if name in each.ours], '.3g')}"
         for name in names
     ]
     texts = [each.measured for each in found]
@@ -164,6 +164,7 @@ def _words(found: Sequence[Finding]) -> str:
         parts += [
             f"seed {seed}{f' {each.outcome}' if several else ''}: {each.measured}"
             for seed, each in enumerate(found)
+            if each.measured
         ]
     return "; ".join(filter(None, parts))
 

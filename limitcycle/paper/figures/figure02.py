@@ -92,7 +92,7 @@ def larger_norms(evidence: Evidence) -> Finding:
     if not found:
         return undecided("fewer than three learning rates have periods")
     return holds_if(
-        0.25 <= found[0] <= 1, "", ours={"ρ² grows with η to the power": found[0]}, norms=words
+        0.25 <= found[0] <= 1, "", ours={"exponent of ρ² over η": found[0]}, norms=words
     )
 
 
@@ -235,8 +235,8 @@ FIGURE = Experiment(
             "period-units-lr",
             "In units of 1/(ηλ) periods are a little longer at lower learning rates.",
             "Figure 2, read off",
-            "the exponent e of period × ηλ ∝ η^e, fitted for each seed, has a mean above 0; "
-            "undecided where its t-interval holds 0",
+            "the exponent e of period × ηλ ∝ η^e, fitted for each seed where all have periods, has "
+            "a mean above 0; undecided where its t-interval holds 0",
             period_units_rise(grid),
             published="0.75 at 0.03, 0.86 at 0.01",
             pooled=True,

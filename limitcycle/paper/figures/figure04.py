@@ -13,6 +13,7 @@ from limitcycle.paper.questions.fixed_norm import (
     FREE,
     LATE,
     Spheres,
+    calm_line,
     claims,
     draw,
     updates,
@@ -118,7 +119,10 @@ FIGURE = Experiment(
     "the start or from shortly before a destabilisation?",
     runs=SPHERES.runs,
     later=SPHERES.later,
-    draw=lambda evidence: draw(evidence, FACTORS, "epochs"),
+    draw=lambda evidence: [
+        *draw(evidence, FACTORS, "epochs"),
+        calm_line(evidence, SPHERES.factors),
+    ],
     seeds=(0, 1, 2, 3, 4),
     choices=(
         "norms of the left pair: 1, 1/2, 1/4 and 1/16 of the initial one; the paper names none; "

@@ -13,6 +13,7 @@ from limitcycle.paper.questions.modifications import (
     HIGH_MOMENTUM,
     HIGH_PLAIN,
     ONE_AT_A_TIME,
+    SAME_RATE,
     TOO_SMALL,
     WITH_AUGMENTATION,
     WITH_MOMENTUM,
@@ -22,6 +23,7 @@ from limitcycle.paper.questions.modifications import (
     later_onset,
     less_confident,
     momentum_fails,
+    same_as_plain,
     schedule_ends,
     shorter_with_momentum,
     too_small,
@@ -44,11 +46,12 @@ PAIR: Pair = "convnet-cifar10-wide"
 SCHEDULES = ("cosine", "step")
 
 TOGETHER_RATES = {
-    "quick": (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
+    "quick": (1.0, 0.3, 0.1, 0.03, 0.01),
     "laptop": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
     "paper": (0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
 }
 SCHEDULED_RATE = {"quick": 0.1, "laptop": 0.1, "paper": 0.03}
+UNITS = {"quick": 4.0}  # of 1/(ηλ), as many as the paper's 391,000 steps; else the scale's own
 HIGH_UNITS = 20.0  # of 1/(ηλ)
 HIGH_RATE = {"quick": 0.3, "laptop": 0.3, "paper": 0.3}  # inside the band of Figure 2
 # As in the paper half the width of the other runs; whether that is too small the claim asks.
@@ -66,6 +69,7 @@ def runs(scale: Scale) -> Runs:
         BASE: _modified(scale),
         ALL_TRAINED: _modified(scale, **TRAINED),
         WITH_MOMENTUM: _modified(scale, **MOMENTUM),
+        SAME_RATE: _modified(scale, lr=_tenth(scale.lr), **MOMENTUM),
         WITH_AUGMENTATION: _modified(scale, **AUGMENTED),
         TOO_SMALL: _modified(scale, **AUGMENTED, **SMALLER[scale.name]),
         HIGH_PLAIN: grid_run(scale, PAIR, high),
@@ -92,7 +96,12 @@ def constant_rate(scale: Scale) -> str:
 
 
 def _modified(scale: Scale, **changes: Any) -> Run:
-    return scale.run(PAIR, **{**WITH_CONFIDENCE[scale.name], **changes})
+    budget = {"units": UNITS[scale.name]} if scale.name in UNITS and "lr" not in changes else {}
+    return scale.run(PAIR, **{**WITH_CONFIDENCE[scale.name], **budget, **changes})
+
+
+def _tenth(lr: float) -> float:
+    return float(f"{lr / 10:.6g}")
 
 
 def draw(evidence: Evidence) -> list[Figure]:
@@ -160,6 +169,16 @@ FIGURE = Experiment(
             "periods with momentum that are longer, or none; undecided where the t-interval of the "
             "ratio over seeds holds 1",
             shorter_with_momentum,
+            pooled=True,
+        ),
+        Claim(
+            "momentum-rate",
+            "Momentum μ acts on the periods as a learning rate 1/(1 − μ) times as large.",
+            "beyond the paper",
+            "with momentum 0.9 at a tenth of the rate the period in steps differs from that of "
+            "plain SGD by more than a factor 1.5 (the t-interval of the ratio over seeds lies "
+            "outside), or there are none; undecided where that interval holds an end",
+            same_as_plain,
             pooled=True,
         ),
         Claim(

@@ -1,7 +1,7 @@
 """Figure 11: full-batch descent with a fixed weight norm."""
 
 from limitcycle.paper.experiment import Experiment
-from limitcycle.paper.questions.fixed_norm import Spheres, claims, draw
+from limitcycle.paper.questions.fixed_norm import Spheres, calm_line, claims, draw
 from limitcycle.paper.questions.full_batch import full_batch_run, of_scale
 from limitcycle.paper.scale import Scale
 
@@ -26,7 +26,10 @@ FIGURE = Experiment(
     question="Does full-batch descent keep its periods where weights are rescaled to a fixed norm?",
     runs=SPHERES.runs,
     later=SPHERES.later,
-    draw=lambda evidence: draw(evidence, of_scale(evidence.scale).factors, "steps"),
+    draw=lambda evidence: [
+        *draw(evidence, of_scale(evidence.scale).factors, "steps"),
+        calm_line(evidence, SPHERES.factors),
+    ],
     choices=(
         "norms of the left pair: from 8 times to a quarter of the initial one; the paper names "
         "none; at these rates the norm rises in a few steps, so that periods lie above it",

@@ -148,7 +148,7 @@ def eps_is_the_cause(of: Histories) -> Check:
         return holds_if(
             SLOPE[0] <= power <= SLOPE[1] and abs(control) <= FLAT,
             "",
-            ours={"radial cosine ∝ ρ^": power, "with c²·eps ∝ ρ^": control},
+            ours={"exponent of the radial cosine over ρ": power, "with c²·eps": control},
             exponent=power,
             control=control,
         )

@@ -24,13 +24,15 @@ from limitcycle.paper.scale import Scale
 from limitcycle.reading.clock import Array, Clock, TimeAxis
 from limitcycle.reading.history import History
 from limitcycle.record import Run
-from limitcycle.report.figure import Figure
+from limitcycle.report.figure import RUN_COLOURS, Axis, Figure, Key, Panel, Points
+from limitcycle.report.panels import EFFECTIVE_LR, LOSS
 
 FREE = "free norm"
 EARLY, LATE = "fixed at 0.75 of way", "fixed at 0.90 of way"
 LATER, LATEST = "fixed at 0.95 of way", "fixed at 0.98 of way"
 # Epochs 150 and 180 of a run that jumps at epoch 200; the others are ours.
 FRACTIONS = {EARLY: 0.75, LATE: 0.90, LATER: 0.95, LATEST: 0.98}
+BELOW = 0.5  # of η/ρ² at the free norm's jumps
 REPEATED = 2  # destabilisations make periods; one alone does not
 CONVERGED = 0.1  # of the loss of the first steps, below which a run has converged
 FIRST_STEPS = 3
@@ -217,6 +219,70 @@ def rises_after(name: str, expected: int) -> Callable[[Evidence], Finding]:
     return check
 
 
+def calm_below(factors: Callable[[Scale], Sequence[float]]) -> Callable[[Evidence], Finding]:
+    """At fixed effective learning rates below half of those at its jumps the loss is calm."""
+
+    def check(evidence: Evidence) -> Finding:
+        at_jumps = [rate for free in evidence[FREE] for rate in rates_at_jumps(free)]
+        if not at_jumps:
+            return undecided("a free norm has no destabilisation to compare with")
+        limit = BELOW * float(np.median(at_jumps))
+        held = [t for name in held_labels(evidence, factors) for t in evidence[name]]
+        low = [spikes(t) for t in held if rate_of(t) < limit]
+        restless = [rate_of(t) for t in held if spikes(t) > 0]
+        if not low:
+            return undecided(f"no run is held at an effective learning rate below {limit:.2g}")
+        ours = {
+            "η/ρ² at the free norm's jumps": float(np.median(at_jumps)),
+            "runs below half of it": float(len(low)),
+            "spikes there": float(sum(low)),
+        }
+        if restless:
+            ours["lowest η/ρ² with a spike"] = min(restless)
+        return holds_if(not any(low), "", ours=ours)
+
+    return check
+
+
+def held_labels(evidence: Evidence, factors: Callable[[Scale], Sequence[float]]) -> list[str]:
+    """The labels of all runs with a fixed norm that were made."""
+    names = [*map(label, factors(evidence.scale)), *FRACTIONS]
+    return [name for name in names if name in evidence]
+
+
+def rate_of(history: History) -> float:
+    """η/ρ² of a run whose norm is held."""
+    return float(np.nanmedian(history.columns["effective_lr"]))
+
+
+def rates_at_jumps(history: History) -> list[float]:
+    """η/ρ² at the last step before each destabilisation of a free norm."""
+    rows = history.rows_of(history.diagnosis.spikes["start"].to_numpy(dtype=float))
+    return [float(each) for each in history.columns["effective_lr"][rows]]
+
+
+def calm_line(evidence: Evidence, factors: Callable[[Scale], Sequence[float]]) -> Figure:
+    """Spikes of every run with a fixed norm over its η/ρ², and η/ρ² at the free norm's jumps."""
+    held = [t for name in held_labels(evidence, factors) for t in evidence[name]]
+    x = np.array([rate_of(history) for history in held])
+    y = np.array([float(spikes(history)) for history in held])
+    level = np.array([late_loss(history) for history in held])
+    jumps = np.array([rate for free in evidence[FREE] for rate in rates_at_jumps(free)])
+    first, second = RUN_COLOURS[:2]
+    counted = (
+        Points(jumps, np.full(len(jumps), -0.4), second, "free norm, before a jump", size=4.0),
+        Points(x, y, first, "fixed norm, one run"),
+    )
+    losses = (Points(x, level, first, "fixed norm, one run"),)
+    panels = (
+        Panel("spikes", "Spikes at a fixed norm", Axis("spikes of the loss"), counted, EFFECTIVE_LR),
+        Panel("late_loss", "Level of the loss", replace(LOSS, label="late loss, nats"), losses,
+              EFFECTIVE_LR),
+    )  # fmt: skip
+    keys = (Key("fixed norm, one run", first), Key("free norm, before a jump", second))
+    return Figure(panels, "steps", keys, "Where a sphere is calm: all seeds", columns=2)
+
+
 def _edge(histories: Sequence[History]) -> str:
     """Why the loss may rise though the norm cannot fall."""
     steps = "at a fixed norm steps stay as large as they are"
@@ -261,6 +327,15 @@ def claims(spheres: Spheres, key: str, source: str) -> tuple[Claim, ...]:
             source,
             "a spike of the loss",
             rises_after(EARLY, 0),
+        ),
+        Claim(
+            f"fixed-norm-calm{key}",
+            "At fixed effective learning rates well below those at which a free norm is thrown off "
+            "the loss stays calm.",
+            f"beyond the paper ({source})",
+            "a spike of the loss in a run whose η/ρ² is below half of the median one at which the "
+            "free norm's destabilisations start",
+            calm_below(spheres.factors),
         ),
         *(
             Claim(

@@ -70,8 +70,8 @@ BEST_REFUTED = (
     "holds 0, or all err more than 0.9 times as often as a guess"
 )
 FREQUENCY_REFUTED = (
-    "the exponent e of period ∝ {}^e, fitted for each seed, has a mean above 0; undecided where "
-    "its t-interval holds 0, or fewer than two seeds have periods at three values"
+    "the exponent e of period ∝ {}^e, fitted for each seed where all have periods, has a mean above 0; undecided where "
+    "its t-interval holds 0, or there are fewer than three such values"
 )
 
 
@@ -139,13 +139,17 @@ def best_inside(grid_of: GridOf) -> Check:
 def exponents(
     evidence: Evidence, grid: Grid, measure: Callable[[History], float]
 ) -> tuple[list[float], str]:
-    """e of measure ∝ value^e for each seed, and the measure at every value in words."""
+    """e of measure ∝ value^e for each seed, and the measure at every value in words.
+
+    All seeds are fitted at the same values: those at which every one has periods.
+    """
     points = {
         value: [measure(t) if periodic(t) else np.nan for t in grid.histories(evidence, value)]
         for value in grid.labels
     }
-    seeds = zip(*points.values(), strict=True)
-    found = [exponent(list(points), values) for values in seeds]
+    common = {value: values for value, values in points.items() if np.isfinite(values).all()}
+    seeds = zip(*common.values(), strict=True)
+    found = [exponent(list(common), values) for values in seeds]
     words = [
         f"{spread(values)} at {value:g}"
         for value, values in points.items()
@@ -161,7 +165,9 @@ def frequency(grid_of: GridOf) -> Check:
         grid = grid_of(evidence.scale)
         found, words = exponents(evidence, grid, lambda t: float(t.diagnosis.period))
         if len(found) < 2:
-            return undecided(f"fewer than two seeds have periods at three {grid.symbol}")
+            return undecided(
+                f"fewer than three {grid.symbol} at which all seeds have periods: {words}"
+            )
         law = mean_interval(found)
         return below(
             law,
@@ -180,7 +186,9 @@ def period_units_rise(grid_of: GridOf) -> Check:
         grid = grid_of(evidence.scale)
         found, words = exponents(evidence, grid, period_units)
         if len(found) < 2:
-            return undecided(f"fewer than two seeds have periods at three {grid.symbol}")
+            return undecided(
+                f"fewer than three {grid.symbol} at which all seeds have periods: {words}"
+            )
         _, swings = exponents(evidence, grid, norm_swing)
         law = mean_interval(found)
         return below(

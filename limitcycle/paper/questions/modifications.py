@@ -21,6 +21,7 @@ from limitcycle.paper.spread import as_ratio, difference, log_ratio, spread
 from limitcycle.reading.history import History
 
 CHANGED = 1.2  # the factor by which a period has changed
+ALIKE = 1.5  # the factor to which periods agree
 SEVERAL = 2  # destabilisations whose absence says something
 BASE, ALL_TRAINED, WITH_MOMENTUM, WITH_AUGMENTATION = ONE_AT_A_TIME = (
     "scale-invariant, plain SGD",
@@ -29,6 +30,7 @@ BASE, ALL_TRAINED, WITH_MOMENTUM, WITH_AUGMENTATION = ONE_AT_A_TIME = (
     "augmentation",
 )
 TOO_SMALL = "augmentation, smaller net"
+SAME_RATE = "momentum 0.9, a tenth of the rate"
 HIGH_PLAIN, HIGH_MOMENTUM = "high rate, plain SGD", "high rate, momentum 0.9"
 
 
@@ -63,6 +65,24 @@ def shorter_with_momentum(evidence: Evidence) -> Finding:
     if not ratio.known:
         return undecided("fewer than two seeds have periods with momentum")
     return below(ratio, 0.0, f"{_steps(fast, base)}: {as_ratio(ratio)}", periods=[base, fast])
+
+
+def same_as_plain(evidence: Evidence) -> Finding:
+    """With momentum at η(1 − μ) the periods last as long as without at η."""
+    base, slow = (seed_periods(evidence[name]) for name in (BASE, SAME_RATE))
+    if len(base) < 2:
+        return undecided("fewer than two seeds have periods without momentum")
+    ratio = log_ratio(slow, base)
+    words = f"{_steps(slow, base)} at ten times the rate"
+    if not ratio.known:
+        return holds_if(False, f"fewer than two seeds have periods with momentum: {words}")
+    edge = math.log(ALIKE)
+    text = f"{words}: {as_ratio(ratio)}"
+    if -edge < ratio.low and ratio.high < edge:
+        return holds_if(True, text)
+    if ratio.low > edge or ratio.high < -edge:
+        return holds_if(False, text)
+    return undecided(f"within the spread of the seeds: {text}")
 
 
 def faster_phases(evidence: Evidence) -> Finding:

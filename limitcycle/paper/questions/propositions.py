@@ -149,8 +149,13 @@ def jump_times(of: Histories) -> Check:
             return undecided(f"the premises of t_min and t_max are given in none of {len(found)}")
         return holds_if(
             share(_within(wait.steps, wait.exact) for wait in found) >= MOST,
-            f"{len(found)} waits, median {np.median([w.steps for w in found]):.0f} steps; "
-            f"exact: {_tightness(found, 'exact')}; printed: {_tightness(found, 'printed')}",
+            "",
+            ours={
+                "waits": float(len(found)),
+                "steps": float(np.median([wait.steps for wait in found])),
+                **_tightness(found, "exact"),
+                **_tightness(found, "printed"),
+            },
             likely="g̃ leaves the extremes of the period before",
         )
 
@@ -162,22 +167,22 @@ def _within(steps: float, bounds: tuple[float, float]) -> bool:
     return not (steps < bounds[0] or steps > bounds[1])
 
 
-def _tightness(found: Sequence[Wait], form: str) -> str:
-    bounds = [getattr(wait, form) for wait in found]
-    early = np.array([low for low, _ in bounds])
-    late = np.array([high for _, high in bounds])
-    steps = np.array([wait.steps for wait in found])
+def _tightness(found: Sequence[Wait], form: str) -> dict[str, float]:
+    """Medians of both bounds, in steps, and how many waits contradict one."""
+    bounds = np.array([getattr(wait, form) for wait in found])
+    early, late = (_middle(side) for side in bounds.T)
     wrong = sum(not _within(wait.steps, getattr(wait, form)) for wait in found)
-    return (
-        f"t_min {_middle(early)}, t_max {_middle(late)} steps, premises given in "
-        f"{np.isfinite(early).sum()} and {np.isfinite(late).sum()}, contradicted in {wrong}, "
-        f"t/t_min {_middle(steps / np.where(early > 0, early, np.nan))}"
-    )
+    numbers = {
+        f"t_min ({form})": early,
+        f"t_max ({form})": late,
+        f"contradicted ({form})": float(wrong),
+    }
+    return {name: value for name, value in numbers.items() if np.isfinite(value)}
 
 
-def _middle(values: Array) -> str:
+def _middle(values: Array) -> float:
     finite = values[np.isfinite(values)]
-    return f"{np.median(finite):.3g}" if len(finite) else "–"
+    return float(np.median(finite)) if len(finite) else float("nan")
 
 
 def global_bounds(history: History, rows: slice | None = None) -> tuple[float, float]:

@@ -18,10 +18,16 @@ FIGURES = {4: figure04.FIGURE, 11: figure11.FIGURE}
 CLAIMS = {claim.name: (n, claim) for n, figure in FIGURES.items() for claim in figure.claims}
 
 
+def held(record, rate):
+    """``record`` at this effective learning rate throughout."""
+    record.steps["effective_lr"] = rate
+    return record
+
+
 def runs(number, **changes):
     """Runs as the paper has them, some of them changed."""
     factors = FACTORS[number]
-    found = {label(factor): calm() for factor in factors[:-1]}
+    found = {label(factor): held(calm(), 1e-4) for factor in factors[:-1]}
     found |= {label(factors[-1]): stuck(), FREE: sawtooth(test_error=np.geomspace(0.2, 0.002, 200))}
     found |= dict.fromkeys((LATE, LATER, LATEST), bumpy(calm(test_error=0.05), 2000))
     found |= {EARLY: calm(test_error=0.05)}
@@ -31,6 +37,7 @@ def runs(number, **changes):
 REFUTING = {
     "fixed-norm-start": lambda n: {label(FACTORS[n][1]): bumpy(calm(), 1500, 3000)},
     "fixed-norm-effective-lr": lambda n: {label(FACTORS[n][0]): stuck()},
+    "fixed-norm-calm": lambda n: {label(FACTORS[n][0]): held(bumpy(calm(), 2000), 1e-4)},
     "fixed-norm-early": lambda _: {EARLY: bumpy(calm(), 2000)},
     "fixed-norm-late": lambda _: {LATE: bumpy(calm(), 2000, 3000)},
     "fixed-norm-later": lambda _: {LATER: calm()},
@@ -134,7 +141,8 @@ def test_fixed_norms_start_before_the_parents_first_jump(tmp_path):
 
 @pytest.mark.parametrize("number", FIGURES)
 def test_the_pictures_pairs_hold_their_own_runs(number):
-    (figure,) = FIGURES[number].draw(runs(number))
+    figure, line = FIGURES[number].draw(runs(number))
+    assert [panel.name for panel in line.panels] == ["spikes", "late_loss"]
     assert [panel.name for panel in figure.panels] == ["loss", "test_error"] * 2
     drawn = [{mark.run for mark in panel.marks} for panel in figure.panels]
     assert drawn == [{0, 1, 2, 3}] * 2 + [{4, 5, 6}] * 2

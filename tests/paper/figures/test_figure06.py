@@ -9,6 +9,7 @@ from limitcycle.paper.questions.modifications import (
     BASE,
     HIGH_MOMENTUM,
     HIGH_PLAIN,
+    SAME_RATE,
     TOO_SMALL,
     WITH_AUGMENTATION,
     WITH_MOMENTUM,
@@ -49,6 +50,7 @@ def schedules(name, record):
 
 BAND = (1.0, 0.3, 0.1)
 HOLDS = {
+    "momentum-rate": pair(BASE, SAME_RATE, sawtooth(500), sawtooth(520)),
     "trained-keeps-periods": evidence(**{ALL_TRAINED: sawtooth()}),
     "trained-frequency": pair(BASE, ALL_TRAINED, sawtooth(500), sawtooth(900)),
     "momentum-frequency": pair(BASE, WITH_MOMENTUM, sawtooth(900), sawtooth(500)),
@@ -66,6 +68,7 @@ HOLDS = {
     "schedule-step": schedules("step", ended()),
 }
 REFUTED = {
+    "momentum-rate": pair(BASE, SAME_RATE, sawtooth(500), sawtooth(1500)),
     "trained-keeps-periods": evidence(**{ALL_TRAINED: [calm(), stuck(), calm()]}),
     "trained-frequency": pair(BASE, ALL_TRAINED, sawtooth(500), sawtooth(510)),
     "momentum-frequency": pair(BASE, WITH_MOMENTUM, sawtooth(500), sawtooth(900)),
