@@ -53,7 +53,7 @@ def test_a_seed_that_cannot_tell_leaves_it_undecided_and_is_counted():
 
 def test_median_and_range_of_what_is_compared_come_first():
     finding = judge(claim(), evidence(run=[sawtooth(), calm(), calm()]))
-    assert finding.measured == "periods 0 [0, 1]; seen"
+    assert finding.measured == "periods: 0 [0, 1]; seen"
 
 
 def test_a_pooled_claim_is_asked_once():

@@ -274,11 +274,11 @@ def calm_line(evidence: Evidence, factors: Callable[[Scale], Sequence[float]]) -
         Points(x, y, first, "fixed norm, one run"),
     )
     losses = (Points(x, level, first, "fixed norm, one run"),)
+    count, loss = Axis("spikes of the loss"), replace(LOSS, label="late loss, nats")
     panels = (
-        Panel("spikes", "Spikes at a fixed norm", Axis("spikes of the loss"), counted, EFFECTIVE_LR),
-        Panel("late_loss", "Level of the loss", replace(LOSS, label="late loss, nats"), losses,
-              EFFECTIVE_LR),
-    )  # fmt: skip
+        Panel("spikes", "Spikes at a fixed norm", count, counted, EFFECTIVE_LR),
+        Panel("late_loss", "Level of the loss", loss, losses, EFFECTIVE_LR),
+    )
     keys = (Key("fixed norm, one run", first), Key("free norm, before a jump", second))
     return Figure(panels, "steps", keys, "Where a sphere is calm: all seeds", columns=2)
 

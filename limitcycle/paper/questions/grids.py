@@ -70,8 +70,8 @@ BEST_REFUTED = (
     "holds 0, or all err more than 0.9 times as often as a guess"
 )
 FREQUENCY_REFUTED = (
-    "the exponent e of period ∝ {}^e, fitted for each seed where all have periods, has a mean above 0; undecided where "
-    "its t-interval holds 0, or there are fewer than three such values"
+    "the exponent e of period ∝ {}^e, fitted for each seed where all have periods, has a mean "
+    "above 0; undecided where its t-interval holds 0, or there are fewer than three such values"
 )
 
 

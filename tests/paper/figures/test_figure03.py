@@ -176,7 +176,7 @@ def test_a_large_eps_breaks_the_invariance_and_not_the_equation(tmp_path: Path):
     found = Evidence(QUICK, {label(QUICK.lr): [train(run, tmp_path / "run")]})
     finding = judge(CLAIMS["eq-2b"], found)
     assert finding.outcome == "holds", finding
-    assert float(finding.measured.split("with eps as it is ")[1].split(";")[0]) > 0.01
+    assert float(finding.measured.split("with eps as it is: ")[1].split(";")[0]) > 0.01
 
 
 def test_the_picture_has_all_panels_with_bounds_and_growth_line():
