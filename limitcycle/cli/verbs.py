@@ -19,7 +19,7 @@ judge a log of your own:  limitcycle diagnose log.csv
 """
 _AXES = ("steps", "epochs", "periods")
 _DEVICES = ("cpu", "cuda")
-_SCALES = ("quick", "laptop", "paper")
+_SCALES = ("quick", "laptop", "workstation", "paper")
 _GRIDS = (
     "Where [X ...] is shown, several values, or a range LOW:HIGH:COUNT, make a grid of runs. The "
     "same command goes on where it was stopped."
@@ -163,7 +163,8 @@ def _add_paper(verb: Parser) -> None:
         "--scale",
         default="quick",
         metavar="WORD",
-        help="how large: quick (minutes), laptop (hours), paper (days on a GPU) (default: quick)",
+        help="how large: quick (minutes), laptop (hours), workstation (nights), paper (days on "
+        "a GPU) (default: quick)",
     )
     completing(action, _SCALES)
     verb.add_argument(

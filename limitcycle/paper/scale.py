@@ -1,4 +1,4 @@
-"""The three scales: the same experiments on digits, on reduced CIFAR, and as published.
+"""The four scales: the same experiments on digits, on reduced CIFAR twice, and as published.
 
 An experiment asks a scale for a run by the paper's pair of network and data; what these are at that
 scale is said here and nowhere else.
@@ -6,12 +6,13 @@ scale is said here and nowhere else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from limitcycle.errors import UserError, did_you_mean
 from limitcycle.record import Run
 
-ScaleName = Literal["quick", "laptop", "paper"]
+ScaleName = Literal["quick", "laptop", "workstation", "paper"]
+T = TypeVar("T")
 Pair = Literal[
     "convnet-cifar10",
     "convnet-cifar100",
@@ -63,10 +64,10 @@ class Enough(NamedTuple):
 
 @dataclass(frozen=True)
 class Scale:
-    """One of the three scales.
+    """One of the four scales.
 
     Attributes:
-        name: quick, laptop or paper.
+        name: quick, laptop, workstation or paper.
         what: one sentence for readers.
         worlds: what each pair of the paper is here.
         lrs: the learning rates of the paper's grid (Figure 2), largest first.
@@ -88,6 +89,10 @@ class Scale:
     fast_lr: float
     digits: bool = False
     enough: Enough | None = None
+
+    def of(self, table: Mapping[str, T]) -> T:
+        """A figure's own setting at this scale; the paper's where it names none for it."""
+        return table[self.name] if self.name in table else table["paper"]
 
     def run(
         self,
@@ -194,6 +199,37 @@ LAPTOP = Scale(
     enough=Enough(units=12.0, least=2_500),
 )
 
+_LARGER = {"resolution": 16, "train_size": 10_000, "test_size": 2_000, "eval_every": 79}
+_CONVNET_16 = {"net": "convnet", "width": 16, **_LARGER}
+_RESNET_8 = {"net": "resnet18", "width": 8, **_LARGER, "head_norm": 20.0}
+_TWENTY = {"data": "cifar100", "classes": 20}
+
+WORKSTATION = Scale(
+    name="workstation",
+    what="10,000 images of CIFAR at 16×16 and products ηλ as small as the paper's: nights of two "
+    "cores",
+    worlds={
+        "convnet-cifar10": World({**_CONVNET_16, "data": "cifar10"}, 40_000, 30.0),
+        "convnet-cifar100": World({**_CONVNET_16, **_TWENTY}, 40_000, 30.0),
+        "resnet18-cifar10": World({**_RESNET_8, "data": "cifar10"}, 40_000, 75.0),
+        "resnet18-cifar100": World({**_RESNET_8, **_TWENTY}, 40_000, 75.0),
+        "convnet-cifar10-wide": World(
+            {**_CONVNET_16, "data": "cifar10", "width": 24}, 40_000, 60.0
+        ),
+        "convnet-cifar10-full-batch": World(
+            {**_CONVNET_16, "data": "cifar10", "train_size": 1_024, "batch_size": None},
+            20_000,
+            240.0,
+        ),
+    },
+    lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
+    shown=(3.0, 0.3, 0.1, 0.01),
+    weight_decay=0.0003,
+    lr=0.1,
+    fast_lr=0.3,
+    enough=Enough(units=12.0, least=10_000),
+)
+
 _EPOCHS_1000 = 391_000
 _FULL_BATCH = {"train_size": 4_500, "test_size": 5_000, "batch_size": None}
 
@@ -231,7 +267,7 @@ PAPER = Scale(
     fast_lr=0.03,
 )
 
-SCALES: Mapping[str, Scale] = {scale.name: scale for scale in (QUICK, LAPTOP, PAPER)}
+SCALES: Mapping[str, Scale] = {scale.name: scale for scale in (QUICK, LAPTOP, WORKSTATION, PAPER)}
 
 
 def scale_named(name: str) -> Scale:

@@ -54,11 +54,11 @@ def test_figures_and_all_of_them_exclude_each_other(capsys):
     assert "not both" in said(capsys)
 
 
-def test_a_book_that_cannot_be_written_is_noticed_before_training(tmp_path, capsys, monkeypatch):
+def test_results_that_cannot_be_written_is_noticed_before_training(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("limitcycle.cli.paper.run_jobs", lambda *_, **__: pytest.fail("trained"))
     (tmp_path / "file").touch()
-    book = str(tmp_path / "file" / "book")
-    assert main(["paper", "3", "--out", str(tmp_path), "--results", book]) == 2
+    results = str(tmp_path / "file" / "results")
+    assert main(["paper", "3", "--out", str(tmp_path), "--results", results]) == 2
     assert "choose another --results" in said(capsys)
 
 
@@ -87,11 +87,11 @@ def test_a_figure_that_could_not_be_drawn_is_said_and_the_others_stay(
     assert "Look at it" in ended.out and (tmp_path / "claims.json").exists()
 
 
-def test_the_list_knows_the_book_and_the_runs_that_follow(tmp_path, capsys):
-    out, book = ["--out", str(tmp_path / "runs")], ["--results", str(tmp_path / "book")]
-    assert main(["paper", "7", *out, *book]) == 0
+def test_the_list_knows_what_was_made_and_the_runs_that_follow(tmp_path, capsys):
+    out, results = ["--out", str(tmp_path / "runs")], ["--results", str(tmp_path / "results")]
+    assert main(["paper", "7", *out, *results]) == 0
     capsys.readouterr()
-    assert main(["paper", *out, *book]) == 0
+    assert main(["paper", *out, *results]) == 0
     rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.split()}
     assert "1 hold, 0 fail" in rows["7"]
     assert "+ " in rows["4"] and "+ " not in rows["3"]

@@ -116,7 +116,7 @@ def test_without_runs_there_is_a_reason_instead_of_a_picture(tmp_path):
 def test_unknown_figures_and_scales_are_refused():
     with pytest.raises(UserError, match="figures 1 to 19, not 20"):
         experiments((20,))
-    with pytest.raises(UserError, match="quick, laptop, paper"):
+    with pytest.raises(UserError, match="quick, laptop, workstation, paper"):
         scale_named("huge")
 
 

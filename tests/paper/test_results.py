@@ -1,4 +1,4 @@
-"""A book holds one scale, says what it rests on, and survives records nobody thought of."""
+"""Results hold one scale, say what it rests on, and survive records nobody thought of."""
 
 import json
 import warnings
@@ -94,15 +94,15 @@ def test_a_former_picture_does_not_outlive_its_reason(plan, tmp_path):
     assert not list(tmp_path.glob("figure-01.[ps][nv]g"))
 
 
-def test_a_run_that_broke_down_at_once_leaves_a_book(tmp_path):
+def test_a_run_that_broke_down_at_once_leaves_a_page(tmp_path):
     figure = one_run(lr=1e30, weight_decay=0.0, norm="none", steps=500)
     plan = Plan(figure, QUICK, tmp_path, seeds=(0,))
     (run,) = plan.runs["run"]
     with pytest.raises(RunError, match="the loss is"):
         train(run, plan.folder(run))
-    entry = make_entry(plan, tmp_path / "book")
+    entry = make_entry(plan, tmp_path / "results")
     assert entry["runs"] == 1 and entry["picture"] == "figure-01.png", entry["problem"]
-    assert write_results(QUICK, tmp_path / "book")[-1].exists()
+    assert write_results(QUICK, tmp_path / "results")[-1].exists()
 
 
 def test_seeds_that_nothing_can_follow_are_named(plan):
@@ -114,7 +114,7 @@ def test_seeds_that_nothing_can_follow_are_named(plan):
     assert "has not been made" in unmade.later().skipped[0]
 
 
-def test_a_book_of_one_scale_refuses_another(plan, tmp_path):
+def test_results_of_one_scale_refuse_another(plan, tmp_path):
     make_entry(plan, tmp_path)
     theory = Experiment(2, "T", "Q?", draw=lambda _: draw(evidence(run=calm())))
     with pytest.raises(UserError, match="holds figures at quick scale: choose another --results"):
@@ -124,7 +124,7 @@ def test_a_book_of_one_scale_refuses_another(plan, tmp_path):
     assert not (tmp_path / "index.md").exists()
 
 
-def test_books_of_two_scales_lie_below_each_other(plan, tmp_path):
+def test_results_of_two_scales_lie_below_each_other(plan, tmp_path):
     below = tmp_path / "quick"
     make_entry(plan, below)
     write_results(QUICK, below)
@@ -135,7 +135,7 @@ def test_books_of_two_scales_lie_below_each_other(plan, tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write .*choose another --results"):
-        open_results(QUICK, tmp_path / "file" / "book")
+        open_results(QUICK, tmp_path / "file" / "results")
 
 
 def test_pages_name_the_code_that_trained_and_judged(plan, tmp_path):

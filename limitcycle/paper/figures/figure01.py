@@ -16,11 +16,11 @@ SHOWN = ("loss", "test_error", "norm")
 
 def runs(scale: Scale) -> Runs:
     """Both pairs at every rate; one run is Figure 6's, which also logs confidence."""
-    settings = {**WITH_CONFIDENCE[scale.name], **TRAINED}
+    settings = {**scale.of(WITH_CONFIDENCE), **TRAINED}
     return {
         label(pair, lr): scale.run(pair, lr=lr, **settings)
         for pair in PAIRS
-        for lr in RATES[scale.name]
+        for lr in scale.of(RATES)
     }
 
 
@@ -35,7 +35,7 @@ def draw(evidence: Evidence) -> list[Figure]:
     return [
         panels(
             evidence,
-            {label(pair, lr): f"η = {lr:g}" for lr in RATES[scale.name]},
+            {label(pair, lr): f"η = {lr:g}" for lr in scale.of(RATES)},
             SHOWN,
             "epochs",
             scale.title(pair),
@@ -48,7 +48,7 @@ def has_periods(pair: Pair) -> Claim:
     """The claim that there are periods although all weights are trained."""
 
     def check(evidence: Evidence) -> Finding:
-        found = {lr: evidence[label(pair, lr)] for lr in RATES[evidence.scale.name]}
+        found = {lr: evidence[label(pair, lr)] for lr in evidence.scale.of(RATES)}
         units = {
             f"period × ηλ at η = {lr:g}": period_units(histories[0])
             for lr, histories in found.items()

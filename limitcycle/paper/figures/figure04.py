@@ -43,7 +43,7 @@ def parent(scale: Scale) -> Run:
 
 def budget(scale: Scale) -> int:
     """Steps of a run with a fixed norm."""
-    return round(UNITS[scale.name] / (scale.lr * scale.weight_decay))
+    return round(scale.of(UNITS) / (scale.lr * scale.weight_decay))
 
 
 def warm_up_jumps(history: History) -> list[tuple[float, float]]:

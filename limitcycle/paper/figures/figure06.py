@@ -64,14 +64,14 @@ SMALLER: dict[str, dict[str, Any]] = {
 
 def runs(scale: Scale) -> Runs:
     """Base and modifications, one at a time and together; high rates; schedules; plain grid."""
-    high, scheduled = HIGH_RATE[scale.name], SCHEDULED_RATE[scale.name]
+    high, scheduled = scale.of(HIGH_RATE), scale.of(SCHEDULED_RATE)
     return {
         BASE: _modified(scale),
         ALL_TRAINED: _modified(scale, **TRAINED),
         WITH_MOMENTUM: _modified(scale, **MOMENTUM),
         SAME_RATE: _modified(scale, lr=_tenth(scale.lr), **MOMENTUM),
         WITH_AUGMENTATION: _modified(scale, **AUGMENTED),
-        TOO_SMALL: _modified(scale, **AUGMENTED, **SMALLER[scale.name]),
+        TOO_SMALL: _modified(scale, **AUGMENTED, **scale.of(SMALLER)),
         HIGH_PLAIN: grid_run(scale, PAIR, high),
         HIGH_MOMENTUM: scale.run(PAIR, lr=high, units=HIGH_UNITS, **MOMENTUM),
         **{name: together_run(scale, PAIR, lr) for lr, name in together(scale).items()},
@@ -82,7 +82,7 @@ def runs(scale: Scale) -> Runs:
 
 def together(scale: Scale) -> dict[float, str]:
     """The learning rates of all modifications together, and their labels."""
-    return {lr: f"all together, η = {lr:g}" for lr in TOGETHER_RATES[scale.name]}
+    return {lr: f"all together, η = {lr:g}" for lr in scale.of(TOGETHER_RATES)}
 
 
 def plain(scale: Scale) -> dict[float, str]:
@@ -92,12 +92,12 @@ def plain(scale: Scale) -> dict[float, str]:
 
 def constant_rate(scale: Scale) -> str:
     """The label of the runs that the schedules are compared with."""
-    return together(scale)[SCHEDULED_RATE[scale.name]]
+    return together(scale)[scale.of(SCHEDULED_RATE)]
 
 
 def _modified(scale: Scale, **changes: Any) -> Run:
     budget = {"units": UNITS[scale.name]} if scale.name in UNITS and "lr" not in changes else {}
-    return scale.run(PAIR, **{**WITH_CONFIDENCE[scale.name], **budget, **changes})
+    return scale.run(PAIR, **{**scale.of(WITH_CONFIDENCE), **budget, **changes})
 
 
 def _tenth(lr: float) -> float:
@@ -107,7 +107,7 @@ def _tenth(lr: float) -> float:
 def draw(evidence: Evidence) -> list[Figure]:
     """One at a time; all together at several learning rates; all together with schedules."""
     scale = evidence.scale
-    rate = SCHEDULED_RATE[scale.name]
+    rate = scale.of(SCHEDULED_RATE)
     jointly = {name: f"η = {lr:g}" for lr, name in together(scale).items()}
     scheduled = {constant_rate(scale): "constant", **{name: name for name in SCHEDULES}}
     title = f"{scale.title(PAIR)}: one modification at a time"

@@ -17,7 +17,7 @@ SPHERES = Spheres(
 def budget(scale: Scale) -> int:
     """Steps of a run with a fixed norm."""
     chosen = of_scale(scale)
-    return round(UNITS[scale.name] / (chosen.parent * chosen.weight_decay))
+    return round(scale.of(UNITS) / (chosen.parent * chosen.weight_decay))
 
 
 FIGURE = Experiment(

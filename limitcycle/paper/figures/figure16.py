@@ -24,7 +24,7 @@ def runs(scale: Scale) -> Runs:
     return {
         label(pair, value): grid_run(scale, pair, value)
         for pair in PAIRS
-        for value in WEIGHT_DECAYS[scale.name]
+        for value in scale.of(WEIGHT_DECAYS)
     }
 
 
@@ -47,14 +47,14 @@ def label(pair: Pair, weight_decay: float) -> str:
 
 def grid(pair: Pair) -> GridOf:
     """A pair's weight decays as a grid."""
-    return lambda scale: Grid("λ", {v: label(pair, v) for v in WEIGHT_DECAYS[scale.name]})
+    return lambda scale: Grid("λ", {v: label(pair, v) for v in scale.of(WEIGHT_DECAYS)})
 
 
 def draw(evidence: Evidence) -> list[Figure]:
     """A row a pair: the paper's four panels at representative weight decays."""
     scale = evidence.scale
     grids = {pair: grid(pair)(scale) for pair in PAIRS}
-    return rows(evidence, grids, SHOWN.get(scale.name, WEIGHT_DECAYS[scale.name]))
+    return rows(evidence, grids, SHOWN.get(scale.name, scale.of(WEIGHT_DECAYS)))
 
 
 _SOURCE = "Appendix E.3"

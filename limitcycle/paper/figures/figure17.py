@@ -35,9 +35,9 @@ def runs(scale: Scale) -> Runs:
         label(pair, norm): scale.run(
             pair,
             lr=scale.fast_lr,
-            units=UNITS[scale.name],
+            units=scale.of(UNITS),
             head_norm=norm,
-            **WITH_CONFIDENCE[scale.name],
+            **scale.of(WITH_CONFIDENCE),
         )
         for pair in PAIRS
         for norm in head_norms(scale, pair)

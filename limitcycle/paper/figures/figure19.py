@@ -32,7 +32,7 @@ def runs(scale: Scale) -> Runs:
 
 def together(pair: Pair) -> Labels:
     """The learning rates of a pair with all modifications, and their labels."""
-    return lambda scale: {lr: f"{pair}, all together, η = {lr:g}" for lr in RATES[scale.name]}
+    return lambda scale: {lr: f"{pair}, all together, η = {lr:g}" for lr in scale.of(RATES)}
 
 
 def plain(pair: Pair) -> Labels:

@@ -33,13 +33,14 @@ class FullBatch:
 FULL_BATCH: Mapping[str, FullBatch] = {
     "quick": FullBatch((30.0, 10.0, 5.0, 1.0), 0.001, 10.0, 10.0, (8.0, 2.0, 1.0, 0.25), 0.3),
     "laptop": FullBatch((10.0, 3.0, 2.0, 0.3), 0.001, 3.0, 3.0, (8.0, 2.0, 1.0, 0.25), 0.3),
+    "workstation": FullBatch((3.0, 1.0, 0.5, 0.1), 0.0003, 1.0, 1.0, (8.0, 2.0, 1.0, 0.25), 0.3),
     "paper": FullBatch((3.0, 1.0, 0.5, 0.1), 0.0001, 0.5, 1.0, (8.0, 4.0, 1.0, 0.25), 0.03),
 }
 
 
 def of_scale(scale: Scale) -> FullBatch:
     """The full-batch settings at ``scale``."""
-    return FULL_BATCH[scale.name]
+    return scale.of(FULL_BATCH)
 
 
 def full_batch_run(scale: Scale, lr: float) -> Run:

@@ -32,6 +32,7 @@ TOGETHER: Mapping[str, Any] = {**TRAINED, **MOMENTUM, **AUGMENTED}
 WITH_CONFIDENCE: Mapping[str, Mapping[str, Any]] = {
     "quick": {"train_pass": True, "eval_every": 110},
     "laptop": {"train_pass": True, "eval_every": 160},
+    "workstation": {"train_pass": True, "eval_every": 790},
     "paper": {},
 }
 # Small nets learn augmented images only where these are few; momentum multiplies the effective
@@ -46,7 +47,7 @@ WIDER: Mapping[str, Mapping[str, Any]] = {"laptop": {"width": 16, "steps": 6_000
 
 def together_run(scale: Scale, pair: Pair, lr: float, **changes: Any) -> Run:
     """All modifications together."""
-    settings = {**WITH_CONFIDENCE[scale.name], **TOGETHER_AT[scale.name]}
+    settings = {**scale.of(WITH_CONFIDENCE), **scale.of(TOGETHER_AT)}
     if pair.startswith("convnet"):
         settings |= WIDER.get(scale.name, {})
     settings |= changes
