@@ -209,22 +209,20 @@ WORKSTATION = Scale(
     what="10,000 images of CIFAR at 16×16 and products ηλ as small as the paper's: nights of two "
     "cores",
     worlds={
-        "convnet-cifar10": World({**_CONVNET_16, "data": "cifar10"}, 40_000, 30.0),
-        "convnet-cifar100": World({**_CONVNET_16, **_TWENTY}, 40_000, 30.0),
-        "resnet18-cifar10": World({**_RESNET_8, "data": "cifar10"}, 40_000, 75.0),
-        "resnet18-cifar100": World({**_RESNET_8, **_TWENTY}, 40_000, 75.0),
-        "convnet-cifar10-wide": World(
-            {**_CONVNET_16, "data": "cifar10", "width": 24}, 40_000, 60.0
-        ),
+        "convnet-cifar10": World({**_CONVNET_16, "data": "cifar10"}, 20_000, 25.0),
+        "convnet-cifar100": World({**_CONVNET_16, **_TWENTY}, 20_000, 25.0),
+        "resnet18-cifar10": World({**_RESNET_8, "data": "cifar10"}, 20_000, 70.0),
+        "resnet18-cifar100": World({**_RESNET_8, **_TWENTY}, 20_000, 70.0),
+        "convnet-cifar10-wide": World({**_CONVNET_16, "data": "cifar10"}, 20_000, 27.0),
         "convnet-cifar10-full-batch": World(
             {**_CONVNET_16, "data": "cifar10", "train_size": 1_024, "batch_size": None},
-            20_000,
-            240.0,
+            10_000,
+            200.0,
         ),
     },
     lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
     shown=(3.0, 0.3, 0.1, 0.01),
-    weight_decay=0.0003,
+    weight_decay=0.001,
     lr=0.1,
     fast_lr=0.3,
     enough=Enough(units=12.0, least=10_000),

@@ -26,7 +26,7 @@ from limitcycle.record import Run
 
 FACTORS = (1.0, 0.5, 0.25, 0.0625)
 SNAPSHOTS = 400
-UNITS = {"quick": 2.0, "laptop": 3.0, "paper": 3.0}
+UNITS = {"quick": 2.0, "laptop": 3.0, "workstation": 1.5, "paper": 3.0}
 
 SPHERES = Spheres(
     parent=lambda scale: parent(scale),

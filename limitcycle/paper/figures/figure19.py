@@ -13,8 +13,9 @@ from limitcycle.report.figure import Figure
 
 PAIRS = figure15.PAIRS
 RATES: Mapping[str, tuple[float, ...]] = {
-    "quick": (1.0, 0.3, 0.1, 0.03, 0.01),
-    "laptop": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003),
+    "quick": (0.3, 0.1, 0.03, 0.01),
+    "laptop": (1.0, 0.3, 0.1, 0.03),
+    "workstation": (1.0, 0.3, 0.1, 0.03),
     "paper": (0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
 }
 
