@@ -274,7 +274,10 @@ def calm_line(evidence: Evidence, factors: Callable[[Scale], Sequence[float]]) -
         Points(x, y, first, "fixed norm, one run"),
     )
     losses = (Points(x, level, first, "fixed norm, one run"),)
-    count, loss = Axis("spikes of the loss"), replace(LOSS, label="late loss, nats")
+    most = int(max(y.max(initial=0.0), 2.0))
+    ticks = tuple((float(each), f"{each}") for each in range(0, most + 1, -(-most // 6)))
+    count = Axis("spikes of the loss", limits=(-0.8, most + 0.5), ticks=ticks)
+    loss = replace(LOSS, label="late loss, nats")
     panels = (
         Panel("spikes", "Spikes at a fixed norm", count, counted, EFFECTIVE_LR),
         Panel("late_loss", "Level of the loss", loss, losses, EFFECTIVE_LR),
