@@ -7,7 +7,7 @@ import numpy as np
 from limitcycle.errors import UserError
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
-from limitcycle.paper.questions.reading import share
+from limitcycle.paper.questions.reading import consistent, low_and_high, share
 from limitcycle.reading.clock import Array, Rows
 from limitcycle.reading.history import History
 from limitcycle.reading.period import Period, periods, typical_period
@@ -56,11 +56,25 @@ def order(of: Histories) -> Check:
         return holds_if(
             share(found) >= MOST,
             "",
-            ours={"share of periods": share(found), "periods": float(len(found))},
+            ours={
+                "share of periods": share(found),
+                "periods": float(len(found)),
+                **_ranges(of(evidence)[0]),
+            },
             share=share(found),
         )
 
     return check
+
+
+def _ranges(history: History) -> dict[str, float]:
+    """The ends of the loop in the phase diagram (consistent stage, means over an epoch)."""
+    named = {"η/ρ²": "effective_lr", "g̃": "effective_grad_norm"}
+    ends = {}
+    for symbol, column in named.items():
+        values = history.means.get(column, history.columns[column])[consistent(history)]
+        ends[f"{symbol} from"], ends[f"{symbol} to"] = low_and_high(values)
+    return ends
 
 
 def _in_order(history: History, period: Period) -> bool:
