@@ -60,6 +60,7 @@ HIGH_RATE = {"quick": 0.3, "laptop": 0.3, "paper": 0.3}  # inside the band of Fi
 SMALLER: dict[str, dict[str, Any]] = {
     "quick": {"width": 32},
     "laptop": {"width": 4},
+    "workstation": {"width": 8},
     "paper": {"width": 32},
 }
 
