@@ -60,7 +60,12 @@ def shorter_with_momentum(evidence: Evidence) -> Finding:
     if len(base) < 2:
         return undecided("fewer than two seeds have periods without momentum")
     if not fast:
-        return holds_if(False, "no periods with momentum")
+        slow = seed_periods(evidence[SAME_RATE]) if SAME_RATE in evidence else []
+        cause = (
+            f"momentum acts as a learning rate ten times as large, beyond the band: at a tenth of "
+            f"the rate {len(slow)} seeds have periods with it"
+        )
+        return holds_if(False, "no periods with momentum", cause=cause if slow else "")
     ratio = log_ratio(fast, base)
     if not ratio.known:
         return undecided("fewer than two seeds have periods with momentum")
