@@ -141,3 +141,19 @@ def test_a_figure_made_again_interrupted_gives_the_same_table(everything, tmp_pa
     assert once_more.returncode == 0
     assert number_of_runs(everything) == before  # nothing is trained twice
     assert claims(tmp_path, 4) == claims(everything, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), None), (("--seeds", "2"), (0, 1)), (("--first-seed", "7"), (7, 8, 9))],
+)
+def test_fresh_seeds_begin_where_it_is_said(options, expected, tmp_path, monkeypatch):
+    made = []
+
+    def make_entries(plans, *_):
+        made.extend(plan.seeds for plan in plans)
+        return [{"claims": []}]
+
+    monkeypatch.setattr("limitcycle.cli.paper.make_entries", make_entries)
+    assert main(["paper", "7", *options, "--out", str(tmp_path)]) == 0
+    assert made == [expected]
