@@ -90,7 +90,7 @@ def _call(options: argparse.Namespace) -> int:
     require(options.verb, *verb.extras)
     with heard_by(leave):  # an import may swallow an exception
         if _has_workers(options):  # which import torch while this process does
-            modules = ("limitcycle.paper.press",) if options.verb == "paper" else ()
+            modules = ("limitcycle.paper.parallel",) if options.verb == "paper" else ()
             import_module("limitcycle.forkserver").start(*modules)
         function = getattr(import_module(f"limitcycle.cli.{verb.module}"), verb.function)
     return int(function(options))

@@ -19,6 +19,7 @@ from limitcycle.errors import RunError, UserError
 from limitcycle.lab import Cluster, Job, machine, rehearse
 from limitcycle.lab.rehearsal import STEPS
 from limitcycle.paper import (
+    SEEDS,
     Plan,
     Scale,
     cost,
@@ -26,11 +27,11 @@ from limitcycle.paper import (
     experiments,
     make_entries,
     missing,
-    open_book,
+    open_results,
     scale_named,
     tally,
-    write_book,
     write_rehearsal,
+    write_results,
 )
 from limitcycle.paper.pages import MARKS, Entry, measured
 from limitcycle.paper.rehearsal import outcome, passed, rehearsal_markdown, workloads
@@ -43,34 +44,41 @@ def paper(options: argparse.Namespace) -> int:
         raise UserError("give the figures' numbers, or --all, not both")
     scale, cluster = scale_named(options.scale), chosen_cluster(options)
     out = usable_path(options.out or f"limitcycle-paper/{scale.name}", "--out")
-    book = usable_path(options.book, "--book") if options.book else out
-    seeds = None if options.seeds is None else tuple(range(options.seeds))
+    results = usable_path(options.results, "--results") if options.results else out
+    seeds = _seeds(options.seeds, options.first_seed)
     plans = [Plan(figure, scale, out, seeds) for figure in experiments(tuple(options.figures))]
     workers = options.workers or machine.cores()
     console = Console()
     if not (options.figures or options.all):
-        console.print(_overview(plans, workers, book, console))
+        console.print(_overview(plans, workers, results, console))
         say(console, "Make them: limitcycle paper 2 5, or all: limitcycle paper --all")
         return 0
-    open_book(scale, book)  # before hours of training
+    open_results(scale, results)  # before hours of training
     if options.rehearse:
-        return _rehearse(plans, options.device, book, console)
+        return _rehearse(plans, options.device, results, console)
     code = _train(plans, options, cluster, workers, console)
     made: list[Entry] = []
     pages: list[Path] = []
     with _saying(console, lambda: f"{len(made)} of {len(plans)} figures drawn and judged"):
-        for entry in make_entries(plans, book, workers):
+        for entry in make_entries(plans, results, workers):
             if isinstance(entry, RunError):
                 say(Console(stderr=True), str(entry))
                 code = max(code, 1)
                 continue
             made.append(entry)
-            pages = write_book(scale, book)
+            pages = write_results(scale, results)
     console.print(_claims(made, console))
     say(console, f"Claims: {tally(made)}.")
     if pages:
         say(console, f"Look at it: {pages[-1].resolve()}")
     return code
+
+
+def _seeds(count: int | None, first: int) -> tuple[int, ...] | None:
+    """The seeds of a point; None: the figure's own."""
+    if count is None and first == 0:
+        return None
+    return tuple(range(first, first + (count or len(SEEDS))))
 
 
 def _train(
@@ -108,7 +116,7 @@ def _train(
     return code
 
 
-def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> int:
+def _rehearse(plans: list[Plan], device: str, results: Path, console: Console) -> int:
     """Three steps of every kind of run, and a page that says how they went; exit code."""
     scale, found = plans[0].scale, workloads(plans)
     runs = sum(len(kind.names) for kind in found)
@@ -118,12 +126,12 @@ def _rehearse(plans: list[Plan], device: str, book: Path, console: Console) -> i
     )
     say(console, "others have the same nets and batches and are left out")
     tried: list[tuple[Any, Any]] = []
-    rehearsed = rehearse([kind.run for kind in found], book / "rehearsal-runs", device)
+    rehearsed = rehearse([kind.run for kind in found], results / "rehearsal-runs", device)
     with _saying(console, lambda: f"{len(tried)} of {len(found)} kinds tried"):
         for kind, done in zip(found, rehearsed, strict=True):
             tried.append((kind, done))
             say(console, f"{'ok  ' if passed(done) else 'FAIL'} {kind.title}: {outcome(done)}")
-            write_rehearsal(rehearsal_markdown(scale, tried, device), book)
+            write_rehearsal(rehearsal_markdown(scale, tried, device), results)
     return 0 if all(passed(done) for _, done in tried) else 1
 
 
@@ -147,10 +155,10 @@ def _saying(console: Console, line: Callable[[], str]) -> AbstractContextManager
     return every_half_minute(line, lambda text: say(console, text))
 
 
-def _overview(plans: list[Plan], workers: int, book: Path, console: Console) -> Table:
+def _overview(plans: list[Plan], workers: int, results: Path, console: Console) -> Table:
     """Every figure with what is there and what the rest will cost."""
     scale = plans[0].scale
-    made = {entry["number"]: entry for entry in entries(book) if entry["scale"] == scale.name}
+    made = {entry["number"]: entry for entry in entries(results) if entry["scale"] == scale.name}
     rows = [_figure(plan, workers, made.get(plan.figure.number)) for plan in plans]
     left = [*missing(plans), *missing(plans, later=True)]
     what = f"at {scale.name} scale, shared runs made once; +: runs that start from others"

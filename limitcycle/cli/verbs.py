@@ -19,7 +19,7 @@ judge a log of your own:  limitcycle diagnose log.csv
 """
 _AXES = ("steps", "epochs", "periods")
 _DEVICES = ("cpu", "cuda")
-_SCALES = ("quick", "laptop", "paper")
+_SCALES = ("quick", "laptop", "workstation", "paper")
 _GRIDS = (
     "Where [X ...] is shown, several values, or a range LOW:HIGH:COUNT, make a grid of runs. The "
     "same command goes on where it was stopped."
@@ -163,20 +163,24 @@ def _add_paper(verb: Parser) -> None:
         "--scale",
         default="quick",
         metavar="WORD",
-        help="how large: quick (minutes), laptop (hours), paper (days on a GPU) (default: quick)",
+        help="how large: quick (minutes), laptop (hours), workstation (nights), paper (days on "
+        "a GPU) (default: quick)",
     )
     completing(action, _SCALES)
     verb.add_argument(
         "--out", metavar="DIR", help="where the runs go (default: limitcycle-paper/SCALE)"
     )
     verb.add_argument(
-        "--book", metavar="DIR", help="where pictures and pages go (default: where the runs go)"
+        "--results", metavar="DIR", help="where pictures and pages go (default: where the runs go)"
     )
     verb.add_argument(
         "--rehearse", action="store_true", help="only three steps of every kind of run"
     )
     verb.add_argument(
         "--seeds", type=seeds, metavar="N", help="runs a point (default: the figure's own)"
+    )
+    verb.add_argument(
+        "--first-seed", type=whole, metavar="N", default=0, help="of those runs (default: 0)"
     )
     how = verb.add_argument_group("how to compute it")
     _add_machine(how, "1")

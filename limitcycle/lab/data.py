@@ -5,6 +5,7 @@ choice is a function of (seed, epoch) or (seed, step), so that nothing has to be
 """
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ class Dataset:
         classes: number of classes.
         black: (C, 1, 1), what a black pixel is after normalisation (padding of the crop).
         remark: what the user should know of it ("" where there is nothing).
+        digest: of the images and labels, in their order.
     """
 
     train_images: Tensor
@@ -41,6 +43,7 @@ class Dataset:
     classes: int
     black: Tensor
     remark: str = ""
+    digest: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -50,7 +53,7 @@ class Dataset:
 
 
 def load_dataset(run: Run, device: torch.device) -> Dataset:
-    """The run's data set: its subset, at its resolution, in its dtype, on ``device``.
+    """The run's data set: its classes, its subset, at its resolution, in its dtype, on ``device``.
 
     Raises:
         UserError: the data cannot be found or read, or the subset asked for is larger than it.
@@ -58,12 +61,14 @@ def load_dataset(run: Run, device: torch.device) -> Dataset:
     source = load_images(run.data)
     dtype = getattr(torch, run.dtype)
     mean, std = _statistics(run, source)
-    parts = {}
+    parts, content = {}, blake2b(digest_size=8)
     for name, raw, labels, size in (
         ("train", source.train_images, source.train_labels, run.train_size),
         ("test", source.test_images, source.test_labels, run.test_size),
     ):
-        chosen = _subset(f"{run.data} {name}", len(labels), size)
+        chosen = _chosen(run, name, raw, labels, size)
+        content.update(raw[chosen].tobytes())
+        content.update(labels[chosen].tobytes())
         pixels = torch.from_numpy(raw[chosen]).to(torch.float32) / source.white
         pixels = _reduce(pixels, run.resolution)
         images = ((pixels - mean) / std).to(device, dtype)
@@ -75,9 +80,10 @@ def load_dataset(run: Run, device: torch.device) -> Dataset:
         parts["train_labels"],
         parts["test"],
         parts["test_labels"],
-        source.classes,
+        run.classes or source.classes,
         (-mean / std).to(device, dtype),
         source.remark,
+        content.hexdigest(),
     )
 
 
@@ -134,11 +140,28 @@ def _sent(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _subset(what: str, available: int, size: int | None) -> NDArray[np.int64]:
-    if size is None or size == available:
-        return np.arange(available)
-    check_subset(what, available, size)
-    return np.random.default_rng(_SUBSET_SEED).permutation(available)[:size]
+def _chosen(
+    run: Run, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64], size: int | None
+) -> NDArray[np.int64]:
+    """The rows of the run's images: those of its classes, and of these its subset."""
+    rows = np.arange(len(labels))
+    what = f"{run.data} {name}"
+    if run.classes is not None:
+        rows = rows[labels < run.classes]
+        what = f"{what} ({run.classes} classes)"
+    if size is None or size == len(rows):
+        return rows
+    check_subset(what, len(rows), size)
+    if run.drawn == "row":
+        return rows[np.random.default_rng(_SUBSET_SEED).permutation(len(rows))[:size]]
+    hashes = np.array([_hash(images[row], int(labels[row])) for row in rows])
+    return rows[np.argsort(hashes, kind="stable")[:size]]
+
+
+def _hash(image: NDArray[np.uint8], label: int) -> int:
+    """A number that hangs on pixels and label alone: a random order, whatever the rows' is."""
+    seeded = f"{_SUBSET_SEED} {label} ".encode()
+    return int.from_bytes(blake2b(seeded + image.tobytes(), digest_size=8).digest()) >> 1
 
 
 def _reduce(pixels: Tensor, resolution: int | None) -> Tensor:

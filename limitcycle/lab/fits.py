@@ -29,18 +29,20 @@ def refuse_impossible(run: Run, device: torch.device | None = None) -> None:
         UserError: it names the setting, and what to choose.
     """
     data = facts(run.data)
+    # Classes are about equally large; what is there exactly is said by the data themselves.
+    part = (run.classes or data.classes) / data.classes
     check_subset(f"{run.data} train", data.train, run.train_size)
     check_subset(f"{run.data} test", data.test, run.test_size)
     check_resolution(data.side, run.resolution)
     side = run.resolution or data.side
     check_depth(run, side)
-    size = run.train_size or data.train
+    size = run.train_size or round(part * data.train)
     check_batch_size(run, size)
     batch_size = run.batch_size if isinstance(run.batch_size, int) else size
     if (run.epochs or 0) * -(-size // batch_size) >= _MOST_STEPS:
         raise UserError(f"epochs {run.epochs:,} are more steps than can be counted: take fewer")
     if device is not None:
-        _check_memory(run, (data.channels, side, data.classes), device)
+        _check_memory(run, (data.channels, side, run.classes or data.classes), device)
 
 
 def check_subset(what: str, available: int, size: int | None) -> None:

@@ -25,6 +25,7 @@ from limitcycle.lab.member import Member
 from limitcycle.lab.member import Progress as Progress
 from limitcycle.lab.setup import Setup, prepare
 from limitcycle.record import LoadedRun, Run, RunFolder, load
+from limitcycle.record.described import read_info
 from limitcycle.record.files import is_there
 from limitcycle.record.folder import is_finished
 
@@ -144,6 +145,7 @@ def under_way(
         return None
     try:
         setup = prepare(run, how.where, data, bf16=how.precision == "bf16")
+        _refuse_other_data(folder, setup.data)
         _introduce(folder, setup, notice)
         return Member(run, setup, folder, how.record_every)
     except BaseException as problem:
@@ -167,11 +169,26 @@ def origin(run: Run) -> dict[str, str]:
     return {"start_from_digest": sha256(content).hexdigest()[:16]}
 
 
+def _refuse_other_data(folder: RunFolder, data: Dataset) -> None:
+    """Refuse to go on with other images than the run began with; earlier versions kept no digest.
+
+    Raises:
+        UserError: pixels, labels or their order differ.
+    """
+    began = read_info(folder.path).get("data_digest", data.digest)
+    if began != data.digest:
+        raise UserError(
+            f"{folder.path} began on other data (digest {began} there, {data.digest} here): "
+            "restore those data, or choose another --out"
+        )
+
+
 def _introduce(folder: RunFolder, setup: Setup, notice: Callable[[str], None]) -> None:
     """Keep and say what was found out about the run before its first step."""
     found = {**setup.symmetries.to_dict(), "measured": list(setup.measured)}
     folder.write_json("symmetries.json", found)
     folder.add_info(train_size=len(setup.data.train_labels), epoch_steps=setup.epoch_steps)
+    folder.add_info(data_digest=setup.data.digest)
     if setup.data.remark:
         folder.add_info(remark=setup.data.remark)
         notice(setup.data.remark)

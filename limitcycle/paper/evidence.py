@@ -1,4 +1,7 @@
-"""What an experiment's runs left: by label, one history a seed, opened when they are asked for."""
+"""What an experiment's runs left: by label, one history a seed, opened when they are asked for.
+
+A claim is judged seed by seed: `of_seed` is what one seed alone would have left.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,18 +24,22 @@ class Evidence:
         scale: at which they were made.
         recorded: label → loaded runs, one a seed, in the order of the seeds.
         asked: the labels that were looked at: what a finding rests on.
+        seeds: label → which seed each of its runs has, counted from 0; all of them if not there.
+        only: the one seed that is looked at; None: all.
     """
 
     scale: Scale
     recorded: Mapping[str, Sequence[Recorded]]
     asked: set[str] = field(default_factory=set, repr=False, compare=False)
+    seeds: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    only: int | None = None
     _opened: dict[str, tuple[History, ...]] = field(default_factory=dict, repr=False)
 
     def __contains__(self, label: str) -> bool:
         return bool(self.recorded.get(label))
 
     def __getitem__(self, label: str) -> tuple[History, ...]:
-        """The histories of a label, one a seed.
+        """The histories of a label, one a seed; that of one seed where it is the only one.
 
         Raises:
             MissingError: its runs have not been made.
@@ -42,7 +49,24 @@ class Evidence:
         self.asked.add(label)
         if label not in self._opened:
             self._opened[label] = tuple(history_of(run, label) for run in self.recorded[label])
-        return self._opened[label]
+        found = self._opened[label]
+        if self.only is None:
+            return found
+        if self.only not in self._seeds_of(label):
+            raise MissingError(f"there is no run {label!r} of this seed")
+        return (found[self._seeds_of(label).index(self.only)],)
+
+    def _seeds_of(self, label: str) -> Sequence[int]:
+        return self.seeds.get(label, range(len(self.recorded[label])))
+
+    @property
+    def count(self) -> int:
+        """How many seeds there are."""
+        return max((max(self._seeds_of(label)) + 1 for label in self.recorded), default=0)
+
+    def of_seed(self, seed: int) -> "Evidence":
+        """The same evidence of one seed; what is looked at there was looked at here, too."""
+        return replace(self, only=seed)
 
     def first(self, label: str) -> History:
         """The history of the first seed: the one that is drawn."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from limitcycle.paper.claim import Claim
 from limitcycle.paper.evidence import Evidence
-from limitcycle.paper.scale import Scale
+from limitcycle.paper.scale import Pair, Scale
 from limitcycle.reading.history import History
 from limitcycle.record import Run
 from limitcycle.report.figure import Figure
 
 Runs = dict[str, Run]
+
+SEEDS = (0, 1, 2)  # of a figure that does not ask for more
 
 PANELS = ("loss", "test_error", "norm", "phase")  # the paper's four, of most of its figures
 
@@ -37,7 +39,8 @@ class Experiment:
             runs.
         claims: the paper's statements that it checks.
         choices: settings that the paper leaves open, each with the reason for ours.
-        three_seeds: wherever time allows (laptop scale, too).
+        seeds: of its runs: three, or five where three do not decide.
+        elsewhere: pairs whose digits twins another figure asks the same of.
     """
 
     number: int
@@ -48,13 +51,30 @@ class Experiment:
     later: Callable[[Scale, Mapping[str, History]], Runs] = _nothing_later
     claims: tuple[Claim, ...] = ()
     choices: tuple[str, ...] = ()
-    three_seeds: bool = False
+    seeds: tuple[int, ...] = SEEDS
+    elsewhere: tuple[Pair, ...] = ()
 
     @property
     def has_later(self) -> bool:
         """Whether runs follow that start from others."""
         return self.later is not _nothing_later
 
-    def seeds(self, scale: Scale) -> tuple[int, ...]:
-        """The seeds of its runs at ``scale``."""
-        return (0, 1, 2) if self.three_seeds and scale.name == "laptop" else scale.seeds
+    def asked(self, scale: Scale) -> tuple[Claim, ...]:
+        """The claims that are asked at ``scale``.
+
+        On digits these are none about CIFAR; and pairs that are the same there are asked once.
+        """
+        asked: list[Claim] = []
+        seen = {
+            claim.kind: [scale.worlds[pair] for pair in self.elsewhere] for claim in self.claims
+        }
+        for claim in self.claims:
+            if claim.colour_images and scale.digits:
+                continue
+            if claim.pair is not None and scale.digits:
+                world = scale.worlds[claim.pair]
+                if world in seen[claim.kind]:
+                    continue
+                seen[claim.kind].append(world)
+            asked.append(claim)
+        return tuple(asked)

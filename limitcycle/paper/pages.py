@@ -1,4 +1,4 @@
-"""The pages of a book: the index and the table of claims in Markdown, and one page of HTML.
+"""The pages of results: the index and the table of claims in Markdown, and one page of HTML.
 
 They are composed from entries alone: a figure each, as it came out.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from limitcycle.paper.scale import Scale
 
+COLUMNS = ("figure", "claim", "published", "ours, over seeds", "verdict", "refuted by")
 MARKS = {"holds": "✓ holds", "fails": "✗ fails", "undecided": "– undecided"}
 
 Entry = Mapping[str, Any]  # one figure as it came out: the content of its JSON file
@@ -24,6 +25,22 @@ def tally(made: Sequence[Entry]) -> str:
     return ", ".join(f"{outcomes.count(name)} {word}" for name, word in words.items())
 
 
+def published(claim: Mapping[str, Any]) -> str:
+    """What the paper reports in numbers; a dash where it names none."""
+    return str(claim.get("published") or "–")
+
+
+def verdict(claim: Mapping[str, Any]) -> str:
+    """The verdict with its mark, and how many seeds it rests on where they were asked singly."""
+    mark, seeds = MARKS[claim["outcome"]], claim.get("seeds") or {}
+    if not seeds:
+        return mark
+    if claim["outcome"] != "undecided":
+        return f"{mark} ({sum(seeds.values())} of {sum(seeds.values())} seeds)"
+    untold = f", {seeds['undecided']} cannot tell" if seeds["undecided"] else ""
+    return f"{mark} (holds in {seeds['holds']}, fails in {seeds['fails']}{untold})"
+
+
 def measured(claim: Mapping[str, Any]) -> str:
     """What was measured for a claim, with all that its readers must know."""
     # The reason itself says whether it was measured or is only possible.
@@ -33,19 +50,19 @@ def measured(claim: Mapping[str, Any]) -> str:
 
 def claims_markdown(made: Sequence[Entry]) -> str:
     """The table of claims in Markdown, a row a claim."""
-    lines = ["| figure | claim | refuted by | verdict | measured |", "|---|---|---|---|---|"]
+    lines = [_row(*COLUMNS), "|---" * len(COLUMNS) + "|"]
     for entry in made:
         for claim in entry["claims"]:
             statement = f"{claim['statement']} *({claim['source']})*"
-            cells = (str(entry["number"]), statement, claim["refuted"], MARKS[claim["outcome"]])
-            lines.append(_row(*cells, measured(claim)))
+            found = (published(claim), measured(claim), verdict(claim), claim["refuted"])
+            lines.append(_row(str(entry["number"]), statement, *found))
     return "\n".join(lines) + "\n"
 
 
 def index_markdown(scale: Scale, made: Sequence[Entry], others: Sequence[str] = ()) -> str:
     """The index page: every picture with its question, then the claims.
 
-    ``others``: links to the books of other scales.
+    ``others``: links to the results at other scales.
     """
     parts = [
         f"# The paper at {scale.name} scale\n",
@@ -63,7 +80,7 @@ def index_markdown(scale: Scale, made: Sequence[Entry], others: Sequence[str] = 
             parts.append(f"Not drawn: {entry['problem']}.\n")
         if entry["choices"]:
             parts.append("\n".join(f"- Our choice: {choice}" for choice in entry["choices"]) + "\n")
-        parts.append(f"{_effort(entry)}\n")
+        parts.append(f"{_effort(entry)}{_not_asked(entry)}\n")
     return "\n".join([*parts, "## Claims\n", claims_markdown(made), _provenance(made)])
 
 
@@ -74,6 +91,7 @@ def page(scale: Scale, made: Sequence[Entry], folder: Path) -> str:
         scale=escape(scale.name),
         what=escape(scale.what),
         tally=escape(tally(made)),
+        columns="".join(f"<th>{name}</th>" for name in COLUMNS),
         rows="\n".join(rows),
         sections="\n".join(_section(entry, folder) for entry in made),
         provenance=escape(_provenance(made)),
@@ -96,10 +114,10 @@ def _section(entry: Entry, folder: Path) -> str:
 def _html_row(entry: Entry, claim: Mapping[str, Any]) -> str:
     figure = f'<a href="#figure-{entry["number"]}">{entry["number"]}</a>'
     statement = f"{escape(claim['statement'])} <small>{escape(claim['source'])}</small>"
-    verdict = f'<td class="{claim["outcome"]}">{MARKS[claim["outcome"]]}</td>'
-    found = f"<td>{escape(measured(claim))}</td>"
+    came = f'<td class="{claim["outcome"]}">{verdict(claim)}</td>'
+    paper, ours = f"<td>{escape(published(claim))}</td>", f"<td>{escape(measured(claim))}</td>"
     refuted = f"<td>{escape(claim['refuted'])}</td>"
-    return f"<tr><td>{figure}</td><td>{statement}</td>{refuted}{verdict}{found}</tr>"
+    return f"<tr><td>{figure}</td><td>{statement}</td>{paper}{ours}{came}{refuted}</tr>"
 
 
 def _effort(entry: Entry) -> str:
@@ -110,6 +128,12 @@ def _effort(entry: Entry) -> str:
     effort = f"{entry['seconds'] / 60:.1f} minutes of training on {devices}"
     missing = "".join(f" Not made: {reason}." for reason in entry["skipped"])
     return f"{entry['runs']} runs, {seeds}, {effort}.{missing}{_notes(entry['remarks'])}"
+
+
+def _not_asked(entry: Entry) -> str:
+    """Claims that mean nothing at the entry's scale, or are asked in another's place there."""
+    names = entry.get("not_asked") or []
+    return f" Not asked at this scale: {', '.join(names)}." if names else ""
 
 
 def _how_many(made: Sequence[Entry]) -> str:
@@ -142,12 +166,11 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 img { width: 100%; max-width: 62rem; } small { color: #666; } .effort { color: #666; }
 table { border-collapse: collapse; width: 100%; } td, th { border-top: 1px solid #ddd;
 padding: .35rem .5rem; text-align: left;
-vertical-align: top; } td:nth-child(4) { white-space: nowrap; }
+vertical-align: top; }
 .holds { color: #00694d; } .fails { color: #b03a00; font-weight: 600; } .undecided { color: #666; }
 </style></head><body>
 <h1>The paper at $scale scale</h1><p>$what. Claims: $tally.</p>
-<h2>Claims</h2><table><tr><th>figure</th><th>claim</th><th>refuted by</th><th>verdict</th>
-<th>measured</th></tr>
+<h2>Claims</h2><table><tr>$columns</tr>
 $rows
 </table>
 $sections

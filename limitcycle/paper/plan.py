@@ -24,10 +24,12 @@ class Later(NamedTuple):
 
     Attributes:
         runs: label → runs, one a seed.
+        seeds: label → which of the seeds these have, counted from 0.
         skipped: for each seed that has none, why; in words.
     """
 
     runs: Mapping[str, tuple[Run, ...]]
+    seeds: Mapping[str, tuple[int, ...]]
     skipped: tuple[str, ...]
 
 
@@ -59,14 +61,20 @@ class Plan:
     def later(self) -> Later:
         """The runs that start from those, as far as these are done."""
         found: dict[str, list[Run]] = {}
+        having: dict[str, list[int]] = {}
         skipped = []
         for at, seed in enumerate(self._seeds if self.figure.has_later else ()):
             runs, problem = self._following(at)
             for label, run in runs.items():
                 found.setdefault(label, []).append(replace(run, seed=run.seed + seed))
+                having.setdefault(label, []).append(at)
             if not runs:
                 skipped.append(f"seed {seed}: no run starts from its others: {problem}")
-        return Later({label: tuple(runs) for label, runs in found.items()}, tuple(skipped))
+        return Later(
+            {label: tuple(runs) for label, runs in found.items()},
+            {label: tuple(seeds) for label, seeds in having.items()},
+            tuple(skipped),
+        )
 
     def _following(self, at: int) -> tuple[Mapping[str, Run], str]:
         """The runs that start from those of one seed, or why there are none."""
@@ -95,16 +103,16 @@ class Plan:
 
     def evidence(self) -> Evidence:
         """The records of all seeds of those labels of which every seed is finished."""
-        recorded = {}
-        for label, runs in {**self.runs, **self.later().runs}.items():
+        recorded, later = {}, self.later()
+        for label, runs in {**self.runs, **later.runs}.items():
             loaded = [found for run in runs if (found := self.opened(run)) is not None]
             if len(loaded) == len(runs):
                 recorded[label] = loaded
-        return Evidence(self.scale, recorded)
+        return Evidence(self.scale, recorded, seeds=later.seeds)
 
     @property
     def _seeds(self) -> tuple[int, ...]:
-        return self.figure.seeds(self.scale) if self.seeds is None else self.seeds
+        return self.figure.seeds if self.seeds is None else self.seeds
 
 
 class _Parents(Mapping[str, History]):

@@ -1,4 +1,4 @@
-"""The three scales: the same experiments on digits, on reduced CIFAR, and as published.
+"""The four scales: the same experiments on digits, on reduced CIFAR twice, and as published.
 
 An experiment asks a scale for a run by the paper's pair of network and data; what these are at that
 scale is said here and nowhere else.
@@ -6,12 +6,13 @@ scale is said here and nowhere else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from limitcycle.errors import UserError, did_you_mean
 from limitcycle.record import Run
 
-ScaleName = Literal["quick", "laptop", "paper"]
+ScaleName = Literal["quick", "laptop", "workstation", "paper"]
+T = TypeVar("T")
 Pair = Literal[
     "convnet-cifar10",
     "convnet-cifar100",
@@ -63,10 +64,10 @@ class Enough(NamedTuple):
 
 @dataclass(frozen=True)
 class Scale:
-    """One of the three scales.
+    """One of the four scales.
 
     Attributes:
-        name: quick, laptop or paper.
+        name: quick, laptop, workstation or paper.
         what: one sentence for readers.
         worlds: what each pair of the paper is here.
         lrs: the learning rates of the paper's grid (Figure 2), largest first.
@@ -74,7 +75,6 @@ class Scale:
         weight_decay: of every experiment that does not vary it.
         lr: the learning rate at which a few long periods are seen (the paper's 0.01).
         fast_lr: the one at which many are (the paper's 0.03).
-        seeds: of every experiment that does not ask for more.
         digits: it is the digits twin: no colour images, no claims about CIFAR.
         enough: when a run ends before its world's ``steps``; None: never.
     """
@@ -87,9 +87,12 @@ class Scale:
     weight_decay: float
     lr: float
     fast_lr: float
-    seeds: tuple[int, ...] = (0,)
     digits: bool = False
     enough: Enough | None = None
+
+    def of(self, table: Mapping[str, T]) -> T:
+        """A figure's own setting at this scale; the paper's where it names none for it."""
+        return table[self.name] if self.name in table else table["paper"]
 
     def run(
         self,
@@ -124,7 +127,11 @@ class Scale:
 
     def title(self, pair: Pair) -> str:
         """What readers are told they look at."""
-        return f"digits twin of {PAIR_TITLES[pair]}" if self.digits else PAIR_TITLES[pair]
+        if self.digits:
+            return f"digits twin of {PAIR_TITLES[pair]}"
+        classes = self.worlds[pair].settings.get("classes")
+        what = f"{classes} classes of CIFAR-100" if classes else "CIFAR-100"
+        return PAIR_TITLES[pair].replace("CIFAR-100", what)
 
     def seconds(self, run: Run) -> float:
         """Estimated training time of one of its runs, on one core (paper scale: one GPU)."""
@@ -161,28 +168,24 @@ QUICK = Scale(
     weight_decay=0.01,
     lr=0.1,
     fast_lr=0.3,
-    seeds=(0, 1, 2),
     digits=True,
     enough=Enough(units=12.0, least=1_200),
 )
 
 _CONVNET = {"net": "convnet", "width": 8, **_SMALL}
 _RESNET = {"net": "resnet18", "width": 4, **_SMALL}
-# Of a hundred classes a narrow net learns half as many images by heart, and only with logits as
-# large as those of the published widths: hence a wider ConvNet, and a larger norm of the ResNet's
-# head (by the root of 64/4, the ratio of the numbers of features).
-_HUNDRED = {"data": "cifar100", "train_size": 1024, "eval_every": 40}
+# Of a hundred classes, ten images each, narrow nets learn nothing that a test could tell from a
+# guess; of ten classes, a hundred images each, they err on less than half of the test images.
+_TEN_OF_HUNDRED = {"data": "cifar100", "classes": 10, "train_size": 1024, "eval_every": 40}
 
 LAPTOP = Scale(
     name="laptop",
-    what="2,048 images of CIFAR at 16×16 and narrow networks: an evening of two cores",
+    what="1,024 or 2,048 images of CIFAR at 16×16 and narrow networks: hours of two cores",
     worlds={
         "convnet-cifar10": World({**_CONVNET, "data": "cifar10"}, 8_000, 15.0),
-        "convnet-cifar100": World(
-            {**_CONVNET, **_HUNDRED, "width": 16, "head_norm": 20.0}, 6_000, 49.0
-        ),
+        "convnet-cifar100": World({**_CONVNET, **_TEN_OF_HUNDRED, "width": 16}, 6_000, 49.0),
         "resnet18-cifar10": World({**_RESNET, "data": "cifar10"}, 5_000, 34.0),
-        "resnet18-cifar100": World({**_RESNET, **_HUNDRED, "head_norm": 40.0}, 5_000, 34.0),
+        "resnet18-cifar100": World({**_RESNET, **_TEN_OF_HUNDRED, "head_norm": 20.0}, 5_000, 34.0),
         "convnet-cifar10-wide": World({**_CONVNET, "data": "cifar10"}, 8_000, 20.0),
         "convnet-cifar10-full-batch": World(
             {**_CONVNET, "data": "cifar10", "train_size": 256, "batch_size": None}, 4_000, 33.0
@@ -194,6 +197,35 @@ LAPTOP = Scale(
     lr=0.1,
     fast_lr=0.3,
     enough=Enough(units=12.0, least=2_500),
+)
+
+_LARGER = {"resolution": 16, "train_size": 10_000, "test_size": 2_000, "eval_every": 79}
+_CONVNET_16 = {"net": "convnet", "width": 16, **_LARGER}
+_RESNET_8 = {"net": "resnet18", "width": 8, **_LARGER, "head_norm": 20.0}
+_TWENTY = {"data": "cifar100", "classes": 20}
+
+WORKSTATION = Scale(
+    name="workstation",
+    what="10,000 images of CIFAR at 16×16 and products ηλ as small as the paper's: nights of two "
+    "cores",
+    worlds={
+        "convnet-cifar10": World({**_CONVNET_16, "data": "cifar10"}, 20_000, 25.0),
+        "convnet-cifar100": World({**_CONVNET_16, **_TWENTY}, 20_000, 25.0),
+        "resnet18-cifar10": World({**_RESNET_8, "data": "cifar10"}, 20_000, 70.0),
+        "resnet18-cifar100": World({**_RESNET_8, **_TWENTY}, 20_000, 70.0),
+        "convnet-cifar10-wide": World({**_CONVNET_16, "data": "cifar10"}, 20_000, 27.0),
+        "convnet-cifar10-full-batch": World(
+            {**_CONVNET_16, "data": "cifar10", "train_size": 1_024, "batch_size": None},
+            10_000,
+            200.0,
+        ),
+    },
+    lrs=(3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
+    shown=(3.0, 0.3, 0.1, 0.01),
+    weight_decay=0.001,
+    lr=0.1,
+    fast_lr=0.3,
+    enough=Enough(units=12.0, least=10_000),
 )
 
 _EPOCHS_1000 = 391_000
@@ -233,7 +265,7 @@ PAPER = Scale(
     fast_lr=0.03,
 )
 
-SCALES: Mapping[str, Scale] = {scale.name: scale for scale in (QUICK, LAPTOP, PAPER)}
+SCALES: Mapping[str, Scale] = {scale.name: scale for scale in (QUICK, LAPTOP, WORKSTATION, PAPER)}
 
 
 def scale_named(name: str) -> Scale:

@@ -154,7 +154,8 @@ def _recorded(run: Recorded) -> RunData:
 
 def _high(described: Any) -> float | None:
     """The loss above which a run of the lab is stuck: zero is in reach of its classifiers."""
-    classes = CLASSES.get(getattr(described, "data", ""))
+    whole = CLASSES.get(getattr(described, "data", ""))
+    classes = getattr(described, "classes", None) or whole
     return None if classes is None else c.STUCK_SHARE * math.log(classes)
 
 

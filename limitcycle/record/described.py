@@ -54,6 +54,7 @@ _RUN: Mapping[str, _Kind] = {
     "identity": _TEXT,
     "resumed_under": _OBJECTS,
     "start_from_digest": _TEXT_OR_NONE,
+    "data_digest": _TEXT,
     "train_size": _COUNT,
     "epoch_steps": _COUNT,
     "remark": _TEXT,

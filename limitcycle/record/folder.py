@@ -198,6 +198,7 @@ def _refuse_other(path: Path, known: Mapping[str, Any], run: Run, info: Mapping[
 
 def _difference(path: Path, known: Mapping[str, Any], run: Run) -> str:
     mine = run.to_dict()
+    known = {"classes": None, "drawn": "row", **known}  # what it was before these were settings
     names = [name for name in mine if mine[name] != known.get(name)] or ["format"]
     what = ", ".join(f"{name} {known.get(name)!r} there, {mine.get(name)!r} here" for name in names)
     return f"{path} holds another run ({what}): choose another --out, or remove the folder"

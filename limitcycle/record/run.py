@@ -22,12 +22,13 @@ CLASSES: Mapping[str, int] = {"digits": 10, "cifar10": 10, "cifar100": 100}
 Norm = Literal["batch", "batch-affine", "group", "layer", "none"]
 Schedule = Literal["constant", "cosine", "linear", "step"]
 Dtype = Literal["float32", "float64"]
+Drawn = Literal["content", "row"]
 
 DEFAULT_STEPS = 10_000
 LARGEST_EPS = 1e6  # of any use, and finite in float32
 
 _COUNTS = (
-    *("width", "depth", "resolution", "train_size", "test_size", "batch_size"),
+    *("width", "depth", "resolution", "classes", "train_size", "test_size", "batch_size"),
     *("steps", "epochs", "eval_every", "snapshot_every"),
 )
 # More units, or layers, than any memory holds, and few enough that sizes do not overflow.
@@ -64,7 +65,10 @@ class Run:
         head_norm: Frobenius norm to which the head's weight matrix is scaled; ``None`` leaves it.
         train_head: train the head instead of freezing it.
         resolution: side of the images in pixels after average pooling; ``None``: as they are.
+        classes: of the data set's classes the first so many, by label; ``None``: all.
         train_size, test_size: subset sizes in images; ``None``: all.
+        drawn: how a subset is chosen: by ``content``, so that it is the same wherever the data come
+            from, or by ``row``, as earlier versions did.
         augment: random crop (padding an eighth of the side) and horizontal flip.
         dtype: of weights and arithmetic.
         schedule: factor on ``lr`` over the run: constant, cosine or linear to zero, or a step down
@@ -96,8 +100,10 @@ class Run:
     head_norm: float | None = 10.0
     train_head: bool = False
     resolution: int | None = None
+    classes: int | None = None
     train_size: int | None = None
     test_size: int | None = None
+    drawn: Drawn = "content"
     augment: bool = False
     dtype: Dtype = "float32"
     schedule: Schedule = "constant"
@@ -134,8 +140,18 @@ class Run:
         name stand for the path, so that folders may be moved and spelled as one likes.
         """
         described = {**self.to_dict(), "start_from": _origin(self.start_from)}
+        # These came later: what does not use them is the run that it was.
+        if self.classes is None:
+            del described["classes"]
+        if self.drawn == "row" or not self.draws_subset:
+            del described["drawn"]
         text = json.dumps(described, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def draws_subset(self) -> bool:
+        """Whether it asks for a part of the images of its classes."""
+        return self.train_size is not None or self.test_size is not None
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values."""
@@ -143,7 +159,7 @@ class Run:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`; a description without ``drawn`` is from before there was one.
 
         Raises:
             UserError: a name that no run has.
@@ -153,7 +169,7 @@ class Run:
         if unknown:
             names = ", ".join(sorted(known))
             raise UserError(f"a run has no setting {unknown[0]!r}; it has {names}")
-        return cls(**content)
+        return cls(**{"drawn": "row", **content})
 
 
 def _origin(start_from: str | None) -> str | None:
@@ -181,13 +197,17 @@ def _plain_path(value: Any) -> Any:
 
 def _check(run: Run) -> None:
     """Refuse what cannot be run, by name."""
-    for name, kind in (("data", Data), ("norm", Norm), ("dtype", Dtype)):
+    for name, kind in (("data", Data), ("norm", Norm), ("dtype", Dtype), ("drawn", Drawn)):
         _one_of(name, getattr(run, name), get_args(kind))
     _one_of("schedule", run.schedule, get_args(Schedule))
     for name in _COUNTS:
         if getattr(run, name) is not None:
             most = {"most": _MOST[name]} if name in _MOST else {}
             whole(name, getattr(run, name), **most)
+    if run.classes is not None and not 2 <= run.classes <= CLASSES[run.data]:
+        raise UserError(
+            f"classes must be 2 to {CLASSES[run.data]} of {run.data}, not {run.classes}"
+        )
     for name in ("seed", "warmup_steps"):
         whole(name, getattr(run, name), least=0)
     if run.steps is not None and run.epochs is not None:

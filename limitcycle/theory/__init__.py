@@ -9,7 +9,7 @@ Outside the premises of the chosen form it raises a ``PremiseError`` that names 
 docs/theory.md derives the exact forms.
 """
 
-from limitcycle.theory.bounds import PowerBounds, fit_power_bounds, power_bound
+from limitcycle.theory.bounds import PowerBounds, fit_power_bounds, power_bound, turning_time
 from limitcycle.theory.envelope import (
     JumpWindow,
     determined_bounds,
@@ -46,6 +46,7 @@ from limitcycle.theory.jumps import (
 from limitcycle.theory.norm import (
     alpha,
     equilibrium_angle,
+    free_decay,
     growth_threshold,
     kappa,
     mean_log_cosine,
@@ -127,6 +128,7 @@ __all__ = [
     "equilibrium_angle",
     "euler_product",
     "fit_power_bounds",
+    "free_decay",
     "growth_threshold",
     "guaranteed_jump_threshold",
     "hop_threshold",
@@ -180,6 +182,7 @@ __all__ = [
     "t_min",
     "t_min_closed",
     "time_at_product",
+    "turning_time",
     "unrolled_squared_norm",
     "upper_bound",
     "upper_bound_for_ever",

@@ -11,8 +11,11 @@ from numpy.typing import ArrayLike
 
 from limitcycle.theory.premises import (
     Array,
+    Form,
     Interval,
+    decay_product,
     numbers,
+    printed,
     require,
     require_gradient,
     require_positive,
@@ -36,6 +39,34 @@ def power_bound(
     require_positive("c", constant)
     require_gradient("p", power)
     return np.asarray(constant / (t - start) ** power)
+
+
+def turning_time(
+    eta: ArrayLike, lam: ArrayLike, power: ArrayLike = 1.0, form: Form = "exact"
+) -> Array:
+    """t − t_0 at which δ of a bound (17) turns from falling to growing, for a norm in free decay.
+
+    With g̃ = c/(t − t_0)^p and ρ_t = (1 − ηλ)^(t − t_0)·ρ_0 the printed δ = (ηg̃)²/2ρ⁴ is least
+    there, and so is every growing function of g̃/ρ². Exact: p/(−2·log(1 − ηλ)). Printed, with
+    ρ ∝ exp(−ηλt): p/(2ηλ), so 1/(2ηλ) for SGD and 1/(ηλ) for the ℓ of full batches.
+
+    Args:
+        eta: learning rate η.
+        lam: weight decay λ; 0 < ηλ < 1.
+        power: p > 0.
+        form: exact or printed.
+
+    Returns:
+        Steps, broadcast shape. A norm that falls more slowly turns δ later.
+
+    Raises:
+        PremiseError: outside these ranges.
+    """
+    eta, lam, power = numbers(eta, lam, power)
+    q = decay_product(eta, lam)
+    require_positive("p", power)
+    rate = q if printed(form) else -np.log1p(-q)
+    return np.asarray(power / (2 * rate))
 
 
 @dataclass(frozen=True)

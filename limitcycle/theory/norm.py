@@ -102,6 +102,27 @@ def kappa(eta: ArrayLike, lam: ArrayLike, form: Form = "exact") -> Array:
     return np.sqrt(eta / (2 * lam)) if printed(form) else eta / np.sqrt(q * (2 - q))
 
 
+def free_decay(rho: ArrayLike, t: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> Array:
+    """(1 − ηλ)^t·ρ_0, below which no norm is after t steps: what weight decay alone leaves.
+
+    It follows from Eq. (3), whose gradient term is not negative; a vanishing gradient attains it.
+
+    Args:
+        rho: norm ρ_0 > 0.
+        t: steps ≥ 0.
+        eta: learning rate η.
+        lam: weight decay λ; 0 ≤ ηλ < 1.
+
+    Raises:
+        PremiseError: outside these ranges.
+    """
+    rho, t, eta, lam = numbers(rho, t, eta, lam)
+    q = step_product(eta, lam)
+    require_positive("ρ", rho)
+    require_gradient("t", t)
+    return np.asarray(rho * (1 - q) ** t)
+
+
 def growth_threshold(eta: ArrayLike, lam: ArrayLike) -> Array:
     """The value of η̃·g̃ = η·g/ρ above which a step makes the norm grow: √(ηλ(2 − ηλ)).
 

@@ -310,7 +310,7 @@ def test_workers_begin_to_import_torch_before_the_command_does(arguments, worker
 
 def test_what_workers_are_to_import_exists():
     """The server passes over a module that it does not find, and workers would import it all."""
-    for name in (forkserver._TRAINING, "limitcycle.paper.press"):
+    for name in (forkserver._TRAINING, "limitcycle.paper.parallel"):
         assert find_spec(name) is not None
 
 

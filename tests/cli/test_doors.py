@@ -59,7 +59,7 @@ def test_a_path_that_cannot_be_is_refused(verb, path, tmp_path, monkeypatch, cap
         "grid": ["train", *GRID, "--out", path],
         "report": ["report", path],
         "diagnose": ["diagnose", path],
-        "paper": ["paper", "7", "--book", path or "a\0b"],
+        "paper": ["paper", "7", "--results", path or "a\0b"],
     }.get(verb, [verb, "--out", path])
     assert ended(command) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -115,7 +115,7 @@ def stand_in(monkeypatch):
     monkeypatch.setattr("limitcycle.cli.train.sweep_on", lambda _, jobs, **__: stopped(jobs))
     entry = {"number": 7, "scale": "quick", "claims": []}
     monkeypatch.setattr("limitcycle.cli.paper.make_entries", lambda *_: iter([entry]))
-    monkeypatch.setattr("limitcycle.cli.paper.write_book", lambda *_: [Path("index.html")])
+    monkeypatch.setattr("limitcycle.cli.paper.write_results", lambda *_: [Path("index.html")])
     monkeypatch.setattr("limitcycle.cli.paper.rehearse", lambda *_: iter(()))
     for name in ("save_map", "write_map_page"):
         monkeypatch.setattr(f"limitcycle.cli.map.{name}", lambda *_, **__: Path("map"))

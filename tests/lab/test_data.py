@@ -1,6 +1,8 @@
 """Data: what is loaded, how it is cut, and what is said when it cannot be."""
 
+import hashlib
 import io
+import json
 import shutil
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from limitcycle.errors import UserError
+from limitcycle.lab import train
 from limitcycle.lab.data import augment, load_dataset, order
 from limitcycle.lab.sources import load_images
 from limitcycle.record import Run
@@ -171,3 +174,55 @@ def test_a_damaged_file_is_one_line(small_cifar, damage):
         load_images("cifar10")
     assert "\n" not in str(problem.value)
     assert "train-00000" in str(problem.value) or damage != "truncated"
+
+
+def test_a_subset_is_the_same_whatever_the_order_of_the_rows(monkeypatch):
+    whole = load_images("digits")
+    mixed = np.random.default_rng(1).permutation(len(whole.train_labels))
+    other = whole._replace(
+        train_images=whole.train_images[mixed], train_labels=whole.train_labels[mixed]
+    )
+    run = Run(train_size=200, classes=5)
+    first = load_dataset(run, CPU)
+    monkeypatch.setattr("limitcycle.lab.data.load_images", lambda _: other)
+    second = load_dataset(run, CPU)
+    assert first.digest == second.digest and torch.equal(first.train_images, second.train_images)
+    by_row = Run(train_size=200, drawn="row")
+    assert load_dataset(by_row, CPU).digest != first.digest
+
+
+def test_classes_are_the_first_ones_by_label():
+    data = load_dataset(Run(classes=3), CPU)
+    assert data.classes == 3
+    assert set(data.train_labels.tolist()) == set(data.test_labels.tolist()) == {0, 1, 2}
+    with pytest.raises(UserError, match=r"digits train \(3 classes\) has"):
+        load_dataset(Run(classes=3, train_size=1_000), CPU)
+    with pytest.raises(UserError, match="classes must be 2 to 10 of digits, not 11"):
+        Run(classes=11)
+
+
+def test_runs_from_before_subsets_were_drawn_by_content_are_other_runs(tmp_path):
+    content = Run(width=8, train_size=300, steps=2)
+    old = {k: v for k, v in content.to_dict().items() if k not in ("drawn", "classes")}
+    assert Run.from_dict(old).drawn == "row"
+    assert Run.from_dict(old).identity != content.identity
+    text = json.dumps({**old, "start_from": None}, sort_keys=True)
+    assert Run.from_dict(old).identity == hashlib.sha256(text.encode()).hexdigest()[:16]
+    whole = Run(steps=2)
+    without = {k: v for k, v in whole.to_dict().items() if k not in ("drawn", "classes")}
+    assert Run.from_dict(without).identity == whole.identity
+    train(Run.from_dict(old), tmp_path)
+    with pytest.raises(UserError, match=r"another run \(drawn 'row' there, 'content' here\)"):
+        train(content, tmp_path)
+
+
+def test_a_run_that_began_on_other_data_says_so(tmp_path, monkeypatch):
+    run = Run(width=8, steps=40)
+    train(run, tmp_path, should_stop=lambda: True)
+    whole = load_images("digits")
+    turned = whole._replace(train_images=whole.train_images[::-1].copy())
+    monkeypatch.setattr("limitcycle.lab.data.load_images", lambda _: turned)
+    with pytest.raises(UserError, match=r"began on other data \(digest"):
+        train(run, tmp_path)
+    monkeypatch.undo()
+    assert train(run, tmp_path).status["state"] == "done"

@@ -19,6 +19,7 @@ def oscillating(
     climb=CLIMB,
     train_error=0.0,
     peak_error=0.4,
+    every=10,
     lr=0.1,
     weight_decay=0.01,
     seed=0,
@@ -26,7 +27,8 @@ def oscillating(
 ) -> Made:
     """g̃ falls like 1/t behind each peak and climbs within ``climb`` steps to the next one.
 
-    ``noise``: standard deviation of log g̃; ``lag``: steps by which the loss follows the gradient.
+    ``noise``: standard deviation of log g̃; ``lag``: steps by which the loss follows the gradient;
+    ``every``: steps between evaluations.
     """
     age = np.arange(period - climb)
     fall = peak / (1 + age / 3)
@@ -47,11 +49,11 @@ def oscillating(
         }
     )
     record = made(frame, lr=lr, weight_decay=weight_decay, **settings)
-    at = np.arange(0, len(norm), 50)
+    at = np.arange(0, len(norm), every)
     record.epochs = pd.DataFrame(
         {"epoch": at / 11, "step": at, "test_error": 0.1, "train_error": train_error}
     )
-    # Around the peaks it is high: in the evaluations whose 50 steps hold one.
+    # Around the peaks it is high: in the evaluations whose steps hold one.
     top = np.arange(0, len(norm), period)
     around = np.searchsorted(at, np.concatenate([top, top - 1]), side="right")
     record.epochs.loc[around[around < len(at)], "train_error"] = max(train_error, peak_error)

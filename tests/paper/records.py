@@ -13,8 +13,11 @@ import pandas as pd
 
 from limitcycle.paper.evidence import Evidence
 from limitcycle.paper.scale import QUICK, Scale
+from limitcycle.reading.history import History, history_of
 from limitcycle.record import Run
 from tests.reading.series import Oscillator, quiet
+
+SEEDS = 2
 
 
 @dataclass
@@ -92,5 +95,18 @@ def sure(record: Made, confidence: float) -> Made:
 
 
 def evidence(scale: Scale = QUICK, **recorded: Any) -> Evidence:
-    """Evidence of records by label; one record stands for one seed."""
-    return Evidence(scale, {k: v if isinstance(v, list) else [v] for k, v in recorded.items()})
+    """Evidence of records by label: a list has one a seed, a single one stands for all of them."""
+    lists = {label: each for label, each in recorded.items() if isinstance(each, list)}
+    seeds = max(map(len, lists.values()), default=SEEDS)
+    singly = {label: [each] * seeds for label, each in recorded.items() if label not in lists}
+    return _Alike(scale, {**singly, **lists})
+
+
+class _Alike(Evidence):
+    """Evidence that reads a record once that stands for several seeds."""
+
+    def __getitem__(self, label: str) -> tuple[History, ...]:
+        runs = self.recorded.get(label, ())
+        if label not in self._opened and len({id(run) for run in runs}) == 1:
+            self._opened[label] = (history_of(runs[0], label),) * len(runs)
+        return super().__getitem__(label)

@@ -7,10 +7,10 @@ import pytest
 from limitcycle.errors import UserError
 from limitcycle.lab import train
 from limitcycle.paper import NUMBERS, SCALES, Plan, cost, experiments, missing, scale_named
-from limitcycle.paper.book import entries, make_entry, write_book
 from limitcycle.paper.claim import Claim, holds_if
 from limitcycle.paper.evidence import MissingError
 from limitcycle.paper.experiment import Experiment
+from limitcycle.paper.results import entries, make_entry, write_results
 from limitcycle.paper.scale import QUICK
 from limitcycle.report.panels import panels_of
 
@@ -38,7 +38,7 @@ def check(evidence):
     return holds_if(len(evidence["held"]) == 2, "two <b>seeds</b> | found")
 
 
-CLAIM = Claim("seeds", "There are two seeds.", "nowhere", "any other number", check)
+CLAIM = Claim("seeds", "There are two seeds.", "nowhere", "another number", check, pooled=True)
 FIGURE = Experiment(1, "A title", "A question?", draw, runs, later, (CLAIM,), ("a choice",))
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_missing_when_all_is_done(plan):
 
 def test_a_run_that_two_figures_describe_is_made_once(plan, tmp_path):
     twice = [Plan(FIGURE, QUICK, tmp_path), Plan(replace(FIGURE, number=2), QUICK, tmp_path)]
-    assert len(missing(twice)) == len(missing(twice[:1])) == 2 * len(QUICK.seeds)
+    assert len(missing(twice)) == len(missing(twice[:1])) == 2 * len(FIGURE.seeds)
 
 
 def test_later_runs_start_from_their_own_seeds_parent(plan):
@@ -89,7 +89,7 @@ def test_a_stopped_run_counts_as_missing(tmp_path):
 def test_the_same_records_give_the_same_files(plan, tmp_path):
     for folder in (tmp_path / "a", tmp_path / "b"):
         make_entry(plan, folder)
-        write_book(QUICK, folder)
+        write_results(QUICK, folder)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert {"figure-01.png", "figure-01.svg", "claims.json", "index.md", "index.html"} < set(names)
     for name in names:
@@ -100,7 +100,7 @@ def test_pages_hold_the_verdict_and_escape_texts(plan, tmp_path):
     entry = make_entry(plan, tmp_path)
     assert entry["claims"][0]["outcome"] == "holds"
     assert (entry["runs"], entry["seeds"]) == (6, 2)
-    write_book(QUICK, tmp_path)
+    write_results(QUICK, tmp_path)
     assert "two &lt;b&gt;seeds&lt;/b&gt;" in (tmp_path / "index.html").read_text()
     assert "two <b>seeds</b> \\| found" in (tmp_path / "claims.md").read_text()
     assert [found["number"] for found in entries(tmp_path)] == [1]
@@ -116,7 +116,7 @@ def test_without_runs_there_is_a_reason_instead_of_a_picture(tmp_path):
 def test_unknown_figures_and_scales_are_refused():
     with pytest.raises(UserError, match="figures 1 to 19, not 20"):
         experiments((20,))
-    with pytest.raises(UserError, match="quick, laptop, paper"):
+    with pytest.raises(UserError, match="quick, laptop, workstation, paper"):
         scale_named("huge")
 
 

@@ -50,10 +50,10 @@ def test_the_page_has_a_row_a_kind_and_counts_what_failed():
 
 
 def test_a_rehearsed_figure_leaves_a_page_that_the_index_above_leads_to(tmp_path, capsys):
-    book = tmp_path / "book"
+    results = tmp_path / "results"
     options = ["--scale", "quick", "--out", str(tmp_path / "runs")]
-    assert main(["paper", "10", "--rehearse", *options, "--book", str(book / "below")]) == 0
+    assert main(["paper", "10", "--rehearse", *options, "--results", str(results / "below")]) == 0
     assert "ok   figure 10" in capsys.readouterr().out
-    assert "0 failed" in (book / "below" / "rehearsal.md").read_text()
-    assert main(["paper", "7", *options, "--book", str(book)]) == 0
-    assert "(below/rehearsal.md)" in (book / "index.md").read_text()
+    assert "0 failed" in (results / "below" / "rehearsal.md").read_text()
+    assert main(["paper", "7", *options, "--results", str(results)]) == 0
+    assert "(below/rehearsal.md)" in (results / "index.md").read_text()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from limitcycle.theory import fit_power_bounds, power_bound
+from limitcycle.theory import fit_power_bounds, free_decay, power_bound, turning_time
 
 
 def stretch(seed, power=1.0, n=2000):
@@ -53,3 +53,16 @@ def test_a_smaller_share_is_about_that_share(share):
 def test_the_first_step_itself_has_no_bound():
     fit = fit_power_bounds([0, 1, 2], [1.0, 1.0, 1.0], 0, skip=0)
     assert fit.valid_from == 1
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+@pytest.mark.parametrize("product", [0.1, 0.01, 1e-4])
+def test_the_bounds_turn_where_it_is_said(power, product):
+    eta = 0.1
+    lam = product / eta
+    t = np.linspace(0.2, 5, 100_001) / product
+    norm = free_decay(3.0, t, eta, lam)
+    distance = (eta * power_bound(t, 0.0, 7.0, power)) ** 2 / (2 * norm**4)
+    turn = t[np.argmin(distance)]
+    assert turn == pytest.approx(turning_time(eta, lam, power), abs=2 * (t[1] - t[0]))
+    assert turning_time(eta, lam, power, "printed") == pytest.approx(power / (2 * product))

@@ -184,3 +184,15 @@ def test_settling_time():
     inside = x <= 1.05 * end * (1 + 1e-12)
     assert np.all(np.take_along_axis(inside, found.astype(int)[None], axis=0))
     assert np.all(found <= 1.6 * inside.argmax(axis=0) + 2)
+
+
+def test_settling_takes_longer_from_further():
+    eta, lam, high = 0.1, 0.05, 1.0
+    end = float(kappa(eta, lam)) * high
+    near, far = (
+        float(settling_time(np.sqrt(factor * end), high, eta, lam, tolerance=0.01))
+        for factor in (1e2, 1e8)
+    )
+    assert (near, far) == (655, 2033)
+    furthest = settling_time(np.sqrt(1e60 * end), high, eta, lam, tolerance=0.01)
+    assert furthest > 5 * far

@@ -10,9 +10,12 @@ from limitcycle.theory import (
     guaranteed_jump_threshold,
     is_jump,
     jump_threshold,
+    largest_unavoidable_delta,
     possible_jump_threshold,
     sgd_step,
+    t_max,
 )
+from limitcycle.theory.premises import PremiseError
 from tests.theory.support import settings
 
 
@@ -110,3 +113,22 @@ def test_printed_delta_max_and_delta_min_are_no_bounds():
     assert np.isclose(cosine_distance(1, 0.1, 1, 0.02), 0.005166, atol=1e-6)
     large = distance_bounds(1, 2, 2, 1, 0.02, "printed")
     assert large.lower == 2 and np.isclose(cosine_distance(1, 2, 1, 0.02), 0.559985, atol=1e-6)
+
+
+def test_without_a_lower_bound_no_jump_is_certain():
+    assert guaranteed_jump_threshold(0.0, 0.1, 0.05, 0.001) == 0
+    with pytest.raises(PremiseError):
+        largest_unavoidable_delta(0.0, 1.0, 0.1, 0.05)
+    with pytest.raises(PremiseError):
+        t_max(3.0, 0.0, 1.0, 0.1, 0.05, 0.001)
+
+
+def test_beyond_a_product_of_one_the_cosine_turns_over():
+    eta, lam = 1.0, 1.5
+    x = np.array([1.0, 0.0])
+    after = (1 - eta * lam) * x
+    assert after @ x / (np.linalg.norm(after) * np.linalg.norm(x)) == -1
+    printed = (1 + 0.0 / (1 - eta * lam) ** 2) ** -0.5
+    assert printed == 1
+    with pytest.raises(PremiseError, match="ηλ < 1"):
+        cosine_distance(1.0, 0.0, eta, lam)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from limitcycle.theory import (
     alpha,
     equilibrium_angle,
+    free_decay,
     growth_threshold,
     kappa,
     mean_log_cosine,
@@ -135,3 +136,15 @@ def test_alpha_and_kappa():
     assert alpha(0.5, 0.5) == 1 - 0.75**2
     assert kappa(0.5, 0.5, "printed") == np.sqrt(0.5)
     assert kappa(0.5, 0.5) == 0.5 / np.sqrt(1 - 0.75**2)
+
+
+def test_no_norm_falls_faster_than_weight_decay():
+    rng = np.random.default_rng(0)
+    eta, _, lam = settings(rng, 500, smallest=1e-4, largest=0.9)
+    t = np.arange(51.0)[:, None]
+    for gradients in (np.zeros((50, 500)), 10 ** rng.uniform(-6, 1, (50, 500))):
+        squared = squared_norms(np.full(500, 2.0), gradients, eta, lam)
+        floor = free_decay(2.0, t, eta, lam)
+        assert (np.sqrt(squared) >= floor * (1 - 1e-12)).all()
+        if not gradients.any():
+            np.testing.assert_allclose(np.sqrt(squared), floor, rtol=1e-12)

@@ -81,3 +81,10 @@ def test_the_norm_stays_bounded():
     bound = largest_squared_norm(g.min(axis=1), g.max(axis=1), ETA, LAM, np.sqrt(x[:, 0]))
     assert np.all(x.max(axis=1) <= bound * (1 + 1e-9))
     assert 0.5 < np.mean(np.isclose(x.max(axis=1), bound)) < 1
+
+
+def test_the_effective_gradient_vanishes():
+    effective = RUN.effective_gradient
+    assert effective.min() < 1e-80
+    deep = np.flatnonzero((effective[1:] < 1e-10) & (effective[:-1] >= 1e-10))
+    assert len(deep) > 5

@@ -17,6 +17,7 @@ from limitcycle.theory import (
     upper_bound,
     upper_bound_for_ever,
 )
+from limitcycle.theory.premises import PremiseError
 from tests.theory.support import refuses, strategies
 
 STEPS = 80
@@ -196,3 +197,15 @@ def test_settling_steps_are_enough_and_not_many_more():
     needed = inside.argmax(axis=0)
     assert np.all(inside.any(axis=0)) and np.all(needed <= found)
     assert np.all(found <= 1.6 * needed + 2)
+
+
+@pytest.mark.parametrize(("alpha", "leaps"), [(0.45, False), (0.5, True), (0.7, True)])
+def test_from_alpha_one_half_on_neighbours_leap(alpha, leaps):
+    gamma = 1 - 1e-6
+    after = (1 - alpha) * gamma + alpha / gamma
+    assert (after > 1) == leaps
+    if leaps:
+        with pytest.raises(PremiseError, match="1/2"):
+            phi(gamma, alpha)
+    else:
+        assert phi(gamma, alpha) == pytest.approx(after)

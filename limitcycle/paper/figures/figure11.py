@@ -1,7 +1,7 @@
 """Figure 11: full-batch descent with a fixed weight norm."""
 
 from limitcycle.paper.experiment import Experiment
-from limitcycle.paper.questions.fixed_norm import Spheres, claims, draw
+from limitcycle.paper.questions.fixed_norm import Spheres, calm_line, claims, draw
 from limitcycle.paper.questions.full_batch import full_batch_run, of_scale
 from limitcycle.paper.scale import Scale
 
@@ -17,7 +17,7 @@ SPHERES = Spheres(
 def budget(scale: Scale) -> int:
     """Steps of a run with a fixed norm."""
     chosen = of_scale(scale)
-    return round(UNITS[scale.name] / (chosen.parent * chosen.weight_decay))
+    return round(scale.of(UNITS) / (chosen.parent * chosen.weight_decay))
 
 
 FIGURE = Experiment(
@@ -26,13 +26,18 @@ FIGURE = Experiment(
     question="Does full-batch descent keep its periods where weights are rescaled to a fixed norm?",
     runs=SPHERES.runs,
     later=SPHERES.later,
-    draw=lambda evidence: draw(evidence, of_scale(evidence.scale).factors, "steps"),
+    draw=lambda evidence: [
+        *draw(evidence, of_scale(evidence.scale).factors, "steps"),
+        calm_line(evidence, SPHERES.factors),
+    ],
     choices=(
         "norms of the left pair: from 8 times to a quarter of the initial one; the paper names "
         "none; at these rates the norm rises in a few steps, so that periods lie above it",
-        "fixed at 0.75 and 0.90 of the way to the parent's first jump, as in Figure 4",
+        "fixed at 0.75, 0.90, 0.95 and 0.98 of the way to the parent's first destabilisation, as "
+        "in Figure 4; the last two are not drawn",
         "budget with a fixed norm: 4/(ηλ) to 10/(ηλ), longer than the way to the first jump",
-        "a destabilisation is a sixfold rise of the loss",
+        "destabilisations are counted as spikes of the loss, as in Figure 4",
+        "thin lines: the other seeds",
     ),
     claims=claims(SPHERES, "-full-batch", "Section C, Figure 11"),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from limitcycle.paper.questions.phases import AT_MOST
 from limitcycle.paper.scale import Scale
 from limitcycle.record import Run
 
@@ -17,7 +18,8 @@ class FullBatch:
         close: the learning rate of which Figures 10 and 12 show a period.
         parent: the one from which Figure 11 starts.
         factors: on the initialisation, of Figure 11's left pair, largest first.
-        sgd: that of Figure 2's grid whose product ηλ is nearest to that of ``close``, as a ratio.
+        sgd: of Figure 2's rates with periods the one whose product ηλ is nearest to that of
+            ``close``, as a ratio.
     """
 
     lrs: tuple[float, ...]
@@ -29,25 +31,28 @@ class FullBatch:
 
 
 FULL_BATCH: Mapping[str, FullBatch] = {
-    "quick": FullBatch((30.0, 10.0, 5.0, 1.0), 0.001, 10.0, 10.0, (8.0, 2.0, 1.0, 0.25), 1.0),
-    "laptop": FullBatch((10.0, 3.0, 2.0, 0.3), 0.001, 3.0, 3.0, (8.0, 2.0, 1.0, 0.25), 1.0),
+    "quick": FullBatch((30.0, 10.0, 5.0, 1.0), 0.001, 10.0, 10.0, (8.0, 2.0, 1.0, 0.25), 0.3),
+    "laptop": FullBatch((10.0, 3.0, 2.0, 0.3), 0.001, 3.0, 3.0, (8.0, 2.0, 1.0, 0.25), 0.3),
+    "workstation": FullBatch((3.0, 1.0, 0.5, 0.1), 0.0003, 1.0, 1.0, (8.0, 2.0, 1.0, 0.25), 0.3),
     "paper": FullBatch((3.0, 1.0, 0.5, 0.1), 0.0001, 0.5, 1.0, (8.0, 4.0, 1.0, 0.25), 0.03),
 }
 
 
 def of_scale(scale: Scale) -> FullBatch:
     """The full-batch settings at ``scale``."""
-    return FULL_BATCH[scale.name]
+    return scale.of(FULL_BATCH)
 
 
 def full_batch_run(scale: Scale, lr: float) -> Run:
-    """One of Figure 9's runs, with snapshots at a hundred instants."""
+    """One of Figure 9's runs: snapshots at a hundred instants, its error every ten steps."""
     steps = scale.worlds["convnet-cifar10-full-batch"].steps
     return scale.run(
         "convnet-cifar10-full-batch",
         lr=lr,
         weight_decay=of_scale(scale).weight_decay,
         snapshot_every=steps // 100,
+        eval_every=AT_MOST,
+        train_pass=True,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from limitcycle.errors import UserError
 from limitcycle.paper.claim import Finding, holds_if, undecided
 from limitcycle.paper.evidence import Evidence
-from limitcycle.paper.questions.reading import share
+from limitcycle.paper.questions.reading import consistent, low_and_high, share
 from limitcycle.reading.clock import Array, Rows
 from limitcycle.reading.history import History
 from limitcycle.reading.period import Period, periods, typical_period
@@ -17,7 +17,13 @@ Histories = Callable[[Evidence], Sequence[History]]
 
 ROWS_OF_A_PHASE = 20  # fewer tell nothing of its course
 NEAR_ZERO = 0.05
-FAR_ABOVE = 10.0
+AT_MOST = 10  # steps between the transition and the evaluation that stands for it
+NEAR_ZERO_REFUTED = (
+    "the train error where the norm is largest, between A and B, is above 5 % (a pass over the "
+    "training set every ten steps, the one next to that step; median over periods)"
+)
+MOST = 0.9  # of the periods
+GROWS = 3.0  # factor by which g̃ grows in C, and falls behind the peak
 LEAD = 2  # steps; one lies between a gradient and the norm that it makes, whatever comes first
 
 
@@ -37,74 +43,103 @@ def long_periods(history: History) -> list[Period]:
 
 
 def order(of: Histories) -> Check:
-    """In A the norm rises, in B it falls, in C loss and effective gradient grow; in this order."""
+    """The loop of the phase diagram is run through as the paper draws it.
+
+    That the norm rises in A and falls in B is how these phases are found, and says nothing; the
+    effective gradient has no part in that.
+    """
 
     def check(evidence: Evidence) -> Finding:
         found = [_in_order(history, p) for history in of(evidence) for p in long_periods(history)]
         if not found:
             return undecided("no complete period")
         return holds_if(
-            share(found) >= 0.9,
-            f"{sum(found)} of {len(found)} complete periods",
+            share(found) >= MOST,
+            "",
+            ours={
+                "share of periods": share(found),
+                "periods": float(len(found)),
+                **_ranges(of(evidence)[0]),
+            },
             share=share(found),
         )
 
     return check
 
 
+def _ranges(history: History) -> dict[str, float]:
+    """The ends of the loop in the phase diagram (consistent stage, means over an epoch)."""
+    named = {"η/ρ²": "effective_lr", "g̃": "effective_grad_norm"}
+    ends = {}
+    for symbol, column in named.items():
+        values = history.means.get(column, history.columns[column])[consistent(history)]
+        ends[f"{symbol} from"], ends[f"{symbol} to"] = low_and_high(values)
+    return ends
+
+
 def _in_order(history: History, period: Period) -> bool:
-    norm, loss = history.columns["norm"], history.columns["loss"]
-    gradient = history.columns["effective_grad_norm"]
+    """Whether g̃ is threefold lower in B than at its largest in A, and grows threefold in C."""
+    gradient = history.means["effective_grad_norm"]
     start, top, leave, end = history.rows_of(
         [period.phase_a, period.phase_b, period.phase_c, period.end]
     )
     if not start < top < leave < end:
         return False
-    rises, falls = np.diff(norm[start : top + 1]) > 0, np.diff(norm[top : leave + 1]) < 0
-    grows = loss[end] > loss[leave] and gradient[end] > gradient[leave]
-    return bool(rises.mean() > 0.5 and falls.mean() > 0.5 and grows)
+    single = history.columns["effective_grad_norm"]
+    grows = single[leave + 1 : end + 1].max() >= GROWS * gradient[leave]
+    lower = gradient[rows_between(history, period.phase_b, period.phase_c)]
+    falls = float(np.nanmedian(lower)) * GROWS <= single[start : top + 1].max()
+    return bool(grows and falls)
 
 
 def near_zero_error(of: Histories) -> Check:
-    """The train error falls from above 5 % around the peak to below it behind A → B."""
+    """Where the norm is largest, between A and B, the train error is near zero.
+
+    It is measured there: by the evaluation next to that step, which may lie no further from it
+    than evaluations lie apart.
+    """
 
     def check(evidence: Evidence) -> Finding:
-        pairs = [
-            pair
+        found = [
+            error
             for history in of(evidence)
-            for p in periods(history)
-            if (pair := _errors(history, p))
+            for period in periods(history)
+            if np.isfinite(error := error_at(history, period.phase_b))
         ]
-        if not pairs:
-            return undecided("no evaluation lies wholly in a phase B")
-        after, before = (float(np.median(values)) for values in zip(*pairs, strict=True))
-        words = (
-            f"train error {after:.2%} behind the transition (median of {len(pairs)} periods), "
-            f"{before:.2%} in the evaluation around the peak"
-        )
-        if after <= NEAR_ZERO and not before > NEAR_ZERO:
-            return undecided(f"it was near zero before, too: {words}")
+        if not found:
+            return undecided("no evaluation at a transition from A to B")
+        at_peak = [
+            error_at(history, period.phase_a)
+            for history in of(evidence)
+            for period in periods(history)
+        ]
+        after, peak = float(np.median(found)), median([e for e in at_peak if np.isfinite(e)])
         return holds_if(
             after <= NEAR_ZERO,
-            words,
+            "",
+            ours={
+                "train error at A → B": after,
+                "at the peak before": peak,
+                "largest at A → B": max(found),
+                "periods": float(len(found)),
+            },
+            cause="the norm is largest as soon as steps turn the weights by less than √(2ηλ), long "
+            "before the images are learnt again",
             after=after,
-            before=before,
         )
 
     return check
 
 
-def _errors(history: History, period: Period) -> tuple[float, float] | None:
-    """Train error behind the transition A → B and around the peak; None where not evaluated."""
+def error_at(history: History, step: float) -> float:
+    """The train error measured next to ``step``; NaN where none was measured near it."""
     table = history.source.epochs
     if "train_error" not in table or len(table) < 2:
-        return None
+        return float("nan")
     steps, error = table["step"].to_numpy(float), table["train_error"].to_numpy(float)
-    inside = np.flatnonzero((steps[:-1] >= period.phase_b) & (steps[1:] <= period.phase_c)) + 1
-    if len(inside) == 0 or not np.isfinite(error[inside[0]]):
-        return None
-    around = min(int(np.searchsorted(steps, period.phase_a, side="right")), len(steps) - 1)
-    return float(error[inside[0]]), float(error[around])
+    nearest = int(np.argmin(np.abs(steps - step)))
+    near = abs(steps[nearest] - step) <= AT_MOST
+    return float(error[nearest]) if near else float("nan")
 
 
 def loss_first(of: Histories) -> Check:
@@ -118,41 +153,82 @@ def loss_first(of: Histories) -> Check:
         first = share(lead >= LEAD)
         return holds_if(
             first > 0.5,
-            f"{LEAD} steps or more in {first:.0%} of {len(lead)} destabilisations, "
-            f"{np.median(lead):.0f} in the median; one is the update itself",
+            "",
+            ours={
+                f"share that leads by {LEAD} steps or more": first,
+                "steps": float(np.median(lead)),
+                "destabilisations": float(len(lead)),
+            },
             share=first,
         )
 
     return check
 
 
-def jumps_far_above(of: Histories) -> Check:
-    """Between start and recovery of every destabilisation the cosine distance exceeds 10 ηλ."""
+def jumps_stand_out(of: Histories) -> Check:
+    """In most destabilisations a step turns the weights further than any of the quiet phase.
+
+    That a step exceeds ηλ where the norm grows is Eq. (3) and says nothing.
+    """
 
     def check(evidence: Evidence) -> Finding:
-        largest = [ratio for history in of(evidence) for ratio in _jump_sizes(history)]
-        if not largest:
-            return undecided("no destabilisation")
+        ratios = [
+            ratio
+            for history in of(evidence)
+            for period in long_periods(history)
+            if np.isfinite(ratio := _stands_out(history, period))
+        ]
+        if not ratios:
+            return undecided("no destabilisation behind a quiet phase")
+        found = share(ratio > 1 for ratio in ratios)
         return holds_if(
-            min(largest) >= FAR_ABOVE,
-            f"largest 1 − cos over ηλ: at least {min(largest):.3g}, median "
-            f"{np.median(largest):.3g} of {len(largest)} destabilisations",
-            smallest=min(largest),
+            found >= MOST,
+            "",
+            ours={"largest step over the largest of phase B": median(ratios), "share": found},
+            share=found,
         )
 
     return check
 
 
-def _jump_sizes(history: History) -> list[float]:
-    """The largest cosine distance of each destabilisation in units of ηλ."""
-    events = history.diagnosis.events
-    product = history.lr * history.weight_decay
+def _stands_out(history: History, period: Period) -> float:
+    """The largest cosine distance of phase C over the largest of the phase B before it."""
     distance = history.columns["cosine_distance"]
-    starts, ends = (history.rows_of(events[name].to_numpy()) for name in ("start", "recovery"))
-    return [
-        float(np.nanmax(distance[start : end + 1])) / product
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    quiet = distance[rows_between(history, period.phase_b, period.phase_c)]
+    jump = distance[rows_between(history, period.phase_c, period.end + 1)]
+    if not (np.isfinite(quiet).any() and np.isfinite(jump).any()):
+        return float("nan")
+    return float(np.nanmax(jump) / np.nanmax(quiet))
+
+
+def small_jumps(of: Histories) -> Check:
+    """Some destabilisations begin with steps too small to make the norm grow."""
+
+    def check(evidence: Evidence) -> Finding:
+        every = [_below_product(h, period) for h in of(evidence) for period in long_periods(h)]
+        shares = [each for each in every if np.isfinite(each)]
+        if not shares:
+            return undecided("no destabilisation behind a quiet phase")
+        return holds_if(
+            any(each < 1 for each in shares),
+            "",
+            ours={
+                "largest step over ηλ before the loss has left": median(shares),
+                "smallest of these": min(shares),
+            },
+            largest=shares,
+        )
+
+    return check
+
+
+def _below_product(history: History, period: Period) -> float:
+    """The largest cosine distance, over ηλ, of the last tenth of phase B."""
+    rows = rows_between(history, period.phase_b, period.phase_c)
+    late = history.columns["cosine_distance"][rows[-max(len(rows) // 10, 1) :]]
+    if not np.isfinite(late).any():
+        return float("nan")
+    return float(np.nanmax(late)) / (history.lr * history.weight_decay)
 
 
 def length_of_b(history: History) -> float:

@@ -1,7 +1,7 @@
 """The same product ηλ from different learning rates: runs and measurements of Figures 13 and 14.
 
 A ratio of the two is named by the factor that multiplies the scale's learning rate and divides its
-weight decay. What is compared is measured on the consistent stage, as the median over seeds.
+weight decay. What is compared is measured on the consistent stage.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,18 +16,25 @@ from limitcycle.paper.experiment import Runs
 from limitcycle.paper.questions.reading import (
     best_test_error,
     consistent,
+    error_difference,
+    evaluations,
+    first_destabilisation,
     listed,
     low_and_high,
     periodic,
     share,
+    test_images,
     unbroken,
 )
 from limitcycle.paper.scale import Scale
+from limitcycle.paper.spread import spread
 from limitcycle.reading.history import History
 
 FACTORS = (10.0, 1.0, 0.1)
 LEAST_UNITS = 3.6  # of 1/(ηλ): the warm-up from the furthest norm, and a few periods
-TEST_IMAGES = {"digits": 389, "cifar10": 10_000, "cifar100": 10_000}
+EQUAL = 0.03  # noise of a difference of test errors above which agreement says nothing
+SETTLED = 0.05  # of 1/(ηλ): what the first steps throw the norm to has been reached
+FALL = (1.8, 2.2)  # of log ρ² in 1/(ηλ) steps, around the 2 of weight decay alone
 
 Measure = Callable[[History], float]
 Check = Callable[[Evidence], Finding]
@@ -107,7 +114,8 @@ def alike(
         rates = f"(learning rates × {listed(FACTORS, 'g')})"
         return holds_if(
             worst <= within,
-            f"{'; '.join(words)} {rates}; at most a factor {worst:.2f} apart",
+            f"{'; '.join(words)} {rates}",
+            ours={"at most a factor apart": worst},
             worst=worst,
             medians=values,
         )
@@ -116,17 +124,33 @@ def alike(
 
 
 def same_test_error(evidence: Evidence) -> Finding:
-    """Smallest test errors agree to twice the binomial standard error of the largest of them."""
-    agree, words = True, []
+    """Smallest test errors agree: no two ratios differ by more than the noise.
+
+    Where the noise itself is larger than `EQUAL`, agreement says nothing.
+    """
+    words, apart, widest = [], False, 0.0
     for product, found in cells(evidence).items():
-        best = [_median(histories, best_test_error) for histories in found.values()]
+        everyone = [history for histories in found.values() for history in histories]
+        count = evaluations(everyone)
+        best = [[best_test_error(t, count) for t in histories] for histories in found.values()]
         if not np.isfinite(best).all():
             return undecided(f"the test error at ηλ = {product:g} was not measured")
-        images = min(test_images(history) for histories in found.values() for history in histories)
-        room = 2 * float(np.sqrt(max(best) * (1 - max(best)) / images))
-        agree = agree and max(best) - min(best) <= room
-        words.append(f"at ηλ = {product:g}: {listed(best, '.2%')} (room: {room:.2%})")
-    return holds_if(agree, "; ".join(words))
+        low, high = (
+            choose(best, key=lambda errors: float(np.mean(errors))) for choose in (min, max)
+        )
+        between = error_difference(high, low, min(map(test_images, everyone)))
+        if not between.known:
+            return undecided("too few seeds to tell")
+        apart = apart or between.low > 0
+        widest = max(widest, between.high)
+        words.append(
+            f"at ηλ = {product:g}: {', '.join(spread(errors, '.2%') for errors in best)}, at most "
+            f"{between.middle:.2%} [{between.low:.2%}, {between.high:.2%}] apart"
+        )
+    text = "; ".join(words)
+    if not apart and widest > EQUAL:
+        return undecided(f"the noise is too large to call them equal: {text}")
+    return holds_if(not apart, text)
 
 
 def warm_up_by_distance(evidence: Evidence) -> Finding:
@@ -150,10 +174,38 @@ def warm_up_by_distance(evidence: Evidence) -> Finding:
         )
     return holds_if(
         ordered,
-        "; ".join(words) + " (warm-up × ηλ from ρ₀ in units of the consistent stage's mean norm)",
-        likely="the first steps throw a norm that is too small far above the consistent range, "
-        "from where it comes down at the rate of weight decay, like one that began too large",
+        "; ".join(words) + " (warm-up × ηλ, from the norm behind the first steps in units of the "
+        "consistent stage's mean norm)",
     )
+
+
+def free_fall(evidence: Evidence) -> Finding:
+    """From a norm far above the consistent ones log ρ² falls by 2 in 1/(ηλ) steps."""
+    ours = {}
+    for product, found in cells(evidence).items():
+        (history,) = list(found.values())[-1]
+        rate = fall_rate(history)
+        if np.isfinite(rate):
+            ours[f"at ηλ = {product:g}"] = rate
+    if not ours:
+        return undecided("no norm begins far above the consistent ones")
+    low, high = FALL
+    return holds_if(all(low <= rate <= high for rate in ours.values()), "", ours=ours)
+
+
+def fall_rate(history: History) -> float:
+    """By how much log ρ² falls in 1/(ηλ) steps from its maximum until it has halved; may be NaN."""
+    log = 2 * np.log(history.columns["norm"])
+    top = int(np.nanargmax(log))
+    reached = np.flatnonzero(log[top:] <= log[top] - np.log(2))
+    until = first_destabilisation(history)
+    if not len(reached) or history.clock.steps[top + reached[0]] > until:
+        return float("nan")
+    end = top + int(reached[0])
+    units = (
+        (history.clock.steps[end] - history.clock.steps[top]) * history.lr * history.weight_decay
+    )
+    return float((log[top] - log[end]) / units)
 
 
 def loss_minimum(history: History) -> float:
@@ -191,9 +243,16 @@ def warm_up_steps(history: History) -> float:
 
 
 def excess(history: History) -> float:
-    """Log of the first norm over the geometric mean of the norm in the consistent stage."""
+    """Log of the norm behind the first steps over its geometric mean in the consistent stage.
+
+    The first steps throw a norm that is too small far above that range, from where it comes down
+    like one that began too large; so what counts is the largest norm of the first twentieth of
+    1/(ηλ) steps, or the first one where it only falls.
+    """
     norm = np.log(history.columns["norm"])
-    return float(norm[0] - np.nanmean(norm[consistent(history)]))
+    first = round(SETTLED / (history.lr * history.weight_decay))
+    begun = history.clock.steps <= max(first, history.clock.steps[0])
+    return float(np.nanmax(norm[begun]) - np.nanmean(norm[consistent(history)]))
 
 
 def _range(history: History, column: str) -> tuple[float, float]:
@@ -209,9 +268,3 @@ def _spread(values: list[float]) -> float:
     if not np.isfinite(values).all() or min(values) <= 0:
         return float("inf")
     return max(values) / min(values)
-
-
-def test_images(history: History) -> int:
-    """How many images a run's test errors rest on."""
-    run = history.source.run
-    return run.test_size or TEST_IMAGES[run.data]

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from limitcycle.errors import UserError
+from limitcycle.paper.claim import Finding, below, undecided
+from limitcycle.paper.spread import Interval, as_percent, difference, error_of_difference, spread
 from limitcycle.reading.history import History
+from limitcycle.record.run import CLASSES
 
 Array = NDArray[np.float64]
 
@@ -32,8 +36,30 @@ def unbroken(histories: Sequence[History]) -> Sequence[History]:
 
 
 def jumps(history: History) -> int:
-    """How many destabilisations were found."""
+    """How many destabilisations were found in which the norm turned: those that make periods."""
     return len(history.diagnosis.events)
+
+
+def spikes(history: History) -> int:
+    """How often the loss rose out of its low level and came back, whatever the norm did.
+
+    This is how a free norm and a control without one are compared. A run whose loss never came low
+    has no level to rise from.
+    """
+    descent = history.diagnosis.descent
+    if descent is None or descent.never:
+        return 0
+    return len(history.diagnosis.spikes)
+
+
+def first_destabilisation(history: History) -> float:
+    """The step at which the first one starts, the norm turning or not; infinity without any."""
+    starts = [
+        float(table["start"].iloc[0])
+        for table in (history.diagnosis.events, history.diagnosis.spikes)
+        if len(table)
+    ]
+    return min(starts, default=float("inf"))
 
 
 def period_units(history: History) -> float:
@@ -56,10 +82,78 @@ def low_and_high(values: Array) -> tuple[float, float]:
     return (float(np.quantile(found, 0.01)), float(np.quantile(found, 0.99)))
 
 
-def best_test_error(history: History) -> float:
-    """The smallest test error measured, as a fraction; NaN where none was."""
+def evaluations(histories: Iterable[History]) -> int:
+    """The smallest number of test errors that one of the runs has."""
+    return min((int(np.isfinite(each.test_error).sum()) for each in histories), default=0)
+
+
+def best_test_error(history: History, count: int | None = None) -> float:
+    """The smallest of ``count`` test errors, evenly spaced, as a fraction; NaN of none.
+
+    The smallest of many is smaller than that of few: runs are compared by equally many.
+    """
     measured = history.test_error[np.isfinite(history.test_error)]
+    if count is not None and count < len(measured):
+        measured = measured[np.linspace(0, len(measured) - 1, max(count, 1)).round().astype(int)]
     return float(measured.min()) if len(measured) else float("nan")
+
+
+TEST_IMAGES = {"digits": 389, "cifar10": 10_000, "cifar100": 10_000}
+LEARNT = 0.9  # of the error of a guess, above which nothing can be compared
+
+
+def test_images(history: History) -> int:
+    """How many images a run's test errors rest on."""
+    run = history.source.run
+    if run.test_size:
+        return int(run.test_size)
+    whole = TEST_IMAGES[run.data]
+    return round(whole * (run.classes or CLASSES[run.data]) / CLASSES[run.data])
+
+
+def guess(history: History) -> float:
+    """The error of a guess."""
+    run = history.source.run
+    return 1 - 1 / (run.classes or CLASSES[run.data])
+
+
+def error_difference(one: Sequence[float], other: Sequence[float], images: int) -> Interval:
+    """Mean of ``one`` less that of ``other``: the wider of two intervals.
+
+    Student's over seeds, and two binomial standard errors of a difference on so many images: all
+    seeds are tested on the same ones.
+    """
+    seeds = difference(one, other)
+    if not seeds.known:
+        return seeds
+    room = 2 * error_of_difference(float(np.mean(one)), float(np.mean(other)), images)
+    middle = seeds.middle
+    return Interval(middle, min(seeds.low, middle - room), max(seeds.high, middle + room))
+
+
+def lower_error(
+    one: Sequence[float],
+    other: Sequence[float],
+    histories: Sequence[History],
+    words: str,
+    **rest: Any,
+) -> Finding:
+    """Whether the errors of ``one`` are lower than those of ``other``, one a seed; ``histories``
+    are those runs.
+
+    Undecided inside the noise, and where the nets have hardly learnt the task.
+    """
+    if not np.isfinite([*one, *other]).all() or not (len(one) and len(other)):
+        return undecided("the test error was not measured in all runs")
+    images = min(map(test_images, histories))
+    apart = error_difference(one, other, images)
+    text = (
+        f"{words}: {spread(one, '.2%')} against {spread(other, '.2%')}, difference "
+        f"{as_percent(apart)}"
+    )
+    if min(*one, *other) > LEARNT * max(map(guess, histories)):
+        return undecided(f"these nets hardly learn the task, a guess errs as much: {text}")
+    return below(apart, 0.0, text, **rest)
 
 
 def late_loss(history: History) -> float:
@@ -102,6 +196,14 @@ def power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     slopes = [_slope(sample) for sample in drawn if np.ptp(sample[:, 0]) > 0]
     low, high = np.quantile(slopes, (0.025, 0.975))
     return PowerLaw(_slope(logs), float(low), float(high))
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """e of y ∝ x^e by least squares of logarithms; NaN where fewer than three x differ."""
+    pairs = [(a, b) for a, b in zip(x, y, strict=True) if a > 0 and b > 0 and a * b < np.inf]
+    if len({a for a, _ in pairs}) < 3:
+        return float("nan")
+    return _slope(np.log(np.array(pairs)))
 
 
 def _slope(points: Array) -> float:

@@ -24,19 +24,8 @@ def test_holds_on_a_record_made_for_it(pair):
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_fails_on_a_record_made_to_refute_it(pair):
-    seldom = [sawtooth(), calm(), calm()]
-    finding = judge(CLAIMS[f"all-trained-{pair}"], rates(pair, stuck(), seldom, calm()))
+    finding = judge(CLAIMS[f"all-trained-{pair}"], rates(pair, stuck(), calm(), calm()))
     assert finding.outcome == "fails", finding
-
-
-@pytest.mark.parametrize(
-    ("second", "outcome"), [(sawtooth, "holds"), (calm, "fails"), (None, "undecided")]
-)
-def test_of_all_networks_one_decides(second, outcome):
-    recorded = {label(PAIRS[0], lr): sawtooth() for lr in RATES["quick"]}
-    if second:
-        recorded |= {label(PAIRS[1], lr): second() for lr in RATES["quick"]}
-    assert judge(CLAIMS["all-trained"], evidence(**recorded)).outcome == outcome
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -48,7 +48,9 @@ REFUTED = {
     "phase-order-full-batch": lambda: one(changed(oscillating(), effective_grad_norm=1.0)),
     "phase-b-train-error-full-batch": lambda: one(oscillating(train_error=0.3)),
     "phase-c-loss-first-full-batch": lambda: one(oscillating(lag=4)),
-    "jumps-at-destabilisation-full-batch": lambda: turned(1e-3),
+    "jumps-at-destabilisation-full-batch": lambda: one(
+        changed(oscillating(), cosine_distance=1e-3)
+    ),
     "phase-b-longer-full-batch": lambda: two(oscillating(400), oscillating(1200)),
     "cosine-bounds-full-batch": lambda: turned(1000),
     "cosine-growth-full-batch": lambda: one(oscillating(500)),
@@ -82,11 +84,6 @@ def test_the_form_of_the_bounds_can_be_refuted(power, outcome):
 def test_a_loss_that_leaves_with_the_gradient_is_not_first(lag, climb):
     found = one(oscillating(lag=lag, climb=climb))
     assert judge(CLAIMS["phase-c-loss-first-full-batch"], found).outcome == "fails"
-
-
-def test_an_error_that_was_never_high_did_not_fall():
-    found = one(oscillating(peak_error=0.0))
-    assert judge(CLAIMS["phase-b-train-error-full-batch"], found).outcome == "undecided"
 
 
 @pytest.mark.parametrize("name", CLAIMS)

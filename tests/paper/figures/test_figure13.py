@@ -5,7 +5,7 @@ import pytest
 
 from limitcycle.paper.claim import judge
 from limitcycle.paper.figures.figure13 import FIGURE, draw
-from limitcycle.paper.questions.products import warm_up
+from limitcycle.paper.questions.products import labels, warm_up
 from limitcycle.paper.questions.rescaling import EPS_ALONE, rescaled
 from limitcycle.paper.scale import QUICK
 from tests.paper.products import ratios
@@ -29,11 +29,23 @@ def pairs(row=None, parts_from=None, rows=1000):
     return evidence(**records, **twins)
 
 
+def falling(rate):
+    """Every ratio's norm falls at ``rate`` times that of weight decay, for 1/(ηλ) steps."""
+    found = {}
+    for product, names in labels(QUICK).items():
+        for name in names:
+            lr, decay = (float(part.split("=")[1]) for part in name.split(","))
+            frame = quiet(rows=round(1 / product), fall=rate)
+            found[name] = made(frame, lr=lr, weight_decay=decay)
+    return evidence(**found)
+
+
 HOLDS = {
     "product-period": ratios,
     "product-loss": ratios,
     "product-test-error": ratios,
     "product-warm-up": ratios,
+    "linear-convergence": lambda: falling(1.0),
     "rescaling-bitwise": pairs,
     "rescaling-eps": lambda: pairs(parts_from=87),
 }
@@ -42,6 +54,7 @@ REFUTED = {
     "product-loss": lambda: ratios(low=(1.0, 5.0, 1.0)),
     "product-test-error": lambda: ratios(errors=(0.01, 0.01, 0.05)),
     "product-warm-up": lambda: ratios(lengths=(2.0, 1.0, 0.4)),
+    "linear-convergence": lambda: falling(0.7),
     "rescaling-bitwise": lambda: pairs(row=500),
     "rescaling-eps": pairs,
 }

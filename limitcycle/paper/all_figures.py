@@ -1,4 +1,4 @@
-"""All figures, by number. A figure's module is imported when it is asked for."""
+"""All figures of the paper, by number. A figure's module is imported when it is asked for."""
 
 from importlib import import_module
 

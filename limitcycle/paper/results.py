@@ -2,7 +2,7 @@
 
 Each figure leaves its picture and a JSON file; the pages are composed from all that are there.
 Everything is made from records: the same records give the same files. A folder holds the figures of
-one scale; the book of another scale has a folder of its own, maybe below this one.
+one scale; those of another scale have a folder of its own, maybe below this one.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def make_entry(plan: Plan, folder: Path) -> Entry:
     Raises:
         UserError: ``folder`` belongs to another scale, or may not be written.
     """
-    open_book(plan.scale, folder)
+    open_results(plan.scale, folder)
     figure, evidence = plan.figure, plan.evidence()
     code = _code(__version__, machine.git_state())
     picture, problem = _draw(plan, evidence, folder)
@@ -48,13 +48,14 @@ def make_entry(plan: Plan, folder: Path) -> Entry:
         "code": code,
         **_spent(evidence),
         "skipped": list(plan.later().skipped),
-        "claims": [_judged(claim, evidence.afresh()) for claim in figure.claims],
+        "claims": [_judged(claim, evidence.afresh()) for claim in figure.asked(plan.scale)],
+        "not_asked": [each.name for each in figure.claims if each not in figure.asked(plan.scale)],
     }
     write_json(folder / f"figure-{figure.number:02}.json", entry)
     return entry
 
 
-def open_book(scale: Scale, folder: Path) -> None:
+def open_results(scale: Scale, folder: Path) -> None:
     """Make sure that ``folder`` can take the figures of ``scale``.
 
     Raises:
@@ -63,7 +64,7 @@ def open_book(scale: Scale, folder: Path) -> None:
     others = sorted({entry["scale"] for entry in entries(folder)} - {scale.name})
     if others:
         raise UserError(
-            f"{folder} holds figures at {others[0]} scale: choose another --book for those at "
+            f"{folder} holds figures at {others[0]} scale: choose another --results for those at "
             f"{scale.name} scale, for example a folder below it"
         )
     try:
@@ -72,7 +73,7 @@ def open_book(scale: Scale, folder: Path) -> None:
             pass
     except OSError as problem:
         reason = problem.strerror or problem
-        raise UserError(f"cannot write {folder}: {reason}; choose another --book") from None
+        raise UserError(f"cannot write {folder}: {reason}; choose another --results") from None
 
 
 def entries(folder: Path) -> list[Entry]:
@@ -80,20 +81,20 @@ def entries(folder: Path) -> list[Entry]:
     return [read_json(path) for path in sorted(folder.glob("figure-[0-9][0-9].json"))]
 
 
-def write_book(scale: Scale, folder: Path) -> list[Path]:
+def write_results(scale: Scale, folder: Path) -> list[Path]:
     """Compose ``claims.json``, ``claims.md``, ``index.md`` and ``index.html`` from the figures.
 
-    A folder below ``folder`` may hold the book of another scale: the index leads to it.
+    A folder below ``folder`` may hold the results of another scale: the index leads to it.
 
     Raises:
         UserError: ``folder`` holds figures of another scale, or may not be written.
     """
-    open_book(scale, folder)
+    open_results(scale, folder)
     made = entries(folder)
     claims = [{"figure": entry["number"], **claim} for entry in made for claim in entry["claims"]]
     texts = {
         "claims.md": claims_markdown(made),
-        "index.md": index_markdown(scale, made, _other_books(folder)),
+        "index.md": index_markdown(scale, made, _other_results(folder)),
         "index.html": page(scale, made, folder),
     }
     write_json(folder / "claims.json", {"scale": scale.name, "claims": claims})
@@ -103,15 +104,16 @@ def write_book(scale: Scale, folder: Path) -> list[Path]:
 
 
 def write_rehearsal(text: str, folder: Path) -> None:
-    """Keep the page of a rehearsal in ``folder``; the index of the book above leads to it."""
+    """Keep the page of a rehearsal in ``folder``; the index of the results above leads to it."""
     write_text(folder / REHEARSAL, text)
 
 
 def _judged(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     """A claim with its finding, and what is to be known of the data it rests on."""
     finding = _plain(dataclasses.asdict(judge(claim, evidence)))
-    texts = {name: getattr(claim, name) for name in ("name", "statement", "source", "refuted")}
-    return {**texts, **finding, "remarks": evidence.remarks()}
+    texts = {name: getattr(claim, name) for name in ("name", "source", "published", "refuted")}
+    statement = claim.said(evidence.scale)
+    return {**texts, "statement": statement, **finding, "remarks": evidence.remarks()}
 
 
 def _draw(plan: Plan, evidence: Evidence, folder: Path) -> tuple[str | None, str]:
@@ -165,8 +167,8 @@ def _code(version: str, commit: str | None) -> str:
     return f"limitcycle {version}" + (f" ({commit})" if commit else "")
 
 
-def _other_books(folder: Path) -> list[str]:
-    """Links to the books below ``folder``, with how their claims came out."""
+def _other_results(folder: Path) -> list[str]:
+    """Links to the results below ``folder``, with how their claims came out."""
     links = []
     for path in sorted(folder.glob("*/claims.json")):
         content = read_json(path)

@@ -20,6 +20,6 @@ def test_at_once_or_one_after_the_other_the_files_are_the_same(tmp_path):
 
 
 def test_one_worker_is_this_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("limitcycle.paper.press.make_entry", lambda *_: {"here": True})
+    monkeypatch.setattr("limitcycle.paper.parallel.make_entry", lambda *_: {"here": True})
     plans = [Plan(figure, QUICK, tmp_path / "runs") for figure in experiments(THEORY)]
     assert list(make_entries(plans, tmp_path, 1)) == [{"here": True}] * 2

@@ -6,15 +6,15 @@ from pathlib import Path
 from limitcycle import forkserver
 from limitcycle.errors import RunError
 from limitcycle.lab.pool import Killed, Pool, Task
-from limitcycle.paper.book import make_entry
+from limitcycle.paper.all_figures import experiment
 from limitcycle.paper.pages import Entry
 from limitcycle.paper.plan import Plan
+from limitcycle.paper.results import make_entry
 from limitcycle.paper.scale import scale_named
-from limitcycle.paper.shelf import experiment
 
 
 def make_entries(plans: Sequence[Plan], folder: Path, workers: int) -> Iterator[Entry | RunError]:
-    """`make_entry` of figures of the shelf, in their order, as many at once as there are workers.
+    """`make_entry` of the figures, in their order, as many at once as there are workers.
 
     A figure whose worker was killed is tried once more; killed again, there is a RunError in its
     place. The others are made all the same.

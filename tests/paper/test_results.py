@@ -1,4 +1,4 @@
-"""A book holds one scale, says what it rests on, and survives records nobody thought of."""
+"""Results hold one scale, say what it rests on, and survive records nobody thought of."""
 
 import json
 import warnings
@@ -8,7 +8,7 @@ import pytest
 
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab import train
-from limitcycle.paper import Plan, make_entry, open_book, write_book
+from limitcycle.paper import Plan, make_entry, open_results, write_results
 from limitcycle.paper.claim import Claim, holds_if, judge
 from limitcycle.paper.experiment import Experiment
 from limitcycle.paper.figures import figure04
@@ -79,7 +79,7 @@ def test_warnings_that_were_made_errors_stay_errors():
 def test_verdicts_and_pictures_say_when_their_data_are_not_whole(plan, tmp_path):
     entry = make_entry(plan, tmp_path)
     assert [each["remarks"] for each in entry["claims"]] == [[REMARK], [], []]
-    write_book(QUICK, tmp_path)
+    write_results(QUICK, tmp_path)
     assert "digits twin" in (tmp_path / "figure-01.svg").read_text()
     for name in ("figure-01.svg", "claims.md", "claims.json", "index.md", "index.html"):
         assert REMARK in (tmp_path / name).read_text(), name
@@ -94,15 +94,15 @@ def test_a_former_picture_does_not_outlive_its_reason(plan, tmp_path):
     assert not list(tmp_path.glob("figure-01.[ps][nv]g"))
 
 
-def test_a_run_that_broke_down_at_once_leaves_a_book(tmp_path):
+def test_a_run_that_broke_down_at_once_leaves_a_page(tmp_path):
     figure = one_run(lr=1e30, weight_decay=0.0, norm="none", steps=500)
     plan = Plan(figure, QUICK, tmp_path, seeds=(0,))
     (run,) = plan.runs["run"]
     with pytest.raises(RunError, match="the loss is"):
         train(run, plan.folder(run))
-    entry = make_entry(plan, tmp_path / "book")
+    entry = make_entry(plan, tmp_path / "results")
     assert entry["runs"] == 1 and entry["picture"] == "figure-01.png", entry["problem"]
-    assert write_book(QUICK, tmp_path / "book")[-1].exists()
+    assert write_results(QUICK, tmp_path / "results")[-1].exists()
 
 
 def test_seeds_that_nothing_can_follow_are_named(plan):
@@ -114,33 +114,33 @@ def test_seeds_that_nothing_can_follow_are_named(plan):
     assert "has not been made" in unmade.later().skipped[0]
 
 
-def test_a_book_of_one_scale_refuses_another(plan, tmp_path):
+def test_results_of_one_scale_refuse_another(plan, tmp_path):
     make_entry(plan, tmp_path)
     theory = Experiment(2, "T", "Q?", draw=lambda _: draw(evidence(run=calm())))
-    with pytest.raises(UserError, match="holds figures at quick scale: choose another --book"):
+    with pytest.raises(UserError, match="holds figures at quick scale: choose another --results"):
         make_entry(Plan(theory, LAPTOP, tmp_path), tmp_path)
     with pytest.raises(UserError, match="quick scale"):
-        write_book(LAPTOP, tmp_path)
+        write_results(LAPTOP, tmp_path)
     assert not (tmp_path / "index.md").exists()
 
 
-def test_books_of_two_scales_lie_below_each_other(plan, tmp_path):
+def test_results_of_two_scales_lie_below_each_other(plan, tmp_path):
     below = tmp_path / "quick"
     make_entry(plan, below)
-    write_book(QUICK, below)
-    write_book(LAPTOP, tmp_path)
+    write_results(QUICK, below)
+    write_results(LAPTOP, tmp_path)
     assert "[quick scale](quick/index.md): figure 1; 2 hold" in (tmp_path / "index.md").read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write .*choose another --book"):
-        open_book(QUICK, tmp_path / "file" / "book")
+    with pytest.raises(UserError, match=r"cannot write .*choose another --results"):
+        open_results(QUICK, tmp_path / "file" / "results")
 
 
 def test_pages_name_the_code_that_trained_and_judged(plan, tmp_path):
     entry = make_entry(plan, tmp_path)
-    write_book(QUICK, tmp_path)
+    write_results(QUICK, tmp_path)
     index = (tmp_path / "index.md").read_text()
     assert entry["trained_by"] and all(each in index for each in entry["trained_by"])
     assert f"Drawn and judged by {entry['code']}" in index
