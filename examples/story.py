@@ -12,6 +12,7 @@ words and numbers are filled into it.
 import argparse
 import copy
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -200,7 +201,9 @@ class Mistyped:
     def _look(self, step: int, job: Job) -> None:
         said = job.watch.diagnosis()
         told = {"kind": said.advice.kind, "advice": said.advice.text, "said": str(said)}
-        self.looks.append({"step": step, "label": said.label, **told, "steps": said.advice.steps})
+        ahead = said.forecast
+        coming = [None if math.isnan(each) else each for each in (ahead.low, ahead.high)]
+        self.looks.append({"step": step, "label": said.label, **told, "range": coming})
         warned = (said.label, said.advice.kind) == ("periodic", "approaching")
         if not self.moment and (warned or step >= self._half):
             self.moment, self.growth, self.checkpoint = step, said.advice.growth, job.save()

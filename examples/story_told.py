@@ -61,7 +61,7 @@ class Told:
     def warnings(self) -> list[Mapping[str, Any]]:
         """Of every jump to come the first look that said how far away it was."""
         starts = self.verdict().events["start"].to_numpy()
-        said = [look for look in self.looks if look["kind"] == "approaching"]
+        said = [look for look in self.looks if None not in look["range"]]
         found = {}
         for look in said:
             coming = starts[starts >= look["step"]]
@@ -121,22 +121,22 @@ class Told:
         return "\n".join(["| after step | what it advises |", "| ---: | --- |", *lines])
 
     def _forecasts(self) -> str:
-        lines, off, later = [], [], 0
+        lines, inside = [], 0
         for look in self.warnings():
             away = look["jump"] - look["step"]
-            off.append(abs(away - look["steps"]))
-            later += away > look["steps"]
+            low, high = look["range"]
+            inside += low <= away <= high
             lines.append(
-                f"| {look['step']:,} | {look['steps']:,.0f} | {away:,} | {look['jump']:,} |"
+                f"| {look['step']:,} | {low:,.0f} to {high:,.0f} | {away:,} | {look['jump']:,} |"
             )
         head = [
             "| said after step | steps, said | steps, in fact | the jump began at |",
             "| ---: | ---: | ---: | ---: |",
         ]
-        middle = f"{np.median(off):.0f}" if off else "none"
+        silent = sum(None in look["range"] for look in self.looks)
         tail = (
-            f"\nMedian distance of the two: {middle} steps. {later} of {len(off)} jumps came later "
-            "than that level was reached."
+            f"\n{inside} of {len(lines)} jumps began within what was said. At {silent} of "
+            f"{len(self.looks)} looks nothing was forecast."
         )
         return "\n".join([*head, *lines, tail])
 

@@ -33,7 +33,7 @@ class RunData:
         status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
         train_size, batch_size: images of the training set and of a batch; None: not known.
         described: it is known whether there was momentum; where it is not, none is assumed.
-        net: of a run of the lab; empty: not known.
+        net: of a run of the lab; ``convnet`` of a watched one with convolutions; empty: not known.
         rule: how the optimizer's update depends on gradient and weights; None: not known.
         dtypes: how many of the measured weights have which type; empty: not known.
         notes: what could not be measured, and why.
@@ -147,8 +147,10 @@ def _recorded(run: Recorded) -> RunData:
         train_size=run.info.get("train_size"),
         batch_size=size if isinstance(size, int) else None,
         described=described is not None or watched is not None,
-        net=str(getattr(described, "net", "")),
-        **(_watched(watched) if isinstance(watched, Mapping) else {}),
+        **{
+            "net": str(getattr(described, "net", "")),
+            **(_watched(watched) if isinstance(watched, Mapping) else {}),
+        },
     )
 
 
@@ -185,7 +187,8 @@ def _watched(info: Mapping[str, Any]) -> dict[str, Any]:
         dtypes = {str(name): int(count) for name, count in info.get("dtypes", {}).items()}
         notes = tuple(map(str, info.get("notes", ())))
         unjudged = str(info.get("unjudged", ""))
-        return {"rule": rule, "dtypes": dtypes, "notes": notes, "unjudged": unjudged}
+        net = str(info.get("net", ""))
+        return {"rule": rule, "dtypes": dtypes, "notes": notes, "unjudged": unjudged, "net": net}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(
             "run.json does not say how the run was watched ('watched' is damaged): restore it"

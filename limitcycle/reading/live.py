@@ -35,10 +35,11 @@ class Live:
 
     Args:
         rule: of its optimizer.
+        net: as of `limitcycle.reading.RunData`.
     """
 
-    def __init__(self, rule: UpdateRule | None) -> None:
-        self._data = RunData(steps={}, rule=rule, described=True)
+    def __init__(self, rule: UpdateRule | None, net: str = "") -> None:
+        self._data = RunData(steps={}, rule=rule, described=True, net=net)
         self._rows = Rows()
         self._read: Series | None = None
         self._found = Found((), None, 0, 1.0)

@@ -177,6 +177,12 @@ def in_part(group: Watched) -> str:
     )
 
 
+def kind_of_net(groups: Sequence[Watched]) -> str:
+    """``convnet`` where there are convolutions over images, as the lab calls it; else empty."""
+    kernels = any(len(shape) == 4 for group in groups for shape in group.shapes)
+    return "convnet" if kernels else ""
+
+
 def dtypes_of(groups: Sequence[Watched]) -> dict[str, int]:
     """How many watched weights have which type."""
     found: dict[str, int] = {}

@@ -13,7 +13,7 @@ from limitcycle._version import __version__
 from limitcycle.measure import Moving, Together
 from limitcycle.reading.optimizers import momentum_of
 from limitcycle.symmetry import unwrapped
-from limitcycle.watching.groups import Watched, dtypes_of, names_apart, notes_of
+from limitcycle.watching.groups import Watched, dtypes_of, kind_of_net, names_apart, notes_of
 from limitcycle.watching.ruled import Rules, notes_of_rules
 from limitcycle.watching.table import joint_groups
 
@@ -47,6 +47,7 @@ def facts(rules: Rules, groups: Sequence[Watched], optimizer: Moving) -> dict[st
     return {
         "update_rule": rules.of([groups[index] for index in joint_groups(groups)]).to_dict(),
         "dtypes": dtypes_of(groups),
+        "net": kind_of_net(groups),
         "notes": [*notes_of(groups, optimizer), *notes_of_rules(rules, groups, optimizer)],
         "apart": names_apart(groups),
     }

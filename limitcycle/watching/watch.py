@@ -22,7 +22,14 @@ from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
 from limitcycle.watching.buffer import GramBuffer, Row
-from limitcycle.watching.groups import Watched, dtypes_of, in_part, joint_names, notes_of
+from limitcycle.watching.groups import (
+    Watched,
+    dtypes_of,
+    in_part,
+    joint_names,
+    kind_of_net,
+    notes_of,
+)
 from limitcycle.watching.hooks import Hooks
 from limitcycle.watching.memory import Memory
 from limitcycle.watching.newest import newest_row
@@ -277,6 +284,7 @@ class Watch:
             described=True,
             rule=self._joint_rule(),
             dtypes=dtypes_of(measured.groups) if measured else {},
+            net=kind_of_net(measured.groups) if measured else "",
             notes=tuple(notes),
             unjudged=self._subject.unjudged,
         )
@@ -497,7 +505,7 @@ class Watch:
         check_gradients(trainable(self._model))
         groups = self._subject.groups()
         self._rules = rules_of(self._optimizer)
-        self._live = Live(self._rule_of(groups))
+        self._live = Live(self._rule_of(groups), kind_of_net(groups))
         self._open_sinks(symmetries, groups)
         if not self._subject.unjudged and not any(group.invariant for group in groups):
             notice("nothing here is scale-invariant: norm and rates are those of all weights")
@@ -517,7 +525,7 @@ class Watch:
         self._measured = _Measured(groups, self._optimizer)
         if joint_names(groups) != joint_names(measured.groups):
             self._joint_since = self.step
-            self._live = Live(self._rule_of(groups))
+            self._live = Live(self._rule_of(groups), kind_of_net(groups))
             self._changes = [
                 f"the norm is that of other tensors from step {self.step:,} on: judged from there"
             ]

@@ -7,9 +7,11 @@ import time
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import limitcycle as lc
 from limitcycle.reading import Forecast
+from limitcycle.reading.data import data_of
 from limitcycle.reading.live import Live
 from limitcycle.watching.loggers.curves import foretold
 from tests.reading.series import FAST
@@ -134,3 +136,21 @@ def test_a_look_every_hundred_steps_costs_little():
         looks += 1
     assert looks > 150
     assert (time.process_time() - began) / looks < 0.01
+
+
+@pytest.mark.parametrize("kind", ["convnet", ""])
+def test_convolutions_are_known_to_the_reading(kind, tmp_path):
+    torch.manual_seed(0)
+    first = nn.Conv2d(1, 4, 3, bias=False) if kind else nn.Linear(8, 4, bias=False)
+    norm = nn.BatchNorm2d(4) if kind else nn.BatchNorm1d(4)
+    net = nn.Sequential(first, norm, nn.Flatten(), nn.Linear(4 * 36 if kind else 4, 2))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with lc.watch(net, optimizer, sink=tmp_path / "run", quiet=True) as w:
+        for _ in range(3):
+            loss = net(torch.randn(16, 1, 8, 8) if kind else torch.randn(16, 8)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            w.log(loss=loss)
+    assert w.run_data().net == kind
+    assert data_of(lc.load(tmp_path / "run")).net == kind
