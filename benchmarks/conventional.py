@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.common import Row, Timed, clock, options, shown
 from limitcycle.lab import machine
-from limitcycle.lab.data import load_dataset
+from limitcycle.lab.data import chosen_rows, load_dataset
 from limitcycle.lab.nets import build_net
 from limitcycle.lab.sources import load_images
 from limitcycle.record import Run
@@ -187,15 +187,14 @@ def pictures_of(run: Run) -> tuple[Pictures, Pictures]:
         pixels = torch.from_numpy(source.train_images) / source.white
         looks = {"mean": (float(pixels.mean()),), "std": (float(pixels.std()),)}
     parts = (
-        (source.train_images, source.train_labels, run.train_size),
-        (source.test_images, source.test_labels, run.test_size),
+        ("train", source.train_images, source.train_labels, run.train_size),
+        ("test", source.test_images, source.test_labels, run.test_size),
     )
-    train, test = (
-        Pictures(images[chosen], labels[chosen], source.white, **looks)
-        for images, labels, size in parts
-        for chosen in [_subset(len(labels), size)]
-    )
-    return train, test
+    found = []
+    for name, images, labels, size in parts:
+        rows = chosen_rows(run, name, images, labels, size)
+        found.append(Pictures(images[rows], labels[rows], source.white, **looks))
+    return found[0], found[1]
 
 
 def train(
@@ -295,13 +294,6 @@ def laid_out(images: Tensor, aids: Aids) -> Tensor:
     """The batch as the network is laid out."""
     layout = torch.channels_last if aids.channels_last else torch.contiguous_format
     return images.contiguous(memory_format=layout)
-
-
-def _subset(available: int, size: int | None) -> NDArray[np.int64]:
-    """The lab's subset: its first images in an order that is drawn once and for all."""
-    if size is None or size == available:
-        return np.arange(available)
-    return np.random.default_rng(0).permutation(available)[:size]
 
 
 def fair(runs: Sequence[Spent]) -> Row:

@@ -66,7 +66,7 @@ def load_dataset(run: Run, device: torch.device) -> Dataset:
         ("train", source.train_images, source.train_labels, run.train_size),
         ("test", source.test_images, source.test_labels, run.test_size),
     ):
-        chosen = _chosen(run, name, raw, labels, size)
+        chosen = chosen_rows(run, name, raw, labels, size)
         content.update(raw[chosen].tobytes())
         content.update(labels[chosen].tobytes())
         pixels = torch.from_numpy(raw[chosen]).to(torch.float32) / source.white
@@ -140,7 +140,7 @@ def _sent(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _chosen(
+def chosen_rows(
     run: Run, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64], size: int | None
 ) -> NDArray[np.int64]:
     """The rows of the run's images: those of its classes, and of these its subset."""

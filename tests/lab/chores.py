@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from limitcycle.lab import parallel
-from limitcycle.paper import press
+from limitcycle.paper import parallel as drawing
 
 
 def kill_myself():
@@ -102,7 +102,7 @@ def train_and_be_killed(line, jobs, settings):
 
 
 def draw_and_be_killed(line, number, scale, out, seeds, folder):
-    """`press._draw`, killed as often as DEATHS says of the figure."""
+    """`drawing._draw`, killed as often as DEATHS says of the figure."""
     deaths = dict(each.split(":") for each in os.environ["DEATHS"].split(","))
     if first_times(Path(os.environ["MARKERS"]) / str(number), int(deaths.get(str(number), 0))):
         kill_myself()
@@ -113,4 +113,4 @@ def killed(*_):
     kill_myself()
 
 
-_TRAIN, _DRAW = parallel._work, press._draw
+_TRAIN, _DRAW = parallel._work, drawing._draw

@@ -8,7 +8,8 @@ from limitcycle.lab import Job, map_plane, parallel, plane_of, rehearse, sweep, 
 from limitcycle.lab.how import How
 from limitcycle.lab.pool import Event, Killed
 from limitcycle.lab.together import train_together
-from limitcycle.paper import Plan, experiments, make_entries, make_entry, press
+from limitcycle.paper import Plan, experiments, make_entries, make_entry
+from limitcycle.paper import parallel as drawing
 from limitcycle.paper.scale import QUICK
 from limitcycle.record import Run, load
 from tests.lab import chores
@@ -30,7 +31,7 @@ def deaths(monkeypatch, tmp_path_factory):
         monkeypatch.setenv("DEATHS", ",".join(f"{name}:{n}" for name, n in times.items()))
         monkeypatch.setenv("MARKERS", str(tmp_path_factory.mktemp("markers")))
         monkeypatch.setattr(parallel, "_work", chores.train_and_be_killed)
-        monkeypatch.setattr(press, "_draw", chores.draw_and_be_killed)
+        monkeypatch.setattr(drawing, "_draw", chores.draw_and_be_killed)
 
     return prepare
 
