@@ -46,6 +46,7 @@ AdviceKind = Literal[
 ]
 GROWN = 2.0  # a factor of the effective learning rate worth speaking of
 HELD = 1 + 1e-4  # largest over smallest norm, where something holds it
+CLEAR_DECAY = 0.01  # ... though weight decay alone would make it fall by more than this
 SLOW = 10.0  # lengths of the run in which decay makes the effective rate e-fold: too slow to matter
 
 
@@ -169,12 +170,12 @@ def _kind(
         return "under-way" if recent and from_within else "broken"
     if found.label != "periodic" and not from_within:
         return "spiked"
-    if found.rest.reach < HELD:
-        return "held-high" if found.label == "stuck" else "held"
     if weight_decay == 0:
         return "no-decay"
     if lost is not None and lost.share > 0.5:
         return "rounds-away"
+    if found.rest.reach < HELD and found.rest.free_drift < -CLEAR_DECAY:
+        return "held-high" if found.label == "stuck" else "held"
     if found.forecast.reason == SCHEDULED_OUT:
         return "over"
     if found.unfinished is not None:
