@@ -69,13 +69,14 @@ class _Before(NamedTuple):
         return np.asarray(np.fmax(before.max(axis=1) / self.of_calm(values), 1))
 
 
-def cause_of(series: Series, start: int, peak: int, since: int) -> Cause:
+def cause_of(series: Series, start: int, peak: int, since: int, *, jump: bool) -> Cause:
     """Why the loss rose after row ``start``.
 
     Args:
         series: the usable rows.
         start, peak: of the rise, see `limitcycle.reading.diagnose`.
         since: the row at which the last rise before it was over; 0 where there was none.
+        jump: the norm turned from falling to rising with it.
     """
     before = _before(series, start, peak)
     if before is None:
@@ -83,18 +84,14 @@ def cause_of(series: Series, start: int, peak: int, since: int) -> Cause:
             "unknown",
             f"only {start:,} rows precede it, and it takes {c.CAUSE_LEAST + c.CAUSE_NEAR}",
         )
-    for found in (_learning_rate(series, before), _blind(series, before)):
-        if found is not None:
-            return found
-    for test in (_arithmetic, _optimizer, _batch):
-        found = test(series, before)
-        if found is not None:
-            return found
     growth, at = _growth(series, before, since)
-    found = _second_moment(series, before, growth)
-    if found is not None:
-        return found
-    return Cause("effective learning rate", _built_up(series, before, growth, at))
+    by_itself = Cause("effective learning rate", _built_up(series, before, growth, at))
+    found = _learning_rate(series, before)
+    if found is None and not series.one_update(before.row - 1):
+        return by_itself if jump and growth > c.GROWN else _blind(series, before)
+    for test in (_arithmetic, _optimizer, _batch):
+        found = found or test(series, before)
+    return found or _second_moment(series, before, growth) or by_itself
 
 
 def _before(series: Series, start: int, peak: int) -> _Before | None:
@@ -128,14 +125,12 @@ def _learning_rate(series: Series, before: _Before) -> Cause | None:
     )
 
 
-def _blind(series: Series, before: _Before) -> Cause | None:
+def _blind(series: Series, before: _Before) -> Cause:
     """Rows that are several updates apart do not show what moved first."""
     apart = series.step[before.row] - series.step[before.row - 1]
-    if apart <= series.steps_an_update:
-        return None
-    return Cause(
-        "unknown", f"rows are {apart:,} steps apart, and what moved first lies between them"
-    )
+    distance = "an epoch" if series.epochs else f"{apart:,} steps"
+    evidence = f"rows are {distance} apart, and what moved first lies between them"
+    return Cause("unknown", evidence)
 
 
 def _arithmetic(series: Series, before: _Before) -> Cause | None:

@@ -29,7 +29,7 @@ def sudden(series: Series, start: int, peak: int, recovery: int) -> Change | Non
         before, there = series.lr[max(start - 2, 0)], series.lr[peak]
         if there > c.SCHEDULE_RISE * before:
             return Change(start, "schedule")
-    if not _next_step(series, start):
+    if not series.one_update(start):
         return None
     at_once = series.loss[start + 1] - series.loss[start]
     rise = series.loss[peak] - series.loss[start]
@@ -38,8 +38,3 @@ def sudden(series: Series, start: int, peak: int, recovery: int) -> Change | Non
     if back - peak < c.SLOW_ROWS or at_once <= share * rise:
         return None
     return Change(start, "data" if recovery >= 0 else "level")
-
-
-def _next_step(series: Series, row: int) -> bool:
-    """The next row is the next step: what happens between two rows happens in one update."""
-    return bool(series.step[row + 1] - series.step[row] <= series.steps_an_update)

@@ -127,10 +127,15 @@ def _refuse_several_runs(frame: pd.DataFrame) -> None:
         )
 
 
+def counts_epochs(frame: pd.DataFrame) -> bool:
+    """Whether nothing but the epoch counts the rows of this table."""
+    names = {str(name).strip().lower() for name in (*frame.columns, frame.index.name)}
+    return not {"step", *ALIASES["step"]} & names and "epoch" in frame.columns
+
+
 def _by_epochs(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """``frame`` with its epochs as steps, where nothing else counts them."""
-    names = [str(name).strip().lower() for name in frame.columns]
-    if {"step", *ALIASES["step"]} & {*names} or "epoch" not in frame.columns:
+    if not counts_epochs(frame):
         return frame, []
     frame = frame.drop(columns="weight_decay", errors="ignore").rename(columns={"epoch": "step"})
     return frame, [

@@ -2,7 +2,7 @@
 
 
 def two_digits(value: float) -> str:
-    """Two digits of it, without an exponent between 0.0001 and a million: 1.5, 320, 13,000."""
-    if not 100 <= abs(value) < 1e6:
+    """Two digits of it, without an exponent between 0.0001 and a billion: 1.5, 320, 13,000."""
+    if not 100 <= abs(value) < 1e9:
         return f"{value:.2g}"
     return f"{float(f'{value:.2g}'):,.0f}"

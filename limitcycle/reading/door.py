@@ -10,7 +10,7 @@ import pandas as pd
 from limitcycle.reading import advising, words
 from limitcycle.reading.advice import advise, rounded_away
 from limitcycle.reading.blurred import blurs
-from limitcycle.reading.columns import as_frame
+from limitcycle.reading.columns import as_frame, counts_epochs
 from limitcycle.reading.data import RunData, data_of, opened
 from limitcycle.reading.decayed import decayed
 from limitcycle.reading.diagnosis import Diagnosis
@@ -85,7 +85,13 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     judged, note = decayed(steps, data.groups) if len(data.groups) else (steps, "")
     table, ordered = read_table(judged, data.lr, data.weight_decay, data.momentum)
     fall = fall_of(table) if bare else NOT_KNOWN
-    series = series_of(table, len(steps), fall.steps_an_update, trusted=not fall.too_fast)
+    series = series_of(
+        table,
+        len(steps),
+        fall.steps_an_update,
+        trusted=not fall.too_fast,
+        epochs=counts_epochs(judged),
+    )
     with np.errstate(all="ignore"):  # losses of 1e308 have infinite differences
         found = judge(series, data)
         hidden = blurs(series, every_step=not bare)

@@ -10,6 +10,7 @@ import numpy as np
 from limitcycle.reading import constants as c
 from limitcycle.reading.clock import Array
 from limitcycle.reading.data import RunData
+from limitcycle.reading.digits import two_digits
 from limitcycle.reading.events import Event, Found
 from limitcycle.reading.foresight import schedule
 from limitcycle.reading.foresight.alarm import is_quiet
@@ -119,20 +120,38 @@ def is_alarm(measures: Measures) -> bool:
 
 def _unknown(series: Series, kind: Kind | None, pace: Pace | None, data: RunData) -> str:
     """What is not known of the optimizer."""
-    if series.lr is None or series.weight_decay is None or not len(series):
-        return "learning rate or weight decay are not known"
+    missing = _missing(series)
+    if missing:
+        return missing
     if not series.trusted:
         return "the norm falls faster than learning rate and weight decay let it"
     if kind is None:
         name = "this optimizer" if data.rule is None else data.rule.name
         return f"forecasts were calibrated for SGD and AdamW, not for {name}"
-    if pace is None or np.all(np.isnan(series.lr)) or np.all(np.isnan(series.weight_decay)):
-        return "learning rate or weight decay are not known"
+    if pace is None:
+        return "there are no rows to judge by"
     if pace.rate == 0 and pace.u[-1] > 0:
         return SCHEDULED_OUT
     if not pace.rate > 0 or not np.isfinite(pace.u[-1]):
         return "weight decay does not shrink the norm"
     return ""
+
+
+def _missing(series: Series) -> str:
+    """Which of the rates is not known, and how to say it; empty where both are."""
+    said = {
+        "the learning rate": (series.lr, "lr=…, --lr"),
+        "the weight decay": (series.weight_decay, "weight_decay=…, --weight-decay"),
+    }
+    missing = {
+        name: how
+        for name, (values, how) in said.items()
+        if values is None or not np.isfinite(values).any()
+    }
+    if not missing:
+        return ""
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{' and '.join(missing)} {verb} not known ({'; '.join(missing.values())})"
 
 
 def _too_few(series: Series, found: Found, kind: Kind, pace: Pace) -> str:
@@ -169,7 +188,7 @@ def _experience(series: Series, kind: Kind, pace: Pace) -> str:
     first, last = (began + wait / pace.rate for wait in (low, high))
     return (
         f"; from experience, half of the first jumps of {runs} runs with {_FAMILIES[name]} began "
-        f"at what is step {first:,.0f} to {last:,.0f} here"
+        f"at what is step {two_digits(first)} to {two_digits(last)} here"
     )
 
 

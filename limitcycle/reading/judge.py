@@ -46,6 +46,7 @@ def judge(series: Series, data: RunData) -> Findings:
         rest = judge_rest(series, found)
         descent = descent_of(series, level, data.stuck_above)
     events = found.events
+    spikes = _spike_table(series, rises.spikes, found)
     changes = _changes(series, found, rises.lasting)
     failure = _failure(series, data.status)
     consistent = consistent_event(series, events)
@@ -53,8 +54,10 @@ def judge(series: Series, data: RunData) -> Findings:
     lock, lock_reason = find_lock(series, events, data.train_size, data.batch_size)
     return Findings(
         label="diverged" if failure else _label(found, rises, rest, descent),
-        events=_with_causes(series, _event_table(series, events), events),
-        spikes=_with_causes(series, _spike_table(series, rises.spikes, found), rises.spikes),
+        events=_with_causes(
+            series, _event_table(series, events), events, np.ones(len(events), bool)
+        ),
+        spikes=_with_causes(series, spikes, rises.spikes, spikes["jump"].to_numpy(bool)),
         period=_period(series, events),
         phases=phase_table(series, events),
         consistent_from=None if consistent is None else int(series.step[first]),
@@ -161,13 +164,20 @@ def _spike_table(series: Series, spikes: Sequence[Spike], found: Found) -> pd.Da
 
 
 def _with_causes(
-    series: Series, table: pd.DataFrame, rises: Sequence[Event] | Sequence[Spike]
+    series: Series,
+    table: pd.DataFrame,
+    rises: Sequence[Event] | Sequence[Spike],
+    jumps: NDArray[np.bool_],
 ) -> pd.DataFrame:
-    """``table`` with why each rise came, and what shows it."""
+    """``table`` with why each rise came, and what shows it.
+
+    ``jumps``, (rises,), says with which of them the norm turned.
+    """
     causes = []
     over = 0
     for rise in rises:
-        causes.append(cause_of(series, rise.start, rise.peak, over))
+        jump = bool(jumps[len(causes)])
+        causes.append(cause_of(series, rise.start, rise.peak, over, jump=jump))
         over = max(rise.recovery, 0)
     return table.assign(
         cause=[each.kind for each in causes],
@@ -194,7 +204,7 @@ def _changes(series: Series, found: Found, lasting: Sequence[Spike]) -> pd.DataF
             "kind": [kinds[row] for row in rows],
         }
     )
-    return _with_causes(series, table, rises)
+    return _with_causes(series, table, rises, np.zeros(len(rises), bool))
 
 
 def _are_jumps(spikes: Sequence[Spike], found: Found) -> NDArray[np.bool_]:

@@ -25,7 +25,8 @@ class Series:
     ``second_moment_lag`` are None where they are not known, ``momentum`` is 0 then;
     ``broken_from`` is the step at which loss or norm ceased to be finite for good (None: they did
     not). ``steps_an_update`` is more than 1 where the step counts samples or tokens; ``trusted``
-    says that the norm falls no faster than its learning rate and weight decay let it.
+    says that the norm falls no faster than its learning rate and weight decay let it; ``epochs``
+    that the step counts epochs, so that many updates lie between two rows.
     """
 
     step: NDArray[Any]
@@ -44,10 +45,16 @@ class Series:
     broken_from: int | None
     steps_an_update: float
     trusted: bool
+    epochs: bool = False
     log_norm: Array = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "log_norm", np.log(self.norm))
+
+    def one_update(self, row: int) -> bool:
+        """Whether the next row is one update later: what happens between them happens in it."""
+        apart = self.step[row + 1] - self.step[row]
+        return bool(apart <= self.steps_an_update) and not self.epochs
 
     def __len__(self) -> int:
         return len(self.step)
@@ -82,7 +89,12 @@ def read_table(
 
 
 def series_of(
-    table: pd.DataFrame, given: int, steps_an_update: float = 1.0, *, trusted: bool = True
+    table: pd.DataFrame,
+    given: int,
+    steps_an_update: float = 1.0,
+    *,
+    trusted: bool = True,
+    epochs: bool = False,
 ) -> Series:
     """The usable rows of a table in order: finite norm > 0, finite loss.
 
@@ -91,6 +103,7 @@ def series_of(
         given: how many rows there were before that.
         steps_an_update: how much the step counts on in one update.
         trusted: the norm may fall as it does with this learning rate and weight decay.
+        epochs: the step counts epochs.
     """
     arrays = {str(name): table[name].to_numpy(np.float64) for name in table.columns}
     loss, norm = arrays["loss"], arrays["norm"]
@@ -117,6 +130,7 @@ def series_of(
         broken_from=None if broken is None else int(steps[broken]),
         steps_an_update=steps_an_update,
         trusted=trusted,
+        epochs=epochs,
     )
 
 

@@ -323,7 +323,7 @@ def _causes(found: Findings) -> list[str]:
     rises = rises_of(found)
     known = rises[rises["cause"] != "unknown"]
     if known.empty:
-        return []
+        return [] if rises.empty else [f"Cause unknown: {rises['evidence'].iloc[-1]}."]
     last = known.iloc[-1]
     counts = known["cause"].value_counts()
     named = [_NAMED[kind] for kind in counts.index]

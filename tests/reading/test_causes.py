@@ -118,6 +118,15 @@ def test_too_few_rows_or_rows_far_apart_leave_it_open():
     assert "10 steps apart" in spikes["evidence"].iloc[0]
 
 
+def test_epochs_are_no_updates_and_a_jump_is_known_by_the_norm():
+    table, _ = FAST.run()
+    epochs = diagnose(table.rename(columns={"step": "epoch"}))
+    assert set(epochs.events["cause"]) == {"effective learning rate"}
+    bad = diagnose(batch(calm())[["step", "loss", "norm"]].rename(columns={"step": "epoch"}))
+    assert list(bad.spikes["cause"]) == ["unknown"]
+    assert "an epoch apart" in str(bad)
+
+
 def test_a_table_of_loss_and_norm_alone_tells_what_it_can():
     table, _ = FAST.run()
     events = diagnose(table).events

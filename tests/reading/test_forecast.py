@@ -153,7 +153,11 @@ def test_a_run_at_rest_is_not_told_to_expect_a_jump():
 def test_settings_that_nobody_knows_give_none():
     table, starts = table_of(FAST)
     found = diagnose(table[: starts[-1] - 50].drop(columns=["lr", "weight_decay"]))
-    assert "learning rate or weight decay are not known" in found.forecast.reason
+    assert found.forecast.reason.startswith("the learning rate and the weight decay are not known")
+    known = diagnose(table[: starts[-1] - 50].drop(columns="weight_decay"))
+    assert known.forecast.reason == (
+        "the weight decay is not known (weight_decay=…, --weight-decay)"
+    )
 
 
 @pytest.mark.parametrize("name", ["Lion", "Adam", "LAMB", "Strange"])

@@ -71,7 +71,9 @@ def test_divergence_names_its_step():
 
 
 def test_a_missing_forecast_has_its_reason():
-    assert "No forecast: learning rate" in str(diagnose(CASES["periodic"]))
+    assert "No forecast: the learning rate and the weight decay are not known (" in str(
+        diagnose(CASES["periodic"])
+    )
 
 
 def test_a_norm_that_stands_still_is_not_said_to_fall_by_nothing():
