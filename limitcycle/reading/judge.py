@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from limitcycle.checks import finite, shown, whole
 from limitcycle.errors import UserError
 from limitcycle.reading import constants as c
-from limitcycle.reading.causes import cause_of
+from limitcycle.reading.causes import Cause, cause_of
 from limitcycle.reading.columns import Array
 from limitcycle.reading.data import RunData
 from limitcycle.reading.descent import Descent, descent_of
@@ -173,7 +173,7 @@ def _with_causes(
 
     ``jumps``, (rises,), says with which of them the norm turned.
     """
-    causes = []
+    causes: list[Cause] = []
     over = 0
     for rise in rises:
         jump = bool(jumps[len(causes)])
