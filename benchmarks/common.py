@@ -117,31 +117,40 @@ def clock(call: Callable[[], object], times: int = 1) -> float:
 
 
 class HookClock:
-    """Time inside what is hooked to an optimizer between two calls of `stand`."""
+    """Time inside what is hooked to an optimizer between two calls of `stand`.
+
+    Each hook is timed by itself, wherever it stands among the others: some put themselves last.
+    """
 
     def __init__(self, optimizer: Any) -> None:
-        self._optimizer = optimizer
-        self._marks: list[float] = []
-        self._handles: list[Any] = []
+        self._tables = (
+            optimizer._optimizer_step_pre_hooks,
+            optimizer._optimizer_step_post_hooks,
+        )
+        self._known: set[int] = set()
+        self._spent = 0.0
 
     def stand(self) -> None:
-        """Put a clock behind everything that is hooked by now."""
-        self._handles.append(self._optimizer.register_step_pre_hook(self._mark))
-        self._handles.append(self._optimizer.register_step_post_hook(self._mark))
-
-    def leave(self) -> None:
-        """Remove the clocks."""
-        for handle in self._handles:
-            handle.remove()
+        """Time everything that was hooked since the last call, the first call apart."""
+        for table in self._tables:
+            for key in table:
+                if self._known and key not in self._known:
+                    table[key] = self._timed(table[key])
+        self._known |= {-1, *(key for table in self._tables for key in table)}
 
     def take(self) -> float:
-        """Seconds in the hooks of the last step: those before it and those after it."""
-        before, ahead, behind, after = self._marks
-        self._marks.clear()
-        return ahead - before + after - behind
+        """Seconds in the hooks since the last call."""
+        spent, self._spent = self._spent, 0.0
+        return spent
 
-    def _mark(self, *_: Any) -> None:
-        self._marks.append(time.perf_counter())
+    def _timed(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **settings: Any) -> Any:
+            began = time.perf_counter()
+            result = hook(*arguments, **settings)
+            self._spent += time.perf_counter() - began
+            return result
+
+        return timed
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:

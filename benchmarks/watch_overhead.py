@@ -103,7 +103,6 @@ def watched(
             ended = time.perf_counter()
             inside = hooks.take() + ended - stepped - sum(spent)
             found.append((inside, sum(spent), ended - began))
-    hooks.leave()
     rounds = np.array(found[every:]).reshape(-1, every, 3).mean(axis=1)  # the first warms up
     inside, reading, whole = rounds.T
     return inside, reading, whole

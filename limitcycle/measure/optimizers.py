@@ -1,6 +1,7 @@
 """Which optimizer steps: wrappers pass on a step, but have no hooks of their own."""
 
 import sys
+from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -73,10 +74,16 @@ def is_nested(optimizer: Optimizer) -> bool:
     torch puts hooks around the step of each class that an optimizer was made of. So they are called
     twice where a class calls its parent's step, and the parent has been used by itself, too.
     """
-    hooked = [kind for kind in type(optimizer).__mro__ if _has_hooks(vars(kind).get("step"))]
-    if len(hooked) < 2:
+    kinds = _with_steps(type(optimizer))
+    if len(kinds) < 2 or sum(_has_hooks(vars(kind)["step"]) for kind in kinds) < 2:
         return False
     return _steps_of(optimizer) > 1
+
+
+@cache
+def _with_steps(kind: Any) -> tuple[type, ...]:
+    """The classes among its parents, itself included, that bring a step; torch's base aside."""
+    return tuple(each for each in kind.__mro__ if "step" in vars(each) and each is not Optimizer)
 
 
 def is_stepping(optimizer: Optimizer) -> bool:

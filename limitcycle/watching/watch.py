@@ -479,7 +479,7 @@ class Watch:
                     measured.products.after(self._place, updates=self._updates)
                 elif self._updates:
                     measured.products.after(self._place)
-                if self._updates:
+                if self._updates and measured.has_moments:
                     measured.buffer.row.second_moments = second_moments(
                         measured.groups, self._optimizer, measured.buffer.dtype
                     )
@@ -591,6 +591,8 @@ class _Measured:
         else:
             self.products = InnerProducts(tensors, owners, len(groups))
         self.buffer = GramBuffer(len(groups), tensors[0].device)
+        # Where no optimizer averages squares, no step looks for them.
+        self.has_moments = any("betas" in settings for settings in movers.param_groups)
         self.read_at = time.monotonic()
 
 
