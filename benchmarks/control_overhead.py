@@ -1,7 +1,7 @@
 """What a control costs: time inside its hooks ÷ time of the whole step, median, in one run.
 
 ResNet-18, width 64, 32×32, batch 128, SGD with momentum in float32, random images, a learning rate
-that changes every step. Clocks stand before and behind the control's own hooks. The lab's allocator
+that changes every step. A clock times the control's own hooks. The lab's allocator
 and memory format make the step as short as it gets, and so the share as large.
 
     python -m benchmarks.control_overhead             # a minute on two cores

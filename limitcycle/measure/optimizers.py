@@ -74,7 +74,8 @@ def is_nested(optimizer: Optimizer) -> bool:
     torch puts hooks around the step of each class that an optimizer was made of. So they are called
     twice where a class calls its parent's step, and the parent has been used by itself, too.
     """
-    kinds = _with_steps(type(optimizer))
+    kind: Any = type(optimizer)
+    kinds = _with_steps(kind)
     if len(kinds) < 2 or sum(_has_hooks(vars(kind)["step"]) for kind in kinds) < 2:
         return False
     return _steps_of(optimizer) > 1
