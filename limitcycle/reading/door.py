@@ -95,7 +95,7 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     with np.errstate(all="ignore"):  # losses of 1e308 have infinite differences
         found = judge(series, data)
         hidden = blurs(series, every_step=not bare)
-    advice = advise(found, table, rounded_away(table, data.dtypes), series.steps_an_update)
+        advice = advise(found, table, rounded_away(table, data.dtypes), series.steps_an_update)
     advice = replace(advice, text=advising.advice(advice), code=advising.code(advice))
     doubts = [*(remarks(table, fall) if bare else []), *hidden]
     notes = tuple(filter(None, [*data.notes, note, *ordered, *doubts, *_notes(data, table, found)]))
