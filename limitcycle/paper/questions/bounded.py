@@ -137,10 +137,7 @@ def growth(history: History, period: Period) -> float:
     middle = len(rows) // 2
     log = np.log(np.maximum(history.columns["cosine_distance"][rows], 1e-30))
     around = log[middle - tenth // 2 : middle - tenth // 2 + tenth]
-    late = log[-tenth:]
-    if not (np.isfinite(late).any() and np.isfinite(around).any()):
-        return float("nan")  # too few rows
-    return float(np.exp(np.nanmean(late) - np.nanmean(around)))
+    return float(np.exp(np.nanmean(log[-tenth:]) - np.nanmean(around)))
 
 
 def median_growth(history: History) -> float:

@@ -252,10 +252,7 @@ def excess(history: History) -> float:
     norm = np.log(history.columns["norm"])
     first = round(SETTLED / (history.lr * history.weight_decay))
     begun = history.clock.steps <= max(first, history.clock.steps[0])
-    late = norm[consistent(history)]
-    if not np.isfinite(late).any() or not np.isfinite(norm[begun]).any():
-        return float("nan")  # too few rows
-    return float(np.nanmax(norm[begun]) - np.nanmean(late))
+    return float(np.nanmax(norm[begun]) - np.nanmean(norm[consistent(history)]))
 
 
 def _range(history: History, column: str) -> tuple[float, float]:
