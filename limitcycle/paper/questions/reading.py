@@ -157,9 +157,10 @@ def lower_error(
 
 
 def late_loss(history: History) -> float:
-    """The median training loss of the last half of the run, nats."""
+    """The median training loss of the last half of the run, nats; NaN of a run without rows."""
     loss = history.columns["loss"]
-    return float(np.nanmedian(loss[len(loss) // 2 :]))
+    late = loss[len(loss) // 2 :]
+    return float(np.nanmedian(late)) if np.isfinite(late).any() else float("nan")
 
 
 def share(conditions: Iterable[bool]) -> float:
