@@ -184,6 +184,7 @@ def judge(base: LoadedRun, step: int, advice: Advice, job: Job) -> Outcome:
     verdict = diagnose(steps)
     starts = verdict.events["start"].to_numpy()
     coming = starts[starts >= step]
+    said = diagnose(base.steps[base.steps["step"] < step]).forecast.median
     error = epochs.loc[epochs["step"] > step, "test_error"].dropna().to_numpy()
     return Outcome(
         run=job.out.parent.name,
@@ -192,7 +193,7 @@ def judge(base: LoadedRun, step: int, advice: Advice, job: Job) -> Outcome:
         told_at=step,
         told=advice.text,
         label=verdict.label,
-        steps_said=None if np.isnan(advice.steps) else round(advice.steps, 1),
+        steps_said=None if np.isnan(said) else round(said, 1),
         steps_in_fact=float(coming[0] - step) if len(coming) else None,
         jumps=len(coming),
         spikes=spikes(running_mean(after["loss"].to_numpy(float), _epoch(base))),

@@ -60,7 +60,6 @@ class Advice:
             a schedule made it fall; NaN where it is not known.
         since: the step of its lowest value after the last jump, or in the whole run; where a
             schedule made it fall, half the way.
-        steps: to the level of the last jump, by weight decay alone; NaN where that cannot be said.
         product: ηλ, the last one known; NaN if none is.
         tempo: steps in which weight decay alone makes the effective learning rate e-fold; NaN
             where it does not.
@@ -74,7 +73,6 @@ class Advice:
     kind: AdviceKind
     growth: float = math.nan
     since: int = 0
-    steps: float = math.nan
     product: float = math.nan
     tempo: float = math.nan
     lost: Rounding | None = field(default=None)
@@ -115,7 +113,6 @@ def advise(
         kind=kind,
         growth=growth,
         since=since,
-        steps=found.forecast.median,
         product=lr * weight_decay,
         tempo=tempo,
         lost=worst if worst is not None and worst.share else None,

@@ -88,7 +88,7 @@ def cause_of(series: Series, start: int, peak: int, since: int, *, jump: bool) -
     by_itself = Cause("effective learning rate", _built_up(series, before, growth, at))
     found = _learning_rate(series, before)
     if found is None and not series.one_update(before.row - 1):
-        return by_itself if jump and growth > c.GROWN else _blind(series, before)
+        return by_itself if jump and growth > c.CLEAR_GROWTH else _blind(series, before)
     for test in (_arithmetic, _optimizer, _batch):
         found = found or test(series, before)
     return found or _second_moment(series, before, growth) or by_itself
@@ -217,7 +217,7 @@ def _growth(series: Series, before: _Before, since: int) -> tuple[float, int]:
 def _built_up(series: Series, before: _Before, growth: float, since: int) -> str:
     """How the effective learning rate stood, and what built up."""
     parts = []
-    if growth > c.GROWN:
+    if growth > c.CLEAR_GROWTH:
         parts.append(f"it had grown {two_digits(growth)}-fold since step {series.step[since]:,}")
     moved = series.rotation if series.rotation is not None else series.grad_norm
     if moved is not None:

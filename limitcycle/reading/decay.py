@@ -1,6 +1,9 @@
 """What weight decay alone does to the norm, with heavy-ball momentum or without."""
 
-import math
+import numpy as np
+from numpy.typing import ArrayLike
+
+from limitcycle.reading.clock import Array
 
 
 def log_decay(product: float, momentum: float = 0.0) -> float:
@@ -16,9 +19,16 @@ def log_decay(product: float, momentum: float = 0.0) -> float:
         product: ηλ.
         momentum: μ, in [0, 1).
     """
-    if not (0 <= momentum < 1 and 0 <= product < 1 and product <= (1 - math.sqrt(momentum)) ** 2):
-        return math.nan
-    # One minus the root, from 1 − z = d: d² − (1 − μ + ηλ)·d + ηλ = 0, without cancellation.
-    half = (1 - momentum + product) / 2
-    distance = product / (half + math.sqrt(max(half * half - product, 0.0)))
-    return math.log1p(-distance)
+    return float(log_decays(product, momentum))
+
+
+def log_decays(products: ArrayLike, momenta: ArrayLike) -> Array:
+    """`log_decay` of each row: ηλ and μ of any shape, broadcast; NaN likewise."""
+    product, momentum = np.asarray(products, np.float64), np.asarray(momenta, np.float64)
+    with np.errstate(all="ignore"):
+        shrinks = (momentum >= 0) & (momentum < 1) & (product >= 0) & (product < 1)
+        shrinks &= product <= (1 - np.sqrt(momentum)) ** 2
+        # One minus the root, from 1 − z = d: d² − (1 − μ + ηλ)·d + ηλ = 0, without cancellation.
+        half = (1 - momentum + product) / 2
+        distance = product / (half + np.sqrt(np.maximum(half * half - product, 0.0)))
+        return np.where(shrinks, np.log1p(-distance), np.nan)

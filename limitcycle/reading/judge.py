@@ -187,23 +187,17 @@ def _with_causes(
 
 def _changes(series: Series, found: Found, lasting: Sequence[Spike]) -> pd.DataFrame:
     """What came from outside, and rises of the loss for good that are nothing else."""
-    known = [each.row for each in found.changes] + [each.start for each in found.with_unfinished]
+    changes = [(Spike(each.row, each.row + 1, -1), each.kind) for each in found.changes]
+    known = [rise.start for rise, _ in changes] + [each.start for each in found.with_unfinished]
     window = level_rows(len(series))
-    kinds = {each.row: each.kind for each in found.changes}
-    peaks = {each.row: each.row + 1 for each in found.changes}
     for rise in lasting:
         if all(abs(rise.start - row) > window for row in known):
             over = len(series) - rise.start > window
-            kinds[rise.start] = "level" if over else "rise"
-            peaks[rise.start] = rise.peak
-    rows = sorted(kinds)
-    rises = [Spike(row, peaks[row], -1) for row in rows]
-    table = pd.DataFrame(
-        {
-            "start": series.step[np.array(rows, dtype=np.intp)],
-            "kind": [kinds[row] for row in rows],
-        }
-    )
+            changes.append((rise, "level" if over else "rise"))
+    changes.sort()
+    rises = [rise for rise, _ in changes]
+    starts = np.array([rise.start for rise in rises], dtype=np.intp)
+    table = pd.DataFrame({"start": series.step[starts], "kind": [kind for _, kind in changes]})
     return _with_causes(series, table, rises, np.zeros(len(rises), bool))
 
 

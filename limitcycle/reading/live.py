@@ -40,7 +40,7 @@ class Live:
 
     def __init__(self, rule: UpdateRule | None, net: str = "") -> None:
         self._data = RunData(steps={}, rule=rule, described=True, net=net)
-        self._rows = Rows()
+        self._rows = GrowingTable()
         self._read: Series | None = None
         self._found = Found((), None, 0, 1.0)
         self._lowest = np.inf  # of log ρ since the last reading
@@ -91,7 +91,7 @@ class Live:
         return events[-PERIODS - 2].start if len(events) >= PERIODS + 2 else 0
 
 
-class Rows:
+class GrowingTable:
     """Columns of a table that grows at its end, as arrays."""
 
     def __init__(self) -> None:

@@ -2,7 +2,8 @@
 
 Adam divides by √v̂, a mean of past squared gradients. After a calm time v̂ is small, and the first
 large gradients are divided by too little (Cohen et al. 2022, Molybog et al. 2023 see loss spikes
-that begin so). What is recorded is Σg² ÷ Σv̂ over the weights of a group: about 1 as a rule.
+that begin so). What is recorded is Σg² ÷ Σv̂ over the weights of a group: below 1 while gradients
+shrink, far above where they grow at once.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.reading.clock import Array
+from limitcycle.reading.decay import log_decays
 from limitcycle.reading.series import Series
 
 
@@ -37,7 +38,7 @@ def pace_of(series: Series, power: float) -> Pace | None:
     if series.lr is None or series.weight_decay is None or not len(series):
         return None
     lr, weight_decay = _filled(series.lr), _filled(series.weight_decay)
-    rates = _rates(lr * weight_decay, series.momentum) / series.steps_an_update
+    rates = -log_decays(lr * weight_decay, series.momentum) / series.steps_an_update
     u = np.zeros(len(series))
     np.cumsum(rates[:-1] * np.diff(series.step), out=u[1:])
     with np.errstate(all="ignore"):
@@ -50,15 +51,3 @@ def _filled(values: Array) -> Array:
     if np.all(np.isfinite(values)):
         return values
     return np.asarray(pd.Series(values).ffill().bfill(), dtype=np.float64)
-
-
-def _rates(products: Array, momentum: Array) -> Array:
-    """Fall of log ρ in one update by weight decay alone: `limitcycle.reading.decay`, row by row.
-
-    NaN where the norm does not just shrink.
-    """
-    half = (1 - momentum + products) / 2
-    distance = products / (half + np.sqrt(np.maximum(half * half - products, 0.0)))
-    with np.errstate(all="ignore"):
-        shrinks = (products >= 0) & (products < 1) & (products <= (1 - np.sqrt(momentum)) ** 2)
-        return np.where(shrinks, -np.log1p(-distance), np.nan)
