@@ -143,7 +143,17 @@ def _sent(tensor: Tensor, device: torch.device) -> Tensor:
 def chosen_rows(
     run: Run, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64], size: int | None
 ) -> NDArray[np.int64]:
-    """The rows of the run's images: those of its classes, and of these its subset."""
+    """The rows of the run's images, (size,): those of its classes, and of these its subset.
+
+    Args:
+        run: says which classes, and by what a subset is drawn.
+        name: ``train`` or ``test``, for a refusal.
+        images, labels: all of the part, (N, C, H, W) and (N,).
+        size: of the subset; None takes all.
+
+    Raises:
+        UserError: there are fewer.
+    """
     rows = np.arange(len(labels))
     what = f"{run.data} {name}"
     if run.classes is not None:

@@ -45,13 +45,13 @@ def test_bfloat16_products_are_used_and_recorded(tmp_path):
 
 
 def test_runs_together_round_like_runs_alone(tmp_path):
-    runs = [RUN, replace(RUN, lr=0.3)]
+    runs = [replace(RUN, lr=0.03), replace(RUN, lr=0.3)]
     outs = [tmp_path / "0", tmp_path / "1"]
     for run, ended in zip(runs, train_together(runs, outs, How(precision="bf16")), strict=True):
         alone = train(run, tmp_path / f"alone-{run.lr}", precision="bf16")
-        apart = np.abs(ended.steps["loss"] / alone.steps["loss"] - 1)
-        assert apart[0] < 1e-3
-        assert apart[:6].max() < 2e-2, "rounding grows from step to step"
+        np.testing.assert_allclose(ended.steps["loss"], alone.steps["loss"], rtol=5e-2)
+        first = ended.steps["loss"].iloc[0] / alone.steps["loss"].iloc[0]
+        assert first == pytest.approx(1, rel=1e-3)
 
 
 def test_going_on_in_another_precision_is_said(tmp_path):
