@@ -205,13 +205,14 @@ def _second_moment(series: Series, before: _Before, growth: float) -> Cause | No
 
 def _growth(series: Series, before: _Before, since: int) -> tuple[float, int]:
     """By how much the effective learning rate had grown, and since which row."""
-    rates = series.effective_lr
-    if rates is None:
-        rates = 1 / series.norm**2  # as it would be at one learning rate
     first = min(since, before.calm.start)
-    known = np.where(np.isfinite(rates[first : before.row]), rates[first : before.row], np.inf)
-    lowest = first + int(np.argmin(known))
-    return float(rates[before.row - 1] / rates[lowest]), lowest
+    here = slice(first, before.row)
+    if series.effective_lr is None:
+        rates = 1 / series.norm[here] ** 2  # as it would be at one learning rate
+    else:
+        rates = series.effective_lr[here]
+    lowest = int(np.argmin(np.where(np.isfinite(rates), rates, np.inf)))
+    return float(rates[-1] / rates[lowest]), first + lowest
 
 
 def _built_up(series: Series, before: _Before, growth: float, since: int) -> str:

@@ -63,6 +63,18 @@ class Found:
         """All events, the unfinished one last."""
         return self.events if self.unfinished is None else (*self.events, self.unfinished)
 
+    def since(self, row: int) -> "Found":
+        """The jumps that begin at ``row`` or later, by rows counted from there."""
+        if not row:
+            return self
+        names = ("start", "peak", "recovery", "turn", "top")
+        events = tuple(
+            event._replace(**{name: getattr(event, name) - row for name in names})
+            for event in self.events
+            if event.start >= row
+        )
+        return Found(events, self.unfinished, self.turns, self.share)
+
     @property
     def wandering(self) -> bool:
         """Most turns came without a jump, so low jumps were dismissed as chance."""

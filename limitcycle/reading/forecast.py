@@ -16,7 +16,7 @@ from limitcycle.reading.foresight import schedule
 from limitcycle.reading.foresight.alarm import is_quiet
 from limitcycle.reading.foresight.fitted import family_of, first_wait, fitted
 from limitcycle.reading.foresight.kinds import Kind, kind_of
-from limitcycle.reading.foresight.measures import Measures, measure
+from limitcycle.reading.foresight.measures import PERIODS, Measures, measure
 from limitcycle.reading.foresight.pace import Pace, pace_of
 from limitcycle.reading.level import Level, height, resolution, scatter
 from limitcycle.reading.series import Series
@@ -69,6 +69,10 @@ def forecast(
     """
     if data.unjudged:
         return withheld(data.unjudged)
+    if length is None:
+        length = float(series.step[-1] - series.step[0]) if len(series) else 0.0
+    first = first_needed(found)
+    series, found = series.since(first), found.since(first)
     kind = kind_of(series, data.rule, known=data.described or series.momentum_known)
     if kind is not None and data.net not in _TRIED:
         kind = kind._replace(calibrated=False)
@@ -79,9 +83,13 @@ def forecast(
     reason = _too_few(series, found, kind, pace) or in_between(series, found)
     if reason:
         return withheld(reason)
-    if length is None:
-        length = float(series.step[-1] - series.step[0])
     return _foretold(series, pace, found.events, kind, length)
+
+
+def first_needed(found: Found) -> int:
+    """The first row that a forecast looks at: all of it hangs on the last periods."""
+    events = found.events
+    return events[-PERIODS - 2].start if len(events) >= PERIODS + 2 else 0
 
 
 def _foretold(

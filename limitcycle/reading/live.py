@@ -5,17 +5,14 @@ run has become a good deal longer. In between they are those of before, and only
 last periods are measured.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from limitcycle.reading import constants as c
 from limitcycle.reading.clock import Array
 from limitcycle.reading.data import RunData
-from limitcycle.reading.events import Event, Found, find_events
-from limitcycle.reading.forecast import Forecast, forecast, withheld
-from limitcycle.reading.foresight.measures import PERIODS
+from limitcycle.reading.events import Found, find_events
+from limitcycle.reading.forecast import Forecast, first_needed, forecast, withheld
 from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.reading.series import Series
 
@@ -67,10 +64,10 @@ class Live:
         with np.errstate(all="ignore"):
             if self._has_to_be_read():
                 self._look_again()
-            first = self._first_row()
+            first = first_needed(self._found)
             return forecast(
                 self._rows.series(first),
-                _moved(self._found, first),
+                self._found.since(first),
                 self._data,
                 length=self._rows.length,
             )
@@ -84,11 +81,6 @@ class Live:
         self._read = self._rows.series(0)
         self._found = find_events(self._read)
         self._lowest, self._stirred = float(self._read.log_norm[-1]), False
-
-    def _first_row(self) -> int:
-        """The first row that a forecast looks at: all of it hangs on the last periods."""
-        events = self._found.events
-        return events[-PERIODS - 2].start if len(events) >= PERIODS + 2 else 0
 
 
 class GrowingTable:
@@ -163,19 +155,3 @@ class GrowingTable:
             grown[:kept] = array[self._length - kept : self._length]
             self._arrays[name] = grown
         self._length = kept
-
-
-def _moved(found: Found, first: int) -> Found:
-    """The jumps that begin at row ``first`` or later, by rows counted from there."""
-    if not first:
-        return found
-    return Found(_events_moved(found.events, first), found.unfinished, found.turns, found.share)
-
-
-def _events_moved(events: Sequence[Event], first: int) -> tuple[Event, ...]:
-    rows = ("start", "peak", "recovery", "turn", "top")
-    return tuple(
-        event._replace(**{name: getattr(event, name) - first for name in rows})
-        for event in events
-        if event.start >= first
-    )

@@ -1,7 +1,7 @@
 """From anybody's table to clean arrays: sorted by step, one row a step, missing values dropped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,17 @@ class Series:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "log_norm", np.log(self.norm))
+
+    def since(self, row: int) -> "Series":
+        """The rows from ``row`` on, without a copy."""
+        if not row:
+            return self
+        arrays = {
+            each.name: getattr(self, each.name)[row:]
+            for each in fields(self)
+            if each.init and isinstance(getattr(self, each.name), np.ndarray)
+        }
+        return replace(self, **arrays)
 
     def one_update(self, row: int) -> bool:
         """Whether the next row is one update later: what happens between them happens in it."""
