@@ -94,7 +94,7 @@ def watched(
         spent = counted(watch, "_read")
         for count in range(steps + every):
             if count == every:
-                watch.latest()  # the first reading warms up, too
+                assert len(watch.steps)  # the first reading warms up, too
             spent.clear()
             began = time.perf_counter()
             loss = bench.step()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from torch.compiler import disable
+from torch.compiler import disable, is_dynamo_compiling
 from torch.optim import Optimizer
 
 from limitcycle.measure import is_nested, is_stepping
@@ -38,10 +38,12 @@ class Hooks:
         self._optimizer, self._outer = optimizer, outer
         self._before, self._after = before, after
         self._held_back = False  # a step was made within one of the outer optimizer's
-        # A compiled step calls its hooks as they are: neither is to be compiled itself.
-        pre, post = disable(self._pre), disable(self._post)  # type: ignore[no-untyped-call]
-        self._first = optimizer.register_step_pre_hook(pre)
-        self._last = [optimizer.register_step_post_hook(post)]
+        # A compiled step calls its hooks as they are: neither is to be compiled itself. To say so
+        # at every call would cost a short step as much as all the rest of one without a row.
+        self._pre_apart = disable(self._pre)  # type: ignore[no-untyped-call]
+        self._post_apart = disable(self._post)  # type: ignore[no-untyped-call]
+        self._first = optimizer.register_step_pre_hook(self._before_step)
+        self._last = [optimizer.register_step_post_hook(self._after_step)]
         self._handles: list[Any] = [self._first, *self._last]
         if outer is not None:
             ending = disable(self._outer_post)  # type: ignore[no-untyped-call]
@@ -70,6 +72,12 @@ class Hooks:
         """Be called behind the hooks that others have put there meanwhile."""
         _to_end(self._optimizer._optimizer_step_pre_hooks, [self._first])
         _to_end(self._optimizer._optimizer_step_post_hooks, self._last)
+
+    def _before_step(self, optimizer: Optimizer, *given: Any) -> Any:
+        return (self._pre_apart if is_dynamo_compiling() else self._pre)(optimizer, *given)
+
+    def _after_step(self, *given: Any) -> None:
+        (self._post_apart if is_dynamo_compiling() else self._post)(*given)
 
     def _pre(self, _: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if is_nested(self._optimizer):
@@ -104,6 +112,8 @@ class Hooks:
 
 def _to_end(table: Any, handles: list[Any]) -> None:
     """Put hooks at the end of their table, in order, unless they are there."""
+    if len(handles) == 1 and next(reversed(table), None) == handles[0].id:
+        return  # at nearly every step
     here = [handle.id for handle in handles if handle.id in table]
     if [*islice(reversed(table), len(here))] != here[::-1]:
         for each in here:
