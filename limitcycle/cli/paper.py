@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from limitcycle.checks import usable_path
+from limitcycle.checks import usable_path, whole
 from limitcycle.cli.bars import say
 from limitcycle.cli.fitted import Heading, fitted
 from limitcycle.cli.standing import duration, every_half_minute
@@ -75,10 +75,16 @@ def paper(options: argparse.Namespace) -> int:
 
 
 def _seeds(count: int | None, first: int) -> tuple[int, ...] | None:
-    """The seeds of a point; None: the figure's own."""
-    if count is None and first == 0:
-        return None
-    return tuple(range(first, first + (count or len(SEEDS))))
+    """The seeds of a point; None: the figure's own.
+
+    Raises:
+        UserError: there is no such count, or no such seed.
+    """
+    if count is None:
+        count = len(SEEDS)
+        if first == 0:
+            return None
+    return tuple(range(whole("--first-seed", first, least=0), first + count))
 
 
 def _train(

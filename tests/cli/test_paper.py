@@ -155,3 +155,10 @@ def test_fresh_seeds_begin_where_it_is_said(options, expected, tmp_path, monkeyp
     monkeypatch.setattr("limitcycle.cli.paper.make_entries", make_entries)
     assert main(["paper", "7", *options, "--out", str(tmp_path)]) == 0
     assert made == [expected]
+
+
+def test_a_first_seed_that_is_none_is_called_what_was_typed(tmp_path, capsys):
+    options = ["paper", "2", "--first-seed", "-3", "--out", str(tmp_path / "paper")]
+    assert main(options) == 2
+    assert capsys.readouterr().err.startswith("limitcycle: --first-seed must be a whole number")
+    assert not (tmp_path / "paper").exists()
