@@ -184,6 +184,7 @@ def _add_paper(verb: Parser) -> None:
     )
     how = verb.add_argument_group("how to compute it")
     _add_machine(how, "1")
+    _add_stop_after(how)
     _add_cluster(verb)
 
 
