@@ -114,7 +114,13 @@ def asked(times):
     return lambda: next(count) >= times
 
 
-@pytest.mark.parametrize("case", CASES)
+# Images under vmap are seconds of convolutions.
+CASES_MARKED = [
+    pytest.param(case, marks=[pytest.mark.slow] if "ConvNet" in case else []) for case in CASES
+]
+
+
+@pytest.mark.parametrize("case", CASES_MARKED)
 def test_runs_together_are_what_they_are_alone(case, tmp_path):
     runs = CASES[case]
     for i, ended in enumerate(together(runs, tmp_path)):
@@ -147,7 +153,7 @@ def test_those_that_are_behind_catch_up_to_the_same_bits(tmp_path):
         assert_same(run, reference)
 
 
-@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("at", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_run_that_diverges_ends_and_changes_no_bit_of_the_others(at, tmp_path):
     plain = replace(BASE, norm="none", weight_decay=0.0, dtype="float32", lr=0.01)
     runs = [plain, plain, replace(plain, seed=1)]
@@ -189,6 +195,7 @@ def test_where_memory_ends_the_company_says_so_and_goes_on(where, tmp_path, monk
         assert_same(one, other)
 
 
+@pytest.mark.slow
 def test_a_run_may_leave_its_company_and_join_another(tmp_path):
     runs = [replace(BASE, seed=seed) for seed in range(2)]
     together(runs, tmp_path, should_stop=asked(5))
@@ -275,6 +282,7 @@ def test_what_is_not_alike_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_sweep_of_companies_keeps_the_order_of_its_jobs(tmp_path):
     small = replace(BASE, steps=9)
     wild = replace(small, norm="none", lr=1e30, weight_decay=0.0, dtype="float32")
