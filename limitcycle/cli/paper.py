@@ -116,7 +116,7 @@ def _train(
         estimate = duration(cost(scale, runs, workers))
         say(console, f"{len(runs)} runs to make, about {estimate} on {workers} workers")
         jobs = [Job(run, plans[0].folder(run)) for run in runs]
-        settings = {"device": options.device}
+        settings = {"device": options.device, "compile": options.compile}
         # Threads change the bits: their number must not hang on how many runs are left to make.
         outcomes = run_jobs(
             jobs,
@@ -127,9 +127,19 @@ def _train(
             overall=True,
             stop_after=deadline - time.monotonic(),
             cluster=cluster,
+            among=_all_runs(plans),
         )
         code = max(code, report_outcomes(outcomes, Console(stderr=True)))
     return code
+
+
+def _all_runs(plans: list[Plan]) -> list[Run]:
+    """Those that are known of, done or not."""
+    found = {}
+    for plan in plans:
+        for runs in (*plan.runs.values(), *plan.later().runs.values()):
+            found.update({run.identity: run for run in runs})
+    return list(found.values())
 
 
 def _whole(plans: list[Plan], console: Console) -> list[Plan]:
