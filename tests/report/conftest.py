@@ -1,7 +1,7 @@
 """Made-up runs: a relaxation oscillator in a few lines, and what the report expects of a run."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,31 @@ def sawtooth_run(name="run", *, measured=True, run=True, **table):
 def sawtooth():
     """Makes a periodic run: ``sawtooth(name, rows=…, period=…, lr=…, weight_decay=…, seed=…)``."""
     return sawtooth_run
+
+
+def with_groups(run, names=("conv1.weight", "conv2.weight (+1)", "conv3.weight")):
+    """``run`` as if it had been watched: its groups turn one slower than the other."""
+    steps, parts = run.steps, []
+    for at, name in enumerate(names):
+        columns = {"step": steps["step"], "group": name, "norm": steps["norm"] / (at + 1)}
+        columns["effective_lr"] = steps["effective_lr"] * (at + 1) ** 2
+        columns["rotation"] = 1e-3 * (at + 1)
+        parts.append(pd.DataFrame(columns))
+    table = pd.concat(parts).sort_values("step", kind="stable", ignore_index=True)
+    return Watched(**{each.name: getattr(run, each.name) for each in fields(run)}, groups=table)
+
+
+@dataclass(frozen=True)
+class Watched(Double):
+    """A loaded run with a group table."""
+
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@pytest.fixture(scope="session")
+def grouped():
+    """Makes a run one with groups: ``grouped(run, names=…)``."""
+    return with_groups
 
 
 @pytest.fixture
