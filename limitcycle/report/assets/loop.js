@@ -48,12 +48,12 @@ function drawLoop() {
 function drawPeriod() {
   const where = byId("period-panels");
   if (!where) return;
-  for (const panel of enlarged) Plotly.purge(panel.div);
+  for (const { div, drawn } of enlarged) drawn.then(() => Plotly.purge(div)); // not while it is being drawn
   where.replaceChildren();
   const period = data.runs[page.focus].period;
   byId("period-text").textContent = period.text;
   enlarged = period.panels.map(panel => addSingle(panel, where)).filter(Boolean);
-  enlarged.forEach(drawSingle);
+  for (const panel of enlarged) panel.drawn = drawSingle(panel);
   link(enlarged.filter(panel => panel.time && !panel.enlarged));
 }
 function addSingle(panel, where) {

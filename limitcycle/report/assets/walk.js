@@ -70,7 +70,9 @@ function toJump(direction) { // the next or the last one, from where the cursor 
   if (next !== undefined) walk(rowAt(along, next));
 }
 function closer(factor) { // enlarge about the cursor
-  const [from, to] = page.range || extent(), at = rows()[page.row], whole = extent();
+  const whole = extent();
+  if (!whole) return;
+  const [from, to] = page.range || whole, at = rows()[page.row];
   const low = Math.max(whole[0], at - (at - from) * factor), high = Math.min(whole[1], at + (to - at) * factor);
   zoom(low <= whole[0] && high >= whole[1] ? null : [low, high]);
 }
