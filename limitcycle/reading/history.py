@@ -97,8 +97,14 @@ def running_mean(values: Array, rows: int) -> Array:
     return pd.Series(_finite(values)).rolling(rows, center=True, min_periods=1).mean().to_numpy()
 
 
-def history_of(run: Recorded, label: str) -> History:
-    """One run under the name that legends shall give it."""
+def history_of(run: Recorded, label: str, diagnosis: Diagnosis | None = None) -> History:
+    """One run under the name that legends shall give it.
+
+    Args:
+        run: a loaded run.
+        label: its name.
+        diagnosis: of the run, where it was made already; None: it is made here.
+    """
     groups = without(getattr(run, "groups", pd.DataFrame()), run.info.get("watched"))
     steps, note = decayed(run.steps, groups)
     frame, tested = _table(steps, run.name), _table(run.epochs, run.name)
@@ -121,7 +127,7 @@ def history_of(run: Recorded, label: str) -> History:
         lr=lr,
         weight_decay=weight_decay,
         momentum=momentum,
-        diagnosis=diagnose(run),
+        diagnosis=diagnose(run) if diagnosis is None else diagnosis,
         passed=_passed(run, tested, per_epoch),
         rate=rate_of(run, frame),
         note=note,

@@ -66,8 +66,13 @@ def grids_of(table: pd.DataFrame) -> Depth | None:
         if measure in table:
             grid = _means(table[measure].to_numpy(float), cell, (len(names), count))
             if np.isfinite(grid).any():
-                grids[measure] = _relative(grid) if measure in _RELATIVE else grid
-    return Depth(names, edges, grids) if grids else None
+                grids[measure] = grid
+    return Depth(names, edges, relative(grids)) if grids else None
+
+
+def relative(grids: Mapping[str, Array]) -> dict[str, Array]:
+    """``grids``, those that do not compare between groups over each group's median."""
+    return {name: _relative(grid) if name in _RELATIVE else grid for name, grid in grids.items()}
 
 
 def _means(values: Array, cell: Rows, shape: tuple[int, int]) -> Array:
@@ -76,7 +81,7 @@ def _means(values: Array, cell: Rows, shape: tuple[int, int]) -> Array:
     counts = np.bincount(cell[used], minlength=shape[0] * shape[1])
     sums = np.bincount(cell[used], np.log(values[used]), minlength=shape[0] * shape[1])
     with np.errstate(invalid="ignore"):
-        return np.exp(sums / counts).reshape(shape)
+        return np.asarray(np.exp(sums / counts), dtype=np.float64).reshape(shape)
 
 
 def _relative(grid: Array) -> Array:

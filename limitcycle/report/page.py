@@ -26,7 +26,7 @@ from limitcycle.report.legend import histories
 from limitcycle.report.panels import check_axis
 from limitcycle.report.writing import write_page
 
-SCRIPTS = ("common.js", "stack.js", "loop.js", "depth.js", "walk.js", "report.js")
+SCRIPTS = ("common.js", "stack.js", "loop.js", "depth.js", "walk.js", "report.js", "begin.js")
 OFFLINE = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"

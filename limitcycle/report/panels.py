@@ -58,10 +58,13 @@ def four_panels(histories: Sequence[History], axis: TimeAxis = "steps") -> Figur
     return panels_of(histories, ("loss", second, "norm", "phase"), axis)
 
 
-def stacked_panels(histories: Sequence[History], axis: TimeAxis = "steps") -> Figure:
+def stacked_panels(
+    histories: Sequence[History], axis: TimeAxis = "steps", first: int = 0
+) -> Figure:
     """What the page shows on one time axis: loss, effective learning rate, norm, test error.
 
-    Those two that may be unknown are left out where they are, in all runs.
+    Those two that may be unknown are left out where they are, in all runs. The runs count from
+    ``first``: so they get their colours.
 
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
@@ -71,7 +74,7 @@ def stacked_panels(histories: Sequence[History], axis: TimeAxis = "steps") -> Fi
         names.insert(1, "effective_lr")
     if _tested(histories):
         names.append("test_error")
-    figure = panels_of(histories, names, axis)
+    figure = panels_of(histories, names, axis, first=first)
     return replace(figure, panels=tuple(map(_spelt_out, figure.panels)))
 
 
@@ -101,9 +104,15 @@ def _rated(histories: Sequence[History]) -> bool:
 
 
 def panels_of(
-    histories: Sequence[History], names: Sequence[str], axis: TimeAxis = "steps", title: str = ""
+    histories: Sequence[History],
+    names: Sequence[str],
+    axis: TimeAxis = "steps",
+    title: str = "",
+    first: int = 0,
 ) -> Figure:
     """The panels called ``names`` (see `CURVES`, and test_error, phase) of all runs.
+
+    The runs count from ``first``: so they get their colours.
 
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
@@ -112,14 +121,15 @@ def panels_of(
         check_axis(history, axis)
     budget = min(ROWS_OF_ALL_RUNS // len(histories), MOST_ROWS_OF_A_RUN)
     rows = [rows_to_draw(history, budget) for history in histories]
-    drawn = list(zip(range(len(histories)), histories, rows, strict=True))
-    keys = tuple(Key(history.label, *style_of(run)) for run, history in enumerate(histories))
+    places = range(first, first + len(histories))
+    drawn = list(zip(places, histories, rows, strict=True))
+    keys = tuple(Key(history.label, *style_of(run)) for run, history, _ in drawn)
     return Figure(tuple(_panel(name, drawn) for name in names), axis, keys, title)
 
 
 def _panel(name: str, drawn: "Sequence[tuple[int, History, Rows]]") -> Panel:
     if name == "test_error":
-        return _test_error([history for _, history, _ in drawn])
+        return _test_error([(run, history) for run, history, _ in drawn])
     if name == "phase":
         return _phase_diagram(drawn)
     title, axis = CURVES[name]
@@ -186,10 +196,11 @@ def _loss(run: int, history: History, rows: Rows) -> list[Mark]:
     return [*_curve(run, history, rows, "loss"), found]
 
 
-def _test_error(histories: Sequence[History]) -> Panel:
+def _test_error(drawn: Sequence[tuple[int, History]]) -> Panel:
+    histories = [history for _, history in drawn]
     marks: list[Mark] = []
     missing = []
-    for run, history in enumerate(histories):
+    for run, history in drawn:
         measured = np.flatnonzero(np.isfinite(history.test_error))
         if len(measured) == 0:
             missing.append(history.label)

@@ -75,6 +75,7 @@ function setAxis(axis) {
   redraw();
 }
 function redraw() { // all of it, in another theme, width or unit of time
+  if (!data.runs.length) return;
   drawAll();
   drawDepth();
   enlarged.forEach(drawSingle);
@@ -122,10 +123,8 @@ function listenToPrinter() { // paper is white and narrow
   addEventListener("beforeprint", () => { document.documentElement.classList.add("paper"); redraw(); resize(); });
   addEventListener("afterprint", () => { document.documentElement.classList.remove("paper"); release(); redraw(); });
 }
-async function begin() {
-  if (tooOld()) return;
+async function prepare() { // all that needs no run yet
   await unpack();
-  [...data.panels, ...(data.loop ? [data.loop] : [])].forEach(unpackTraces);
   buildStack();
   buttonsOfTime();
   listenToTable();
@@ -134,9 +133,5 @@ async function begin() {
   listenToTime();
   byId("measure").addEventListener("change", event => { depth.measure = event.target.value; drawDepth(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("resize", () => { drawStack(); showCursor(); });
-  page.row = rows().length - 1;
-  only(page.focus);
-  document.body.dataset.ready = "true";
+  addEventListener("resize", () => { if (data.runs.length) { drawStack(); showCursor(); } });
 }
-await begin();
