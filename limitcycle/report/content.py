@@ -49,7 +49,7 @@ def common(drawn: Sequence[History], axis: TimeAxis) -> dict[str, Any]:
 
 def said(at: int, history: History, clocks: Clocks) -> dict[str, Any]:
     """What is said of a run, and where its loss rose; ``at``: its place among all."""
-    found = history.diagnosis
+    found, rises = history.diagnosis, marks(history)
     colour, dash = style_of(at)
     return {
         "label": history.label,
@@ -62,8 +62,8 @@ def said(at: int, history: History, clocks: Clocks) -> dict[str, Any]:
         "numbers": _numbers(found),
         "advice": found.advice.text,
         "code": found.advice.code,
-        "marks": _marks(history, clocks),
-        "counted": counted(history),
+        "marks": _marks(history, rises[-MOST_MARKS:], clocks),
+        "counted": counted(rises),
         "phases": "".join(found.phases["phase"]),
         "phaseStarts": encode_steps(found.phases["start"].to_numpy(float)),
         "threshold": history.threshold,
@@ -86,8 +86,7 @@ def _run(at: int, history: History, clocks: Clocks) -> dict[str, Any]:
     }
 
 
-def _marks(history: History, clocks: Clocks) -> dict[str, Any]:
-    rises = marks(history)[-MOST_MARKS:]
+def _marks(history: History, rises: Sequence[Mark], clocks: Clocks) -> dict[str, Any]:
     return {
         "clock": _clock(history, np.array([mark.step for mark in rises], dtype=float), clocks),
         "peaks": _clock(history, np.array([mark.peak for mark in rises], dtype=float), clocks),

@@ -81,7 +81,8 @@ def _means(values: Array, cell: Rows, shape: tuple[int, int]) -> Array:
     counts = np.bincount(cell[used], minlength=shape[0] * shape[1])
     sums = np.bincount(cell[used], np.log(values[used]), minlength=shape[0] * shape[1])
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.exp(sums / counts), dtype=np.float64).reshape(shape)
+        means: Array = np.exp(sums / counts)
+    return means.reshape(shape)
 
 
 def _relative(grid: Array) -> Array:
@@ -89,4 +90,4 @@ def _relative(grid: Array) -> Array:
     known = np.isfinite(grid).any(axis=1)
     middle = np.full(len(grid), np.nan)
     middle[known] = np.nanmedian(grid[known], axis=1)
-    return grid / middle[:, None]
+    return np.asarray(grid / middle[:, None], dtype=np.float64)

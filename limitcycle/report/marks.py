@@ -1,5 +1,6 @@
 """Where the loss rose: jumps, and rises that are none, each with its reason in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -43,9 +44,8 @@ def marks(history: History) -> list[Mark]:
     return sorted(rises, key=lambda mark: mark.step)
 
 
-def counted(history: History) -> str:
-    """How many rises there are and how many are jumps; empty where all are, or there is none."""
-    rises = marks(history)
+def counted(rises: Sequence[Mark]) -> str:
+    """How many of the rises are no jumps; empty where all are, or there is none."""
     others = sum(not mark.jump for mark in rises)
     if not others:
         return ""
@@ -55,7 +55,10 @@ def counted(history: History) -> str:
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    columns = {str(name): frame[name].tolist() for name in frame}
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def _mark(row: dict[str, object], *, jump: bool) -> Mark:

@@ -1,33 +1,18 @@
 """The page in a real browser: it draws, toggles, zooms and walks without a word of complaint."""
 
 import dataclasses
-import shutil
 
 import pytest
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from limitcycle.lab import plane_of
 from limitcycle.report import write_map_page, write_report
+from tests.report.conftest import BROWSER, DRIVER
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     not (BROWSER and DRIVER), reason="no chromium with chromedriver on this machine"
-)
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1300,1000",
 )
 EVIL = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 1'>"
 HELPERS = """
@@ -42,24 +27,15 @@ const set = (id, value, event) => {
 const slide = row => set('slider', row, 'input');
 const click = (selector, at) => document.querySelectorAll(selector)[at].click();
 const follow = run => click('#runs .chip button', run);
-const runs = plot => [...new Set(plot.data.map(each => each.run).filter(run => run !== undefined))].sort();
-const press = key => document.getElementById('stack').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+const runs = plot => [...new Set(plot.data.map(each => each.run))].filter(
+  run => run !== undefined).sort();
+const press = key => document.getElementById('stack').dispatchEvent(
+  new KeyboardEvent('keydown', { key, bubbles: true }));
 const row = () => Number(document.getElementById('slider').value);
 const values = () => [...document.querySelectorAll('#stack .values')].map(each => each.textContent);
-const hover = (plot, x, y) => plot.dispatchEvent(new PointerEvent('pointermove', { clientX: x, clientY: y, bubbles: true }));
+const hover = (plot, x, y) => plot.dispatchEvent(
+  new PointerEvent('pointermove', { clientX: x, clientY: y, bubbles: true }));
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = ChromeOptions()
-    options.binary_location = BROWSER
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +86,8 @@ def test_the_first_screen_says_what_happens_and_what_to_do(page, browser):
 
 
 def test_the_charts_are_one_plot_with_the_quantity_itself(page):
-    titles = "return [...document.querySelectorAll('.over > span:nth-of-type(1)')].map(e => e.textContent)"
+    titles = """return [...document.querySelectorAll('.over > span:nth-of-type(1)')].map(
+        each => each.textContent)"""
     assert page(titles) == [
         "Training loss", "Effective learning rate", "Norm of the scale-invariant weights",
         "Test error",

@@ -17,8 +17,9 @@ function joined() { // the pieces as the data of one page
     }
     if (loop) loop.traces.push(...piece.loop.traces.map(moved));
     else loop = { ...piece.loop, traces: piece.loop.traces.map(moved) };
-    const { marks, depth } = piece.run;
-    runs.push({ ...piece.run, marks: { ...marks, clock: marks.clock + first, peaks: marks.peaks + first },
+    const { marks, depth, pending } = piece.run;
+    const still = pending ? { story: [{ panel: "", text: pending }], headline: `${pending} …`, numbers: "", advice: "", code: "" } : {};
+    runs.push({ ...piece.run, ...still, marks: { ...marks, clock: marks.clock + first, peaks: marks.peaks + first },
       depth: depth && { ...depth, clock: depth.clock + first }, period: { text: "", panels: [] } });
   }
   const missing = {};
@@ -41,6 +42,8 @@ function take(answer) {
   byId("charts").hidden = byId("explanation").hidden = none;
   byId("answer").hidden = false;
   tell();
+  drawRuns();
+  if (none) return;
   drawAll();
   drawDepth();
 }

@@ -104,14 +104,16 @@ class GroupMeans:
             return
         if not self.groups:
             self.groups = tuple(map(str, table["group"].unique()))
-        row = table["group"].map({name: at for at, name in enumerate(self.groups)})
-        steps: Rows = np.asarray(table["step"], dtype=np.int64)
+        places = table["group"].map({name: at for at, name in enumerate(self.groups)})
+        row: Array = np.asarray(places, dtype=np.float64)
+        steps: Rows = table["step"].to_numpy(np.int64)
         self._bins = max(self._bins, int(steps[-1]) // self._width + 1)
         while self._bins > MOST // 2:
             self._double()
         for name in self._columns:
             if name in table:
-                self._take(name, row.to_numpy(np.float64), steps, table[name].to_numpy(np.float64))
+                values: Array = table[name].to_numpy(np.float64)
+                self._take(name, row, values, steps // self._width)
 
     def edges(self) -> Array:
         """Where bins begin and the last one ends, in steps."""
@@ -122,10 +124,10 @@ class GroupMeans:
         with np.errstate(invalid="ignore", divide="ignore"):
             return {name: np.exp(sums[0] / sums[1]) for name, sums in self._widened().items()}
 
-    def _take(self, name: str, row: Array, steps: Rows, values: Array) -> None:
+    def _take(self, name: str, row: Array, values: Array, bins: Rows) -> None:
         known = np.isfinite(row) & np.isfinite(values) & (values > 0)
         sums = self._widened(name)[name]
-        cells = (row[known].astype(np.int64), steps[known] // self._width)
+        cells = (row[known].astype(np.int64), bins[known])
         np.add.at(sums[0], cells, np.log(values[known]))
         np.add.at(sums[1], cells, 1)
         self._sums[name] = sums

@@ -1,8 +1,8 @@
 """All runs below a folder that is being written, and what the page is told of each.
 
-Two threads may look after a board: one takes in what is new (`refresh`, milliseconds), another
-diagnoses anew (`read_again`, longer the longer the run). Answers are made by the first and only
-handed on to whoever asks.
+Two threads may look after a board: one takes in what is new (`refresh`, milliseconds, however long
+the runs are), another judges it anew (`read_again`, longer the longer they are). Answers are made
+there and only handed on to whoever asks.
 """
 
 import json
@@ -59,7 +59,7 @@ class Board:
         self._labels: list[str] = []
         self._pieces: list[Piece] = []
         self._unreadable: dict[Path, str] = {}
-        self._lock = threading.Lock()
+        self._lock, self._painting = threading.Lock(), threading.Lock()
         self._looked = -np.inf
         self._changed = clock()
         self._table = ""
@@ -94,18 +94,23 @@ class Board:
         return len(changed)
 
     def read_again(self) -> int:
-        """Diagnose anew the runs in which enough has happened; how many these were."""
-        wanting = [at for at, run in enumerate(self._runs) if run.wants_reading()]
-        for at in wanting:
-            try:
-                self._runs[at].diagnose()
-            except UserError as problem:
-                self._unreadable[self._runs[at].path] = str(problem)
-                continue
-            self._paint(at)
-        if wanting:
+        """Judge anew the runs in which enough has happened; how many these were."""
+        judged = 0
+        for at, run in enumerate(self.runs):
+            changed = run.foresee()
+            if run.wants_reading():
+                try:
+                    run.diagnose()
+                except UserError as problem:
+                    self._unreadable[run.path] = str(problem)
+                    continue
+                changed = True
+            if changed and at < len(self._pieces):
+                self._paint(at)
+                judged += 1
+        if judged:
             self._table = summary_table([piece.history for piece in self._pieces])
-        return len(wanting)
+        return judged
 
     def answer(self, seen: Sequence[int]) -> str:
         """What has changed since the page saw these versions of the runs, as JSON."""
@@ -149,6 +154,10 @@ class Board:
         return again | set(range(before, len(self._runs)))
 
     def _paint(self, at: int) -> None:
+        with self._painting:  # both threads may, and the later one must be the newer one
+            self._painted(at)
+
+    def _painted(self, at: int) -> None:
         run, version = self._runs[at], 1
         history = run.history(self._labels[at])
         text = script_safe(_piece(at, run, history))
@@ -167,7 +176,8 @@ def _piece(at: int, run: Followed, history: History) -> dict[str, Any]:
         "loop": paint_web(panels_of([history], ["phase"], first=at), clocks)[0],
         "run": {
             **said(at, history, clocks),
-            "forecast": None if run.ended else _band(run.forecast(), run.last_step),
+            "forecast": None if run.ended else _band(run.forecast, run.forecast_from),
+            "pending": f"Reading {run.rows:,} rows" if run.pending else "",
             "depth": depth_values(run.depth(), history, clocks),
         },
         "common": common([history], "steps"),

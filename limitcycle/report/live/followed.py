@@ -1,7 +1,9 @@
 """A run whose folder is being written: what is new in it, and what is known of it so far."""
 
+import math
 import os
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,7 @@ from limitcycle.errors import UserError
 from limitcycle.reading import diagnose
 from limitcycle.reading.data import data_of
 from limitcycle.reading.decayed import OTHER, decayed, without
-from limitcycle.reading.diagnosis import Diagnosis
-from limitcycle.reading.forecast import Forecast
+from limitcycle.reading.forecast import withheld
 from limitcycle.reading.history import History, history_of
 from limitcycle.reading.live import Live
 from limitcycle.record import LoadedRun, load
@@ -24,6 +25,9 @@ from limitcycle.report.live.bins import Extremes, GroupMeans
 
 LONGER = 1.15
 """A run that has become so many times as long is diagnosed again."""
+
+READ_AT_ONCE = 5_000
+"""Rows of a run that is diagnosed before it is shown for the first time."""
 
 _TICK = 100_000_000  # nanoseconds, more than a file system's clock needs to move on
 _DRAWN = ("loss", "norm", "effective_lr", "effective_grad_norm")
@@ -55,12 +59,13 @@ class Followed:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.pending, self.diagnosis = False, diagnose(_NONE)
         self._status: dict[str, Any] = {}
         self._steps, self._tests = Extremes(_DRAWN, _AVERAGED), Extremes(("test_error",))
         self._groups = GroupMeans(tuple(MEASURES))
         self._rows, self._last, self._note = 0, -1, ""
         self._begin()
-        self.diagnose()
+        self._first_reading()
 
     @property
     def name(self) -> str:
@@ -94,13 +99,21 @@ class Followed:
         new = {name: self._new_parts(name) for name in ("steps", "epochs")}
         if new["steps"] is None or new["epochs"] is None:  # it went back: all is read anew
             self._begin()
-            self.diagnose()
+            self._first_reading()
             return True
         for name in new["steps"]:
             self._take(name)
         for name in new["epochs"]:
             self._tests.add(_ascending(_read(self.path / "epochs" / name)))
         return changed or bool(new["steps"]) or bool(new["epochs"])
+
+    def _first_reading(self) -> None:
+        """Of a long run somebody else makes it, later; until then nothing is said."""
+        self.pending = self._rows > READ_AT_ONCE
+        if self.pending:
+            self.diagnosis = diagnose(_NONE)
+        else:
+            self.diagnose()
 
     def wants_reading(self) -> bool:
         """Whether so much has happened since the last diagnosis that it is to be made again."""
@@ -115,17 +128,33 @@ class Followed:
             UserError: a part is damaged.
         """
         rows, ended = self._rows, self.ended
-        self.diagnosis: Diagnosis = diagnose(load(self.path))
-        self._read_rows, self._read_ended = rows, ended
+        self.diagnosis = diagnose(load(self.path))
+        self._read_rows, self._read_ended, self.pending = rows, ended, False
 
-    def forecast(self) -> Forecast:
-        """Of the next jump, from the last row on."""
-        return self._live.forecast()
+    def foresee(self) -> bool:
+        """Look at the rows that have come since for the next jump; whether there were any.
+
+        It may take longer the longer the run: let it not be waited for.
+        """
+        news: list[pd.DataFrame] = []
+        while self._unforeseen:
+            news.append(self._unforeseen.popleft())
+        for steps in news:
+            self._live.add(steps)
+        if news:
+            self.forecast = self._live.forecast()
+            self.forecast_from = int(news[-1]["step"].iloc[-1])
+        return bool(news)
 
     @property
     def last_step(self) -> int:
         """The last step that is known; -1 without any."""
         return self._last
+
+    @property
+    def rows(self) -> int:
+        """How many rows have been read."""
+        return self._rows
 
     def history(self, label: str) -> History:
         """The run as series, of the rows that are kept."""
@@ -153,6 +182,8 @@ class Followed:
         self._status = self._loaded.status
         sort = data_of(Sofar(self.name, self.run, self._loaded.info, self._status, _NONE, _NONE))
         self._live = Live(sort.rule, sort.net)
+        self._unforeseen: deque[pd.DataFrame] = deque()  # rows, from one thread to another
+        self.forecast, self.forecast_from = withheld("too few rows to tell"), -1
         self._steps, self._tests = Extremes(_DRAWN, _AVERAGED), Extremes(("test_error",))
         self._groups = GroupMeans(tuple(MEASURES))
         self._there: dict[str, dict[str, Part]] = {"steps": {}, "epochs": {}}
@@ -174,13 +205,8 @@ class Followed:
         there, seen = self._there[table], self._seen[table]
         if seen - set(there):
             return None
-        covered = self._status.get("step")
-        waits_for_status = covered is not None and not self.ended
-        new = [
-            name
-            for name in sorted(set(there) - seen)
-            if not (waits_for_status and there[name].last > covered)
-        ]
+        covered = math.inf if self.ended else float(self._status.get("step", math.inf))
+        new = [name for name in sorted(set(there) - seen) if there[name].last <= covered]
         seen.update(new)
         return new
 
@@ -213,7 +239,7 @@ class Followed:
         groups = without(groups, self._loaded.info.get("watched"))
         judged, self._note = decayed(steps, groups) if len(groups) else (steps, self._note)
         if {"loss", "norm"} <= set(judged.columns):
-            self._live.add(judged)
+            self._unforeseen.append(judged)
         self._steps.add(judged)
         if len(groups):
             self._groups.add(groups[groups["group"] != OTHER])

@@ -68,6 +68,7 @@ def _listening(port: int) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((LOOPBACK, port))
+        made.listen(64)  # so that whoever is told the address may ask at once
     except OSError as problem:
         made.close()
         raise UserError(f"port {port} cannot be listened at: {problem.strerror}") from None
