@@ -308,5 +308,9 @@ def test_a_map_tells_the_cell_under_the_pointer(browser, tmp_path, mapped):
         lambda _: (text := browser.find_element(By.ID, "said").text).startswith("learning") and text
     )
     assert said.startswith("learning rate η 1, weight decay λ 0.003") and "cells/" in said
+    height = "return document.body.scrollHeight"
+    before = browser.execute_script(height)
+    ActionChains(browser).move_to_element_with_offset(plots[2], 40, 40).perform()
+    assert browser.execute_script(height) == before, "the page does not move"
     assert EVIL in said and browser.execute_script("return window.stolen") is None
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

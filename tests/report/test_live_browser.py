@@ -95,7 +95,8 @@ def test_a_run_is_seen_while_it_is_trained(served, browser, train, tmp_path):
     browser.execute_script("document.querySelectorAll('#runs .chip button')[1].click()")
     ranges = "return document.querySelector('#stack .js-plotly-plot').data.map(each => each.run)"
     assert 1 in browser.execute_script(ranges)
-    assert browser.execute_script("return document.getElementById('depth').hidden") is False
+    hidden = "return document.getElementById('depth').hidden"
+    waits(browser, 120, lambda: browser.execute_script(hidden) is False)
     took = [float(browser.execute_script("return document.body.dataset.took"))]
     print(f"a refresh took the page {took[0]:.0f} ms")
     for name in ("one", "two"):
