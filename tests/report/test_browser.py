@@ -221,6 +221,39 @@ def test_controls_have_names_and_one_can_skip_to_the_numbers(page):
     assert page("slide(500); return document.getElementById('slider').ariaValueText") != ""
 
 
+FAINT = """
+const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => [r, g, b].map(each => each / 255).map(
+  each => each <= .04045 ? each / 12.92 : ((each + .055) / 1.055) ** 2.4).reduce(
+  (sum, each, at) => sum + each * [.2126, .7152, .0722][at], 0);
+const ground = each => {
+  for (let at = each; at; at = at.parentElement) {
+    const found = parts(getComputedStyle(at).backgroundColor);
+    if (found.length === 3 || found[3] === 1) return found;
+  }
+  return [255, 255, 255];
+};
+return [...document.querySelectorAll('body *:not(svg *)')].filter(each => each.checkVisibility()
+  && !each.closest('.js-plotly-plot, :disabled')
+  && [...each.childNodes].some(node => node.nodeType === 3 && node.data.trim())).map(each => {
+  const both = [light(parts(getComputedStyle(each).color)), light(ground(each))].sort();
+  return [each.tagName + ' ' + each.className + ' ' + each.textContent.slice(0, 30),
+    (Math.max(...both) + .05) / (Math.min(...both) + .05)];
+}).filter(([, contrast]) => contrast < 4.5);
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_can_be_told_from_its_ground(page, browser, theme):
+    """At least 4.5 to 1, as the Web Content Accessibility Guidelines ask (AA)."""
+    feature = {"name": "prefers-color-scheme", "value": theme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    try:
+        assert page(FAINT) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_paper_is_white_and_nothing_is_cut_off(page):
     page("dispatchEvent(new Event('beforeprint'))")
     widest = (
