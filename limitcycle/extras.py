@@ -14,6 +14,7 @@ from limitcycle.errors import UserError
 MODULES: Mapping[str, tuple[str, ...]] = {
     "lab": ("rich", "sklearn", "datasets", "PIL"),
     "report": ("rich", "matplotlib", "plotly"),
+    "live": ("starlette", "uvicorn"),
     "lightning": ("lightning",),
     "transformers": ("transformers", "accelerate"),
     "tensorboard": ("tensorboard",),

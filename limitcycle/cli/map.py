@@ -42,7 +42,7 @@ def map_plane(options: argparse.Namespace) -> int:
     interrupted = _make(made, options, aside, staged)
     table = made.table()
     keep(table)
-    page = write_map_page(plane, table, out / "map.html")
+    page = write_map_page(plane, table, out / "map.html", runs=out)
     if interrupted:
         raise KeyboardInterrupt
     console.print(letters(plane, table, console.width))

@@ -48,6 +48,14 @@ def seeds(text: str) -> int:
     return found
 
 
+def port(text: str) -> int:
+    """A number of a port; 0 stands for a free one."""
+    found = whole(text)
+    if not 0 <= found < 2**16:
+        raise argparse.ArgumentTypeError(f"must be a port, 0 to 65535, not {shown(text)}")
+    return found
+
+
 def batch_size(text: str) -> int | None:
     """Images; None for ``full``."""
     return None if text == "full" else whole(text, "a whole number or full")

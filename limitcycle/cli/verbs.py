@@ -7,7 +7,7 @@ from typing import NamedTuple
 from limitcycle._version import __version__
 from limitcycle.cli.parser import Parser
 from limitcycle.cli.settings import add_axes, add_settings
-from limitcycle.cli.values import completing, count, one_of, real, seconds, seeds, whole
+from limitcycle.cli.values import completing, count, one_of, port, real, seconds, seeds, whole
 
 _DESCRIPTION = """\
 Watch, explain and reproduce the periodic behaviour of training
@@ -208,6 +208,18 @@ def _add_report(verb: Parser) -> None:
     completing(action, _AXES)
 
 
+def _add_live(verb: Parser) -> None:
+    verb.add_argument(
+        "folder",
+        metavar="DIR",
+        help="a folder that is being written by train, map or watch; it may still be empty",
+    )
+    verb.add_argument(
+        "--port", type=port, default=0, metavar="N", help="to listen at (default: a free one)"
+    )
+    verb.add_argument("--open", action="store_true", help="open the page in your browser")
+
+
 def _add_diagnose(verb: Parser) -> None:
     verb.add_argument(
         "paths",
@@ -325,6 +337,10 @@ VERBS: Mapping[str, Verb] = {
     "report": Verb(
         "show", "report", "draw runs as an interactive page or as pictures", "DIR … ",
         _add_report, ("report",),
+    ),
+    "live": Verb(
+        "live", "live", "watch runs in the browser while they are trained", "DIR ", _add_live,
+        ("live",),
     ),
     "diagnose": Verb(
         "show", "diagnose", "say in words what a run is doing", "PATH … ", _add_diagnose

@@ -13,7 +13,7 @@ import pandas as pd
 
 from limitcycle.errors import UserError
 from limitcycle.reading.clock import Array, Clock, Rows
-from limitcycle.reading.data import Recorded
+from limitcycle.reading.data import Recorded, data_of
 from limitcycle.reading.decayed import decayed, without
 from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.door import diagnose
@@ -23,6 +23,10 @@ from limitcycle.theory import growth_threshold
 PASSED = {"loss": "train_loss", "effective_grad_norm": "effective_grad_norm"}
 AVERAGED = ("loss", "effective_grad_norm", "cosine_distance")
 DRAWN = ("loss", "norm", "effective_grad_norm", "cosine_distance")
+OF_SGD = "η/ρ²"
+# The effective learning rate by how an optimizer's update scales, and by its power of the norm.
+RATES = {"gradient": OF_SGD, "normalised": "η/ρ", "weights": "η"}
+_POWERS = {2: OF_SGD, 1: "η/ρ", 0: "η"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class History:
         lr, weight_decay, momentum: constants of the run; NaN where they change or, but for
             momentum, which is then 0, are unknown.
         diagnosis: of `limitcycle.diagnose`.
+        rate: what its effective learning rate is, by the optimizer: η/ρ², η/ρ, …; empty where that
+            is not known.
         note: whose norm and rates these are, where not those of all scale-invariant weights.
     """
 
@@ -56,16 +62,17 @@ class History:
     momentum: float
     diagnosis: Diagnosis
     passed: Mapping[str, Array] = field(default_factory=dict)
+    rate: str = OF_SGD
     note: str = ""
 
     @property
     def threshold(self) -> float | None:
         """Product of effective learning rate and gradient norm above which the norm grows.
 
-        By Eq. (3), which holds without momentum; None with it, without weight decay, or where one
-        of the settings changes or is unknown.
+        By Eq. (3), which holds for SGD without momentum; None with it, for another optimizer,
+        without weight decay, or where one of the settings changes or is unknown.
         """
-        if self.momentum != 0 or not self.lr * self.weight_decay > 0:
+        if self.rate != OF_SGD or self.momentum != 0 or not self.lr * self.weight_decay > 0:
             return None
         return float(growth_threshold(self.lr, self.weight_decay))
 
@@ -90,8 +97,14 @@ def running_mean(values: Array, rows: int) -> Array:
     return pd.Series(_finite(values)).rolling(rows, center=True, min_periods=1).mean().to_numpy()
 
 
-def history_of(run: Recorded, label: str) -> History:
-    """One run under the name that legends shall give it."""
+def history_of(run: Recorded, label: str, diagnosis: Diagnosis | None = None) -> History:
+    """One run under the name that legends shall give it.
+
+    Args:
+        run: a loaded run.
+        label: its name.
+        diagnosis: of the run, where it was made already; None: it is made here.
+    """
     groups = without(getattr(run, "groups", pd.DataFrame()), run.info.get("watched"))
     steps, note = decayed(run.steps, groups)
     frame, tested = _table(steps, run.name), _table(run.epochs, run.name)
@@ -114,10 +127,34 @@ def history_of(run: Recorded, label: str) -> History:
         lr=lr,
         weight_decay=weight_decay,
         momentum=momentum,
-        diagnosis=diagnose(run),
+        diagnosis=diagnose(run) if diagnosis is None else diagnosis,
         passed=_passed(run, tested, per_epoch),
+        rate=rate_of(run, frame),
         note=note,
     )
+
+
+def rate_of(run: Recorded, frame: pd.DataFrame) -> str:
+    """What the effective learning rate of ``run`` is: by its record, else by the numbers."""
+    rule = data_of(run).rule
+    if rule is not None:
+        unit = "u" if rule.sized else ""  # Muon's, which depends on the tensor's shape
+        return f"{unit}{RATES[rule.scaling]}" if rule.scaling in RATES else ""
+    if run.run is not None or "effective_lr" not in frame:
+        return OF_SGD
+    return _rate_by_numbers(frame)
+
+
+def _rate_by_numbers(frame: pd.DataFrame) -> str:
+    """The power of the norm that a bare table divides its learning rate by; empty if none fits."""
+    lr, norm, effective = (_series(frame, name) for name in ("lr", "norm", "effective_lr"))
+    for power, rate in _POWERS.items():
+        with np.errstate(all="ignore"):
+            away = np.abs(effective * norm**power / lr - 1)
+        known = away[np.isfinite(away)]
+        if len(known) and np.median(known) < 1e-3:
+            return rate
+    return ""
 
 
 def _table(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -44,11 +44,16 @@ def list_parts(folder: Path) -> list[Part]:
     with reading(folder):
         if not folder.is_dir():
             return []
-        matches = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
+        parts = [part_at(path) for path in folder.iterdir()]
     return sorted(
-        (Part(path, int(m["first"]), int(m["last"])) for path, m in matches if m),
-        key=lambda part: (part.first, part.last),
+        (part for part in parts if part is not None), key=lambda part: (part.first, part.last)
     )
+
+
+def part_at(path: Path) -> Part | None:
+    """The part that ``path`` names; None where that is no part's name."""
+    match = _NAME.fullmatch(path.name)
+    return None if match is None else Part(path, int(match["first"]), int(match["last"]))
 
 
 def write_part(folder: Path, frame: pd.DataFrame, *, double: bool = False) -> None:

@@ -2,46 +2,80 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from limitcycle.reading.history import History
-from limitcycle.report.figure import DASHES, RUN_COLOURS
+from limitcycle.report.panels import style_of
 from limitcycle.report.reproduce import command
 from limitcycle.report.summary import Summary, summary_of
 
 DASH_ARRAYS = {"solid": "none", "dash": "7 3", "dot": "2 3", "dashdot": "7 3 2 3"}
 
 
-def summary_row(index: int, history: History) -> str:
-    """The run's line of the table, as HTML."""
-    summary = summary_of(history)
-    numbers = "".join(f'<td class="number">{cell}</td>' for cell in _cells(summary))
-    name = "" if summary.label == summary.name else f"<small>{escape(summary.name)}</small>"
-    run = f'<td class="run">{_swatch(index)}{escape(summary.label)}{name}</td>'
-    return f"<tr>{run}{numbers}<td>{escape(summary.verdict)}</td></tr>"
+def summary_table(drawn: Sequence[History]) -> str:
+    """All runs in numbers, as an HTML table; columns that nobody has a number for are left out."""
+    summaries = [summary_of(history) for history in drawn]
+    numbers = [column for column in _NUMBERS if any(column.value(each) for each in summaries)]
+    heads = "".join(f'<th scope="col" class="number">{column.head}</th>' for column in numbers)
+    rows = "\n".join(_row(at, each, numbers) for at, each in enumerate(summaries))
+    return (
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Table, may be scrolled"><table>'
+        f'<thead><tr><th scope="col">run</th><th scope="col">verdict</th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
-def _cells(summary: Summary) -> list[str]:
+class _Column(NamedTuple):
+    """A column of numbers: its head as HTML, and a run's number as text; empty: none."""
+
+    head: str
+    value: Callable[[Summary], str]
+
+
+def _span(summary: Summary) -> str:
     low, high = summary.effective_lr
-    return [
-        _number(summary.lr),
-        str(summary.destabilisations),
-        "–" if math.isnan(summary.period) else f"{summary.period:,.0f}",
-        "–" if math.isnan(low) else f"{_number(low)} … {_number(high)}",
-        "–" if math.isnan(summary.final_error) else f"{100 * summary.final_error:.2f} %",
-    ]
+    return "" if math.isnan(low) else f"{_number(low)} … {_number(high)}"
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3g}"
+_NUMBERS = (
+    _Column("jumps", lambda run: f"{run.destabilisations:,}"),
+    _Column("median period,<br>steps", lambda run: _number(run.period, ",.0f")),
+    _Column("learning<br>rate", lambda run: _number(run.lr)),
+    _Column("effective learning rate<br><small>after warm-up</small>", _span),
+    _Column("final test<br>error", lambda run: _number(100 * run.final_error, ".2f", " %")),
+)
+
+
+def _row(index: int, summary: Summary, columns: Sequence[_Column]) -> str:
+    """The run's line of the table; its button shows that run alone."""
+    name = "" if summary.label == summary.name else f"<small>{escape(summary.name)}</small>"
+    button = (
+        f'<button type="button" class="only" data-run="{index}" title="show only this run">'
+        f"{_swatch(index)}{escape(summary.label)}</button>"
+    )
+    cells = "".join(_cell(column, summary) for column in columns)
+    return (
+        f'<tr data-run="{index}"><th scope="row" class="run">{button}{name}</th>'
+        f'<td class="verdict">{escape(summary.verdict)}</td>{cells}</tr>'
+    )
+
+
+def _number(value: float, form: str = ".3g", unit: str = "") -> str:
+    return "" if math.isnan(value) else f"{value:{form}}{unit}"
+
+
+def _cell(column: _Column, summary: Summary) -> str:
+    """A number, and for a screen too narrow for a head its name."""
+    name = column.head.replace("<br>", " ").replace("<small>", "").replace("</small>", "")
+    return f'<td class="number" data-head="{name}">{column.value(summary) or "–"}</td>'
 
 
 def _swatch(index: int) -> str:
-    colour, dash = RUN_COLOURS[index % len(RUN_COLOURS)], DASHES[index % len(DASHES)]
+    colour, dash = style_of(index)
     return (
-        f'<svg class="swatch" id="swatch-{index}" viewBox="0 0 26 10" aria-hidden="true">'
+        f'<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true">'
         f'<line x1="0" y1="5" x2="26" y2="5" stroke="{colour}" stroke-width="4" '
         f'stroke-dasharray="{DASH_ARRAYS[dash]}"/></svg>'
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from limitcycle.errors import UserError
 from limitcycle.reading.data import Recorded
@@ -20,7 +20,19 @@ def histories(runs: Sequence[Recorded]) -> list[History]:
     return [history_of(run, label) for run, label in zip(runs, labels(runs), strict=True)]
 
 
-def labels(runs: Sequence[Recorded]) -> list[str]:
+class Named(Protocol):
+    """What has a name and, if the lab made it, a description."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+
+    @property
+    def run(self) -> Any:
+        """The description, or None."""
+
+
+def labels(runs: Sequence[Named]) -> list[str]:
     """What tells the runs apart: the settings that differ, or the names where those do not."""
     if any(run.run is None for run in runs):
         return [run.name for run in runs]

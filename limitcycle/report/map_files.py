@@ -11,8 +11,9 @@ from limitcycle._version import __version__
 from limitcycle.errors import UserError
 from limitcycle.extras import from_extra
 from limitcycle.lab.plane import Plane
+from limitcycle.report.curves import curves_of
 from limitcycle.report.map import COLOURS, footnote, map_figure
-from limitcycle.report.page import asset, packed_plotly, script_safe
+from limitcycle.report.page import asset, packed_plotly, script_of, script_safe
 from limitcycle.report.web_cells import paint_web_cells
 from limitcycle.report.writing import write_page
 
@@ -54,26 +55,31 @@ def check_map_picture(out: Path) -> None:
         import limitcycle.report.paint  # noqa: F401
 
 
-def write_map_page(plane: Plane, table: pd.DataFrame, out: str | Path) -> Path:
+def write_map_page(
+    plane: Plane, table: pd.DataFrame, out: str | Path, *, runs: Path | None = None
+) -> Path:
     """Write the map as one self-contained HTML page; a cell under the pointer says what it is.
 
     Args:
         plane: whose map it is.
         table: of `limitcycle.lab.Map.table`.
         out: the file.
+        runs: the map's folder, of whose runs the cell under the pointer shows the curves; None:
+            it shows none.
 
     Raises:
         UserError: ``out`` cannot be written, or plotly is not installed.
         RunError: the disk is full; an existing file is as it was.
     """
     figure = map_figure(plane, table, shared_axis=False)
-    data: dict[str, Any] = {"panels": paint_web_cells(figure)}
+    curves = {} if runs is None else curves_of(table, runs)
+    data: dict[str, Any] = {"panels": paint_web_cells(figure), "curves": curves}
     page = Template(asset("map.html")).substitute(
         title=escape(figure.title),
         lead=escape(footnote(plane, table)),
         version=escape(__version__),
         style=asset("report.css"),
-        script=asset("map.js"),
+        script=script_of(["common.js", "map.js"]),
         plotly=packed_plotly(),
         regions="\n".join(_region(word, table) for word in COLOURS if _has(word, table)),
         data=script_safe(data),

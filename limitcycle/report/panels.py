@@ -4,12 +4,13 @@ They are built as data; `limitcycle.report.paint` and `limitcycle.report.web` dr
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from limitcycle.errors import UserError
 from limitcycle.reading.clock import Array, Rows, TimeAxis
-from limitcycle.reading.history import PASSED, History
+from limitcycle.reading.history import OF_SGD, PASSED, History
 from limitcycle.report.figure import (
     DASHES,
     RUN_COLOURS,
@@ -26,17 +27,18 @@ from limitcycle.report.figure import (
 from limitcycle.report.thin import rows_to_draw, thin
 
 LOSS = Axis("loss, nats", log=True)
-EFFECTIVE_LR = Axis("effective learning rate η/ρ²", log=True)
+EFFECTIVE_LR = Axis("effective learning rate η/ρ²", log=True)  # of SGD
 EFFECTIVE_GRADIENT = Axis("effective gradient\nnorm ρ‖∇f‖", log=True)
 NORM = Axis("norm ρ", log=True)
 # Panels that show a column against time: title and vertical axis.
 CURVES = {
     "loss": ("Training loss", LOSS),
-    "norm": ("SI weight norm", NORM),
-    "effective_lr": ("Effective learning rate", Axis("effective learning\nrate η/ρ²", log=True)),
+    "norm": ("Scale-invariant norm", NORM),
+    "effective_lr": ("Effective learning rate", Axis("effective learning\nrate", log=True)),
     "effective_grad_norm": ("Effective gradient norm", EFFECTIVE_GRADIENT),
     "cosine_distance": ("Distance of a step", Axis("1 − cos(xₜ, xₜ₊₁)", log=True)),
 }
+_LONG = {"norm": "Norm of the scale-invariant weights"}
 ROWS_OF_ALL_RUNS = 48_000
 MOST_ROWS_OF_A_RUN = 6_000
 MOST_TESTS_OF_A_RUN = 1_500
@@ -45,16 +47,72 @@ MOST_TESTS_OF_A_RUN = 1_500
 def four_panels(histories: Sequence[History], axis: TimeAxis = "steps") -> Figure:
     """Training loss, test error, norm and phase diagram of all runs.
 
+    Where no test error was measured the effective learning rate has its place, if it is known.
+
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
     """
-    return panels_of(histories, ("loss", "test_error", "norm", "phase"), axis)
+    second = "test_error"
+    if not _tested(histories) and _rated(histories):
+        second = "effective_lr"
+    return panels_of(histories, ("loss", second, "norm", "phase"), axis)
+
+
+def stacked_panels(
+    histories: Sequence[History], axis: TimeAxis = "steps", first: int = 0
+) -> Figure:
+    """What the page shows on one time axis: loss, effective learning rate, norm, test error.
+
+    Those two that may be unknown are left out where they are, in all runs. The runs count from
+    ``first``: so they get their colours.
+
+    Raises:
+        UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
+    """
+    names = ["loss", "norm"]
+    if _rated(histories):
+        names.insert(1, "effective_lr")
+    if _tested(histories):
+        names.append("test_error")
+    figure = panels_of(histories, names, axis, first=first)
+    return replace(figure, panels=tuple(map(_spelt_out, figure.panels)))
+
+
+def _spelt_out(panel: Panel) -> Panel:
+    """A panel as wide as the page has room for its title."""
+    return replace(panel, title=_LONG.get(panel.name, panel.title))
+
+
+def rate_axis(histories: Sequence[History], between: str = " ") -> Axis:
+    """The axis of the effective learning rate, with its formula where all runs have one.
+
+    ``between`` its words stands a space or, where the axis is short, a break.
+    """
+    rates = {history.rate for history in histories}
+    rate = f" {rates.pop()}" if len(rates) == 1 else ""
+    return Axis(f"effective learning{between}rate{rate}".rstrip(), log=True)
+
+
+def _tested(histories: Sequence[History]) -> bool:
+    return any(np.isfinite(history.test_error).any() for history in histories)
+
+
+def _rated(histories: Sequence[History]) -> bool:
+    """Whether an effective learning rate can be drawn for any run."""
+    found = (drawable(history.columns["effective_lr"], log=True) for history in histories)
+    return any(np.isfinite(rates).any() for rates in found)
 
 
 def panels_of(
-    histories: Sequence[History], names: Sequence[str], axis: TimeAxis = "steps", title: str = ""
+    histories: Sequence[History],
+    names: Sequence[str],
+    axis: TimeAxis = "steps",
+    title: str = "",
+    first: int = 0,
 ) -> Figure:
     """The panels called ``names`` (see `CURVES`, and test_error, phase) of all runs.
+
+    The runs count from ``first``: so they get their colours.
 
     Raises:
         UserError: a run has no such time axis (no weight decay, length of the epoch unknown).
@@ -63,17 +121,20 @@ def panels_of(
         check_axis(history, axis)
     budget = min(ROWS_OF_ALL_RUNS // len(histories), MOST_ROWS_OF_A_RUN)
     rows = [rows_to_draw(history, budget) for history in histories]
-    drawn = list(zip(range(len(histories)), histories, rows, strict=True))
-    keys = tuple(Key(history.label, *_style(run)) for run, history in enumerate(histories))
+    places = range(first, first + len(histories))
+    drawn = list(zip(places, histories, rows, strict=True))
+    keys = tuple(Key(history.label, *style_of(run)) for run, history, _ in drawn)
     return Figure(tuple(_panel(name, drawn) for name in names), axis, keys, title)
 
 
 def _panel(name: str, drawn: "Sequence[tuple[int, History, Rows]]") -> Panel:
     if name == "test_error":
-        return _test_error([history for _, history, _ in drawn])
+        return _test_error([(run, history) for run, history, _ in drawn])
     if name == "phase":
         return _phase_diagram(drawn)
     title, axis = CURVES[name]
+    if name == "effective_lr":
+        axis = rate_axis([history for _, history, _ in drawn], "\n")
     marks = [_loss(*each) if name == "loss" else _curve(*each, name) for each in drawn]
     notes = {f"{history.label}: {history.note}": None for _, history, _ in drawn if history.note}
     return Panel(name, title, axis, _joined(marks), note="; ".join(notes) if name == "norm" else "")
@@ -93,8 +154,10 @@ def check_axis(history: History, axis: TimeAxis) -> None:
         )
 
 
-def _style(run: int) -> tuple[str, str]:
-    return RUN_COLOURS[run % len(RUN_COLOURS)], DASHES[run % len(DASHES)]
+def style_of(run: int) -> tuple[str, str]:
+    """Colour and dash: dashes tell apart those that share a colour."""
+    turn, place = divmod(run, len(RUN_COLOURS))
+    return RUN_COLOURS[place], DASHES[turn % len(DASHES)]
 
 
 def _joined(marks: Sequence[list[Mark]]) -> tuple[Mark, ...]:
@@ -106,15 +169,13 @@ def _curve(run: int, history: History, rows: Rows, name: str) -> list[Mark]:
 
     That is the additional pass over the training set, or the mean over an epoch.
     """
-    (colour, dash), raw = _style(run), history.columns[name]
+    (colour, dash), raw = style_of(run), history.columns[name]
     at, mean = history.clock.take(rows), history.means.get(name, raw)
-    # Dashes help where the line is smooth; on a noisy one they are noise.
-    dash = dash if name == "norm" else "solid"
     line = Line(at, mean[rows], colour, history.label, run, dash, walk=True)
     if name in PASSED and history.passed:
         passes = _passes(history)
         when = history.test_clock.take(passes)
-        line = Line(when, history.passed[name][passes], colour, history.label, run, walk=True)
+        line = Line(when, history.passed[name][passes], colour, history.label, run, dash, walk=True)
     elif mean is raw:
         return [line]
     return [Line(at, raw[rows], colour, history.label, run, width=0.5, opacity=0.3), line]
@@ -129,23 +190,25 @@ def _passes(history: History) -> Rows:
 def _loss(run: int, history: History, rows: Rows) -> list[Mark]:
     """The loss, with a triangle over every destabilisation that was found."""
     peaks = history.rows_of(history.diagnosis.events["peak"].to_numpy())
-    colour, _ = _style(run)
+    colour, _ = style_of(run)
     at, height = history.clock.take(peaks), history.columns["loss"][peaks] * 1.6
     found = Points(at, height, colour, f"{history.label}: destabilisation", run, "triangle", 4.0)
     return [*_curve(run, history, rows, "loss"), found]
 
 
-def _test_error(histories: Sequence[History]) -> Panel:
+def _test_error(drawn: Sequence[tuple[int, History]]) -> Panel:
+    histories = [history for _, history in drawn]
     marks: list[Mark] = []
     missing = []
-    for run, history in enumerate(histories):
+    for run, history in drawn:
         measured = np.flatnonzero(np.isfinite(history.test_error))
         if len(measured) == 0:
             missing.append(history.label)
             continue
         rows = measured[thin([history.test_error[measured]], MOST_TESTS_OF_A_RUN)]
         at, percent = history.test_clock.take(rows), 100 * history.test_error[rows]
-        marks.append(Line(at, percent, _style(run)[0], history.label, run, width=0.9, opacity=0.85))
+        colour, dash = style_of(run)
+        marks.append(Line(at, percent, colour, history.label, run, dash, 0.9, 0.85, walk=True))
     note = f"not measured for {', '.join(missing)}" if missing else ""
     if len(missing) == len(histories):
         note = "the test error was not measured in these runs"
@@ -167,11 +230,12 @@ def _phase_diagram(drawn: Sequence[tuple[int, History, Rows]]) -> Panel:
             missing.append(history.label)
             continue
         shown.append(history)
-        marks.append(Line(x, y, _style(run)[0], history.label, run, width=0.8, walk=True))
+        colour, dash = style_of(run)
+        marks.append(Line(x, y, colour, history.label, run, dash, width=0.8, walk=True))
         marks += [*_threshold(run, history, x), *_starting_point(run, history, x, y)]
     unknown = f"learning rate or gradient norm unknown or 0: {', '.join(missing)}"
     note = "; ".join(filter(None, [unknown if missing else "", no_growth_line(shown)]))
-    return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR, note)
+    return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), rate_axis(shown), note)
 
 
 def _phase(history: History, rows: Rows) -> tuple[Array, Array]:
@@ -183,21 +247,23 @@ def _phase(history: History, rows: Rows) -> tuple[Array, Array]:
 
 
 def no_growth_line(histories: Sequence[History]) -> str:
-    """Why runs with momentum have no line of Eq. (3); empty without such runs."""
-    moving = [
-        history.label
-        for history in histories
-        if history.momentum != 0 and history.lr * history.weight_decay > 0
-    ]
-    if not moving:
-        return ""
-    whose = "" if len(moving) == len(histories) else f" for {', '.join(moving)}"
-    return f"no line of balance{whose}: with momentum earlier gradients act, too"
+    """Why runs have no line of Eq. (3); empty where all have, or nobody would look for one."""
+    decayed = [history for history in histories if history.lr * history.weight_decay > 0]
+    others = [history.label for history in decayed if history.rate != OF_SGD]
+    moving = [h.label for h in decayed if h.rate == OF_SGD and h.momentum != 0]
+    reasons = {"it is known for SGD alone": others}
+    reasons["with momentum earlier gradients act, too"] = moving
+    parts = []
+    for reason, names in reasons.items():
+        whose = "" if len(names) == len(histories) else f" for {', '.join(names)}"
+        if names:
+            parts.append(f"no line of balance{whose}: {reason}")
+    return "; ".join(parts)
 
 
 def _starting_point(run: int, history: History, x: Array, y: Array) -> list[Mark]:
     first = np.flatnonzero(np.isfinite(x) & np.isfinite(y))[:1]
-    return [Points(x[first], y[first], _style(run)[0], f"{history.label}: start", run, size=7.0)]
+    return [Points(x[first], y[first], style_of(run)[0], f"{history.label}: start", run, size=7.0)]
 
 
 def _threshold(run: int, history: History, x: Array) -> list[Mark]:
@@ -208,4 +274,4 @@ def _threshold(run: int, history: History, x: Array) -> list[Mark]:
     ends = np.array([shown.min() / 1.3, shown.max() * 1.3])
     line = history.threshold / ends
     label = f"{history.label}: above this line the norm grows"
-    return [Line(ends, line, _style(run)[0], label, run, "dash", width=0.9, opacity=0.8)]
+    return [Line(ends, line, style_of(run)[0], label, run, "dash", width=0.9, opacity=0.8)]

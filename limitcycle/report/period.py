@@ -18,7 +18,7 @@ from limitcycle.report.figure import (
     Panel,
     Span,
 )
-from limitcycle.report.panels import EFFECTIVE_GRADIENT, EFFECTIVE_LR, LOSS, NORM, check_axis
+from limitcycle.report.panels import EFFECTIVE_GRADIENT, LOSS, NORM, check_axis, rate_axis
 from limitcycle.report.thin import rows_to_draw
 
 ROWS_OF_A_PERIOD = 1_500
@@ -26,15 +26,20 @@ MARGIN = 0.04
 THIN = 0.08
 """Share of a period below which a phase has no room for its letter."""
 INK = RUN_COLOURS[0]
+FEW_TURNS = 8
+"""Events that show at a glance that they recur, and are still apart on a screen."""
 
 
 def most_telling(histories: Sequence[History]) -> int:
-    """The run to look at closely: of those with at least three events the one with the fewest."""
-    events = [len(history.diagnosis.events) for history in histories]
-    return min(
-        range(len(histories)),
-        key=lambda at: (events[at] < 3, events[at] if events[at] >= 3 else -events[at]),
-    )
+    """The run to look at first: of those with several events the one nearest to `FEW_TURNS`."""
+
+    def unclear(at: int) -> tuple[bool, float]:
+        events = len(histories[at].diagnosis.events)
+        if events < 3:
+            return True, -events
+        return False, abs(np.log(events / FEW_TURNS))
+
+    return min(range(len(histories)), key=unclear)
 
 
 def one_period(history: History, axis: TimeAxis = "steps") -> Figure | None:
@@ -55,7 +60,7 @@ def one_period(history: History, axis: TimeAxis = "steps") -> Figure | None:
     shading = _shading(history, period)
     panels = (
         Panel("loss", "Training loss", LOSS, (*shading, *_curve(history, rows, "loss"))),
-        Panel("norm", "SI weight norm", NORM, (*shading, *_curve(history, rows, "norm"))),
+        Panel("norm", "Scale-invariant norm", NORM, (*shading, *_curve(history, rows, "norm"))),
         Panel(
             "gradient",
             "Effective gradient norm",
@@ -153,4 +158,4 @@ def _loop(history: History, rows: Rows, period: Period) -> Panel:
     peaks = history.rows_of([period.end, period.phase_a])
     name = "from this peak back to the one before"
     marks.append(Line(x[peaks], y[peaks], RUN_COLOURS[6], name, dash="dot"))
-    return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), EFFECTIVE_LR)
+    return Panel("phase", "Phase diagram", EFFECTIVE_GRADIENT, tuple(marks), rate_axis([history]))

@@ -119,6 +119,7 @@ def stand_in(monkeypatch):
     monkeypatch.setattr("limitcycle.cli.paper.rehearse", lambda *_: iter(()))
     for name in ("save_map", "write_map_page"):
         monkeypatch.setattr(f"limitcycle.cli.map.{name}", lambda *_, **__: Path("map"))
+    monkeypatch.setattr("limitcycle.cli.live.serve", lambda *_, **__: None)
     monkeypatch.setattr("limitcycle.report.page.packed_plotly", lambda: "")
     monkeypatch.setattr("limitcycle.report.pictures._paint", lambda figure, path, width: path)
 
@@ -158,9 +159,9 @@ class Typist:
 
     def line(self):
         pick = self._random
-        verb = pick.choices([*self._options, "", "fly"], [2, 30, 12, 1, 12, 12, 4, 1, 1])[0]
+        verb = pick.choices([*self._options, "", "fly"], [2, 30, 12, 4, 1, 12, 12, 4, 1, 1])[0]
         words = [verb]
-        if verb in ("report", "diagnose"):
+        if verb in ("report", "diagnose", "live"):
             words += pick.choices(PATHS, k=pick.choice((1, 1, 2)))
         if verb == "probe":
             words.append(pick.choice((*TARGETS, self.value())))

@@ -19,8 +19,8 @@ from limitcycle.errors import UserError, did_you_mean
 from limitcycle.lab.machine import Precision
 from limitcycle.paper import SCALES
 from limitcycle.record import Run
+from limitcycle.report.content import AXIS_NAMES
 from limitcycle.report.figure import TimeAxis
-from limitcycle.report.page import AXIS_NAMES
 
 
 def actions(verb):

@@ -5,8 +5,13 @@ It runs where nothing but the package and the packages of one extra are installe
 
 import contextlib
 import io
+import json
 import os
+import queue
 import sys
+import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +110,7 @@ def base():
     for hold in (lc.hold_norm, lambda *given: lc.hold_effective_lr(*given, 0.01)):
         model = net()
         hold(torch.optim.SGD(model.parameters(), lr=0.1), lc.symmetries(model, batch()[0]))
-    needed = {"train": ["--out", "x"], "report": ["mine"], "paper": ["2"]}
+    needed = {"train": ["--out", "x"], "report": ["mine"], "live": ["mine"], "paper": ["2"]}
     for name, verb in VERBS.items():
         if verb.extras:
             refused(",".join(verb.extras), [name, *needed.get(name, [])])
@@ -116,6 +121,7 @@ def library_refuses():
     """What is called from Python and needs an extra says so, too."""
     from limitcycle.lab import Cluster, Job, sweep_on
     from limitcycle.report import save_pictures, write_report
+    from limitcycle.report.live import serve
     from limitcycle.watching import MLflow, TensorBoard, WandB
 
     Path("tb").mkdir()
@@ -126,6 +132,7 @@ def library_refuses():
         "lab": lambda: lc.train(lc.Run(**SHORT), "x"),
         "report": lambda: write_report(runs, "r.html"),
         "report ": lambda: save_pictures(runs, "r.png"),
+        "live": lambda: serve("mine"),
         "lightning": lambda: lc.LightningWatch("x"),
         "transformers": lambda: lc.TransformersWatch("x"),
         "tensorboard": lambda: TensorBoard("x"),
@@ -161,6 +168,26 @@ def report():
         done("report", "mine", "--out", name)
         assert Path(name).exists()
     refused("lab", ["train", "--out", "x"])
+
+
+def live():
+    """The page is answered while a training goes on."""
+    from limitcycle.report.live import serve
+
+    Path("runs").mkdir()
+    told = queue.Queue()
+    threading.Thread(target=serve, args=("runs",), kwargs={"ready": told.put}, daemon=True).start()
+    address = told.get(timeout=60)
+    watched("runs/mine")
+    for _ in range(60):
+        with urllib.request.urlopen(address.replace("/?", "/state?")) as answer:
+            runs = json.load(answer)["runs"]
+        if runs:
+            break
+        time.sleep(0.5)
+    assert runs["0"]["run"]["name"] == "mine"
+    with urllib.request.urlopen(address) as answer:
+        assert b"plotly" in answer.read()
 
 
 def lightning():

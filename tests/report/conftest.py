@@ -1,16 +1,33 @@
 """Made-up runs: a relaxation oscillator in a few lines, and what the report expects of a run."""
 
 import math
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
 
 from limitcycle.lab.cells import blank_row
 from limitcycle.record import Run
 
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1300,1000",
+)
 STEPS_PER_EPOCH = 10
 
 
@@ -93,6 +110,31 @@ def sawtooth():
     return sawtooth_run
 
 
+def with_groups(run, names=("conv1.weight", "conv2.weight (+1)", "conv3.weight")):
+    """``run`` as if it had been watched: its groups turn one slower than the other."""
+    steps, parts = run.steps, []
+    for at, name in enumerate(names):
+        columns = {"step": steps["step"], "group": name, "norm": steps["norm"] / (at + 1)}
+        columns["effective_lr"] = steps["effective_lr"] * (at + 1) ** 2
+        columns["rotation"] = 1e-3 * (at + 1)
+        parts.append(pd.DataFrame(columns))
+    table = pd.concat(parts).sort_values("step", kind="stable", ignore_index=True)
+    return Watched(**{each.name: getattr(run, each.name) for each in fields(run)}, groups=table)
+
+
+@dataclass(frozen=True)
+class Watched(Double):
+    """A loaded run with a group table."""
+
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@pytest.fixture(scope="session")
+def grouped():
+    """Makes a run one with groups: ``grouped(run, names=…)``."""
+    return with_groups
+
+
 @pytest.fixture
 def double():
     """Makes a run of given tables: ``double(name, run, steps, epochs, status, info)``."""
@@ -130,3 +172,15 @@ def judged(product):
 def mapped():
     """Makes the table of a plane's map: ``mapped(plane, made=cell → whether it is)``."""
     return table_of
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = ChromeOptions()
+    options.binary_location = BROWSER
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
