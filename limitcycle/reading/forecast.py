@@ -18,6 +18,7 @@ from limitcycle.reading.foresight.fitted import family_of, first_wait, fitted
 from limitcycle.reading.foresight.kinds import Kind, kind_of
 from limitcycle.reading.foresight.measures import PERIODS, Measures, measure
 from limitcycle.reading.foresight.pace import Pace, pace_of
+from limitcycle.reading.held import is_held
 from limitcycle.reading.level import Level, height, resolution, scatter
 from limitcycle.reading.series import Series
 
@@ -25,6 +26,7 @@ SCHEDULED_OUT = (
     "the schedule has brought the learning rate, and the effective learning rate with it, down so "
     "far that jumps are over, or many times as far away as the run is long"
 )
+HELD = "the norm is held, so weight decay brings no jump nearer"
 TOO_FAR = "the next jump is many times as far away as the run is long"
 BATCHES = "the order of the batches decides when in this range"
 NOISELESS = "the loss has no noise of batches, so an alarm will say when it begins"
@@ -142,7 +144,7 @@ def _unknown(series: Series, kind: Kind | None, pace: Pace | None, data: RunData
         return SCHEDULED_OUT
     if not pace.rate > 0 or not np.isfinite(pace.u[-1]):
         return "weight decay does not shrink the norm"
-    return ""
+    return HELD if is_held(series) else ""
 
 
 def _missing(series: Series) -> str:

@@ -100,6 +100,9 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 }
 """The most special class first, where one is derived from another."""
 
+CARRIED = frozenset({"SGD", "Adam", "AdamW", "NAdam", "Adamax", "Adagrad", "RMSprop", "Lion"})
+"""Classes whose state can be moved with the weights (`limitcycle.control.degrees`)."""
+
 # Settings by which classes are told that weight decay shrinks the weights.
 _DECOUPLED = ("decoupled_weight_decay", "weight_decouple", "decoupled_decay", "decouple")
 # A name of OPTIMIZERS in a class of few bits (bitsandbytes, torchao).
