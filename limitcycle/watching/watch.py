@@ -513,6 +513,7 @@ class Watch:
             if group.missing:
                 notice(in_part(group))
         self._attribution.begin()
+        self._rules = rules_of(self._optimizer, self.step)
         self._measured = _Measured(groups, self._optimizer)
         return self._measured
 
@@ -521,7 +522,7 @@ class Watch:
         """Other tensors are trained from this step on, or more is known of them."""
         self._read()
         groups = self._subject.groups()
-        self._rules = rules_of(self._optimizer)
+        self._rules = rules_of(self._optimizer, self.step)
         self._measured = _Measured(groups, self._optimizer)
         if joint_names(groups) != joint_names(measured.groups):
             self._joint_since = self.step
