@@ -198,7 +198,8 @@ def _caps(given: Advice) -> bool:
 def _cap(given: Advice) -> str:
     """How to keep the effective learning rate below where jumps began."""
     return (
-        f"cap the effective learning rate at {given.cap:.3g}, {c.CAP_SHARE:g} of where a jump began"
+        f"cap the effective learning rate at {given.cap:.3g}: jumps began from "
+        f"{given.cap / c.CAP_SHARE:.3g} on"
     )
 
 

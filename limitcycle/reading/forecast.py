@@ -82,7 +82,7 @@ def forecast(
     reason = _unknown(series, kind, pace, data)
     if reason or kind is None or pace is None:
         return withheld(reason)
-    reason = _too_few(series, found, kind, pace) or in_between(series, found)
+    reason = _too_few(series, found, kind, pace, length) or in_between(series, found)
     if reason:
         return withheld(reason)
     return _foretold(series, pace, found.events, kind, length)
@@ -164,13 +164,13 @@ def _missing(series: Series) -> str:
     return f"{' and '.join(missing)} {verb} not known ({'; '.join(missing.values())})"
 
 
-def _too_few(series: Series, found: Found, kind: Kind, pace: Pace) -> str:
+def _too_few(series: Series, found: Found, kind: Kind, pace: Pace, length: float) -> str:
     """That there are not two jumps to judge by, and what experience says of the first one."""
     if len(found.events) >= 2:
         return ""
     if found.events or found.unfinished is not None:
         return "one jump does not tell how far apart they come in this run"
-    return f"no jump to judge by{_experience(series, kind, pace)}"
+    return f"no jump to judge by{_experience(series, kind, pace, length)}"
 
 
 def in_between(series: Series, found: Found) -> str:
@@ -187,14 +187,21 @@ def in_between(series: Series, found: Found) -> str:
     return ""
 
 
-def _experience(series: Series, kind: Kind, pace: Pace) -> str:
-    """When such runs of the lab had their first jump."""
+def _experience(series: Series, kind: Kind, pace: Pace, length: float) -> str:
+    """When such runs of the lab had their first jump; empty where that says nothing of this run.
+
+    Theirs had one learning rate all the time. Nor is a wait of many times the run worth a word.
+    """
     if len(series) < c.MIN_ROWS:
         return ""
+    if schedule.changed(series, [len(series) // 2]):
+        return ", and a schedule is changing the learning rate"
     name = _family(series, kind)
     low, high, runs = first_wait(name)
     top = int(np.argmax(series.log_norm))
     began = float(series.step[top])
+    if low / pace.rate > c.LONGEST * length:
+        return ""
     first, last = (began + wait / pace.rate for wait in (low, high))
     return (
         f"; from experience, half of the first jumps of {runs} runs with {_FAMILIES[name]} began "

@@ -127,8 +127,7 @@ def test_a_run_that_has_jumped_is_told_where_to_cap_it():
     assert found.cap == pytest.approx(CAP_SHARE * lowest)
     assert f"cap the effective learning rate at {found.cap:.3g}" in found.text
     assert found.code == (
-        f"limitcycle.hold_effective_lr(optimizer, symmetries, {found.cap:.3g}, "
-        'per="all", cap=True)'
+        f'limitcycle.hold_effective_lr(optimizer, symmetries, {found.cap:.3g}, per="all", cap=True)'
     )
 
 

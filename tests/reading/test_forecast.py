@@ -144,6 +144,18 @@ def test_before_the_first_jump_experience_is_called_that():
     assert "No forecast: no jump to judge by; from experience" in str(found)
 
 
+def test_experience_is_kept_back_where_it_says_nothing():
+    """Neither while a schedule runs, nor many times the run ahead."""
+    table = quiet(fall=1.0).assign(lr=1.0, weight_decay=2e-4, momentum=0.0)
+    falling = table.assign(lr=np.linspace(1.0, 1e-3, len(table)))
+    found = diagnose(falling)
+    assert found.forecast.reason == (
+        "no jump to judge by, and a schedule is changing the learning rate"
+    )
+    slow = diagnose(table.assign(weight_decay=1e-8))
+    assert "experience" not in str(slow)
+
+
 def test_a_run_at_rest_is_not_told_to_expect_a_jump():
     found = diagnose(quiet().assign(lr=1.0, weight_decay=2e-4, momentum=0.0))
     assert found.label == "equilibrium"
