@@ -29,6 +29,7 @@ from limitcycle.reading import Advice, diagnose
 BATCH = 128
 LOOK_EVERY = 50
 TEST_EVERY = 20
+JUDGED = 1_000  # steps behind the moment at least
 LEARNING = 40  # steps behind the moment that are not judged: a new way needs a few to settle
 
 
@@ -242,7 +243,7 @@ def follow(setting: Setting, seed: int, ways: Sequence[str] = tuple(WAYS)) -> It
         kept.append(watched.diagnosis().advice)
         return True
 
-    base.go(setting.steps // 2, enough)
+    base.go(setting.steps - JUDGED, enough)
     if not kept:
         return
     for way in ways:

@@ -30,7 +30,16 @@ HELD = "the norm is held, so weight decay brings no jump nearer"
 TOO_FAR = "the next jump is many times as far away as the run is long"
 BATCHES = "the order of the batches decides when in this range"
 NOISELESS = "the loss has no noise of batches, so an alarm will say when it begins"
-_TRIED = ("", "mlp")  # of ConvNets too few were, and their ranges are too narrow
+_IRREGULAR = (
+    "ranges were not right eight times of ten for {}: their jumps come too irregularly, and "
+    "nothing that is recorded tells when"
+)
+_NETS = {
+    "convnet": _IRREGULAR.format("convolutional nets"),
+    "resnet18": _IRREGULAR.format("convolutional nets"),
+    "per-sample": _IRREGULAR.format("LayerNorm and the like"),
+}
+_TRIED = ("", "mlp")
 LEVELS = np.array([0.1, 0.5, 0.9])
 
 
@@ -76,8 +85,6 @@ def forecast(
     first = first_needed(found)
     series, found = series.since(first), found.since(first)
     kind = kind_of(series, data.rule, known=data.described or series.momentum_known)
-    if kind is not None and data.net not in _TRIED:
-        kind = kind._replace(calibrated=False)
     pace = None if kind is None else pace_of(series, kind.power)
     reason = _unknown(series, kind, pace, data)
     if reason or kind is None or pace is None:
@@ -85,7 +92,10 @@ def forecast(
     reason = _too_few(series, found, kind, pace, length) or in_between(series, found)
     if reason:
         return withheld(reason)
-    return _foretold(series, pace, found.events, kind, length)
+    foretold = _foretold(series, pace, found.events, kind, length)
+    if foretold.median >= 0 and data.net not in _TRIED:
+        return withheld(_NETS.get(data.net, "forecasts were not tried on such nets"))
+    return foretold
 
 
 def first_needed(found: Found) -> int:
