@@ -1,9 +1,10 @@
 """Does the advice against jumps help? Periodic trainings, from the moment of the advice on.
 
 A plain loop of PyTorch is watched, as a user's would be, and asked every 50 steps. When a jump is
-behind it and the advice names a cap, the training goes on from there in each way that the advice
-knows: as it was, with half the weight decay, with the line of code that the advice gives, and with
-the norm held at its lowest effective learning rate since the jump. Judged is what came after.
+behind it and none is under way, the training goes on from there as it was, with half the weight
+decay, with the line of code that caps the effective learning rate (under AdamW, too, where it is
+not given: this is why), and with the norm held at the lowest effective learning rate since the
+jump. Judged is what came after.
 
 Jumps are those of `limitcycle.diagnose`, which asks for a turn of the norm; a norm that is held
 does not turn, so rises of the loss alone are counted, too.
@@ -12,7 +13,7 @@ does not turn, so rises of the loss alone are counted, too.
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ from torch.nn import functional as F
 import limitcycle as lc
 from benchmarks.causes import net_of
 from limitcycle.reading import Advice, diagnose
+from limitcycle.reading.advice import CAPPED, cap_of
+from limitcycle.reading.advising import code
 
 BATCH = 128
 LOOK_EVERY = 50
@@ -185,8 +188,8 @@ def decay_halved(training: Training, advice: Advice) -> None:
 
 
 def as_the_code_says(training: Training, advice: Advice) -> None:
-    """The line of the advice, as it stands."""
-    _run(training, advice.code)
+    """The line of the advice, as it stands; the same one where the product does not give it."""
+    _run(training, code(advice))
 
 
 def norm_held(training: Training, advice: Advice) -> None:
@@ -196,10 +199,10 @@ def norm_held(training: Training, advice: Advice) -> None:
     _run(training, "limitcycle.hold_norm(optimizer, symmetries)")
 
 
-def _run(training: Training, code: str) -> None:
+def _run(training: Training, line: str) -> None:
     symmetries = lc.symmetries(training.net, training.data.x[:BATCH])
     known = {"limitcycle": lc, "optimizer": training.optimizer, "symmetries": symmetries}
-    eval(code, known)  # what a user would copy
+    eval(line, known)  # what a user would copy
 
 
 WAYS: dict[str, Callable[[Training, Advice], None]] = {
@@ -226,10 +229,13 @@ class Outcome(NamedTuple):
     said_then: str
 
 
-def names_a_cap(watched: lc.Watch) -> bool:
-    """Whether the advice does, with no jump under way."""
-    advice = watched.diagnosis().advice
-    return advice.cap > 0 and advice.kind != "under-way"
+def after_a_jump(watched: lc.Watch) -> Advice | None:
+    """The advice where a jump is behind the run and none is under way, with a cap in any case."""
+    found = watched.diagnosis()
+    cap = cap_of(found, watched.steps)
+    if found.advice.kind not in CAPPED or found.advice.kind == "under-way" or not cap > 0:
+        return None
+    return replace(found.advice, cap=cap)
 
 
 def follow(setting: Setting, seed: int, ways: Sequence[str] = tuple(WAYS)) -> Iterator[Outcome]:
@@ -238,10 +244,10 @@ def follow(setting: Setting, seed: int, ways: Sequence[str] = tuple(WAYS)) -> It
     kept: list[Advice] = []
 
     def enough(watched: lc.Watch) -> bool:
-        if not names_a_cap(watched):
-            return False
-        kept.append(watched.diagnosis().advice)
-        return True
+        advice = after_a_jump(watched)
+        if advice is not None:
+            kept.append(advice)
+        return advice is not None
 
     base.go(setting.steps - JUDGED, enough)
     if not kept:

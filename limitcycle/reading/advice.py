@@ -69,6 +69,7 @@ class Advice:
             where it does not.
         cap: effective learning rate at which it should be held, at most; NaN where that is not
             advised.
+        halve: half the weight decay makes jumps fewer; not seen where updates are normalised.
         lost: what rounding leaves of weight decay, the worst type; None where it loses nothing.
         step: the step at which the loss rose last; -1 where it did not.
         cause: why it rose then.
@@ -82,6 +83,7 @@ class Advice:
     product: float = math.nan
     tempo: float = math.nan
     cap: float = math.nan
+    halve: bool = True
     lost: Rounding | None = field(default=None)
     step: int = -1
     cause: CauseKind = "unknown"
@@ -96,6 +98,7 @@ def advise(
     steps_an_update: float = 1.0,
     *,
     can_cap: bool = False,
+    normalised: bool = False,
 ) -> Advice:
     """The advice that fits ``found``, without its words.
 
@@ -107,6 +110,7 @@ def advise(
         steps_an_update: how much the step counts on in one update.
         can_cap: `limitcycle.hold_effective_lr` takes this optimizer, and the norm in ``steps`` is
             that of all scale-invariant weights.
+        normalised: the length of the optimizer's steps does not depend on the gradient's.
     """
     growth, since = _growth(found, steps)
     fall, half_way = _fall_by_schedule(steps)
@@ -126,7 +130,8 @@ def advise(
         since=since,
         product=lr * weight_decay,
         tempo=tempo,
-        cap=_cap(found, steps) if can_cap and kind in CAPPED else math.nan,
+        cap=cap_of(found, steps) if can_cap and kind in CAPPED else math.nan,
+        halve=not normalised,
         lost=worst if worst is not None and worst.share else None,
         step=last.step,
         cause=last.cause,
@@ -210,7 +215,7 @@ def _growth(found: Findings, steps: pd.DataFrame) -> tuple[float, int]:
         return float(values[inside[-1]] / values[lowest]), int(at[lowest])
 
 
-def _cap(found: Findings, steps: pd.DataFrame) -> float:
+def cap_of(found: Findings, steps: pd.DataFrame) -> float:
     """A share of the lowest effective learning rate at which a jump began; NaN without one.
 
     Jumps of another cause tell nothing of it.

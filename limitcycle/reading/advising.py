@@ -33,24 +33,24 @@ def advice(given: Advice) -> str:
             if _caps(given):
                 then = f"Then {_cap(given)}."
             else:
-                then = "Then halve weight decay or hold the norm."
+                then = f"Then {_calm(given)}."
             return (
                 "A jump is under way. Let it pass: a norm that is held now keeps the loss where it "
                 f"is. {then}"
             )
         case "approaching":
-            how = f"To end the jumps, {_cap(given)}"
-            if not _caps(given):
+            how = f"To end the jumps, {_cap(given) if _caps(given) else _hold(given)}"
+            if given.halve and not _caps(given):
                 how = f"Halve weight decay, or {_hold(given)}"
             return (
                 f"The effective learning rate grew {two_digits(given.growth)}-fold since step "
                 f"{given.since:,}, unseen in the loss. {how}."
             )
         case "periodic":
+            fewer = " To have fewer, lower learning rate × weight decay." if given.halve else ""
             return (
                 "The jumps go on while weight decay shrinks the norm. To end them, "
-                f"{_cap(given) if _caps(given) else _hold(given)}. To have fewer, lower learning "
-                "rate × weight decay."
+                f"{_cap(given) if _caps(given) else _hold(given)}.{fewer}"
             )
         case "stuck":
             return (
@@ -72,9 +72,10 @@ def advice(given: Advice) -> str:
             )
             if _caps(given):
                 return f"{grows} Before the loss jumps again, {_cap(given)}."
+            first = _calm(given)
             return (
-                f"{grows} If the loss jumps later on, this is why. Halve weight decay or hold the "
-                "norm before that."
+                f"{grows} If the loss jumps later on, this is why. {first[0].upper()}{first[1:]} "
+                "before that."
             )
         case "rising":
             return (
@@ -189,6 +190,11 @@ def _hold(given: Advice) -> str:
     if not given.growth > WORTH_DIVIDING:
         return "hold the norm"
     return f"hold the norm with the learning rate divided by {two_digits(given.growth)}"
+
+
+def _calm(given: Advice) -> str:
+    """What keeps jumps from coming where no jump has shown a level to keep below."""
+    return "halve weight decay or hold the norm" if given.halve else "hold the norm"
 
 
 def _caps(given: Advice) -> bool:

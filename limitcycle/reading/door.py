@@ -17,7 +17,7 @@ from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.judge import judge
 from limitcycle.reading.kept import kept
-from limitcycle.reading.optimizers import CARRIED
+from limitcycle.reading.optimizers import CARRIED, UpdateRule
 from limitcycle.reading.plausible import NOT_KNOWN, fall_of, remarks
 from limitcycle.reading.series import Setting, read_table, series_of
 
@@ -101,7 +101,8 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
             table,
             rounded_away(table, data.dtypes),
             series.steps_an_update,
-            can_cap=data.rule is not None and data.rule.name in CARRIED and not note,
+            can_cap=_can_cap(data.rule) and not note,
+            normalised=data.rule is not None and data.rule.scaling == "normalised",
         )
     advice = replace(advice, text=advising.advice(advice), code=advising.code(advice))
     doubts = [*(remarks(table, fall) if bare else []), *hidden]
@@ -117,6 +118,11 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
         text=words.whole(found, rotation, resting, advice, notes),
         notes=notes,
     )
+
+
+def _can_cap(rule: UpdateRule | None) -> bool:
+    """Whether a cap on the effective learning rate was seen to help: under AdamW it was not."""
+    return rule is not None and rule.name in CARRIED and rule.scaling == "gradient"
 
 
 def _notes(data: RunData, table: pd.DataFrame, found: Findings) -> list[str]:

@@ -131,11 +131,18 @@ def test_a_run_that_has_jumped_is_told_where_to_cap_it():
     )
 
 
-@pytest.mark.parametrize("optimizer", ["Muon", "AdamW8bit", "Adadelta"])
-def test_where_the_norm_cannot_be_moved_no_cap_is_advised(optimizer):
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGDW", "Muon", "AdamW8bit", "Adadelta"])
+def test_where_a_cap_cannot_be_had_or_did_not_help_none_is_advised(optimizer):
     found = diagnose(watched(jumping(), optimizer)).advice
     assert np.isnan(found.cap)
     assert "cap=True" not in found.code
+
+
+def test_under_adamw_half_the_decay_did_not_help_and_is_not_named():
+    found = diagnose(watched(jumping(), "AdamW")).advice
+    assert found.kind in CAPPED and not found.halve
+    assert "hold the norm" in found.text
+    assert "alve weight decay" not in found.text and "lower learning" not in found.text
 
 
 def test_before_the_first_jump_no_cap_is_known():
