@@ -60,10 +60,8 @@ SETTINGS = (
     Setting("batchnorm", "sgd", 0.3, 1.3e-2),
     Setting("batchnorm", "sgd", 1.0, 4e-3),
     Setting("batchnorm", "sgd", 3.0, 1.5e-3),
-    Setting("batchnorm", "momentum", 0.1, 8e-3, 3_000),
     Setting("batchnorm", "adamw", 2e-2, 0.3, 3_000),
     Setting("conv", "sgd", 0.5, 1.2e-2),
-    Setting("conv", "momentum", 0.1, 8e-3),
 )
 
 

@@ -109,7 +109,7 @@ def advise(
         lost: what rounding leaves of weight decay, for each type of the weights.
         steps_an_update: how much the step counts on in one update.
         can_cap: `limitcycle.hold_effective_lr` takes this optimizer, and the norm in ``steps`` is
-            that of all scale-invariant weights.
+            that of all scale-invariant weights. Tried it was without momentum.
         normalised: the length of the optimizer's steps does not depend on the gradient's.
     """
     growth, since = _growth(found, steps)
@@ -130,7 +130,7 @@ def advise(
         since=since,
         product=lr * weight_decay,
         tempo=tempo,
-        cap=cap_of(found, steps) if can_cap and kind in CAPPED else math.nan,
+        cap=cap_of(found, steps) if can_cap and momentum == 0 and kind in CAPPED else math.nan,
         halve=not normalised,
         lost=worst if worst is not None and worst.share else None,
         step=last.step,

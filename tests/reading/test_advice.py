@@ -145,6 +145,10 @@ def test_under_adamw_half_the_decay_did_not_help_and_is_not_named():
     assert "alve weight decay" not in found.text and "lower learning" not in found.text
 
 
+def test_with_momentum_none_was_tried_and_none_is_advised():
+    assert np.isnan(diagnose(watched(jumping().assign(momentum=0.9))).advice.cap)
+
+
 def test_before_the_first_jump_no_cap_is_known():
     frame = jumping().head(500)
     found = diagnose(watched(frame))
