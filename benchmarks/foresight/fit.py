@@ -36,6 +36,7 @@ MOMENTS = 60
 HORIZON = 1.5
 """Usual periods ahead to which the fit looks; what comes later counts as survived until then."""
 
+_WITH_LAG = " with lag"
 PENALTY = 1e-3
 PARTS = 10
 LEVELS = np.arange(1, 20) / 20
@@ -43,6 +44,7 @@ FEATURES = {
     "mini-batch": (("one", "last"), ("one", "log_growth")),
     "full batch": (("one", "by_period", "curved"), ("one",)),
     "adamw": (("one", "last"), ("one", "log_growth")),
+    "adamw with lag": (("one", "last"), ("one", "log_growth", "lag")),
 }
 """Measures of location and of scale, for each family of `limitcycle.reading.foresight.fitted`."""
 
@@ -62,13 +64,14 @@ def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.D
             assert pace is not None
             values = measure(moment.series, pace, moment.found.events)
             over = np.isnan(moment.rest)
+            family = package.family_of(run.planned.optimizer, values)
             rest = moment.rows_left if over else moment.rest
             rows.append(
                 {
                     "run": run.planned.name,
                     "regime": run.planned.regime,
                     "split": run.planned.split,
-                    "family": package.family_of(run.planned.optimizer, values),
+                    "family": family.removesuffix(_WITH_LAG),
                     "rest": float(rest),
                     "over": bool(over),
                     "under_way": moment.under_way,
@@ -76,6 +79,11 @@ def measured(runs: Sequence[Made], count: int, rng: np.random.Generator) -> pd.D
                 }
             )
     return pd.DataFrame(rows)
+
+
+def rows_of(table: pd.DataFrame, family: str) -> pd.DataFrame:
+    """The moments that a family's numbers are fitted to; both of AdamW's to the same."""
+    return table[table["family"] == family.removesuffix(_WITH_LAG)]
 
 
 def weights(table: pd.DataFrame) -> Array:
@@ -189,7 +197,7 @@ def main() -> None:
     runs = opened(parser.parse_args().runs, ("train", "val"))
     periodic = [run for run in runs if run.periodic]
     table = measured(periodic, MOMENTS, np.random.default_rng(SEED))
-    families = {name: table[table["family"] == name] for name in FEATURES}
+    families = {name: rows_of(table, name) for name in FEATURES}
     content = {
         "made_by": "python -m benchmarks.foresight.fit",
         "runs": {name: int(rows["run"].nunique()) for name, rows in families.items()},

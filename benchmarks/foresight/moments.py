@@ -6,14 +6,16 @@ of a run on, and is drawn uniformly over its rows: shares of a period are known 
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import lfilter
 
 from benchmarks.foresight.design import Planned
 from limitcycle.errors import UserError
 from limitcycle.reading import RunData
+from limitcycle.reading.clock import Array
 from limitcycle.reading.data import data_of
 from limitcycle.reading.events import Event, Found, find_events
 from limitcycle.reading.series import Series, read_table, series_of
@@ -84,9 +86,23 @@ def made(planned: Planned, folder: Path) -> Made | None:
     if run.status.get("state") != "done":
         return None
     data = data_of(run)
+    if planned.optimizer == "adamw" and "second_moment_lag" not in data.steps:
+        lag = lag_of(data.steps["grad_norm"].to_numpy(np.float64))
+        data = replace(data, steps=data.steps.assign(second_moment_lag=lag))
     table, _ = read_table(data.steps, data.lr, data.weight_decay, data.momentum)
     series = series_of(table, len(table))
     return Made(planned, data, series, find_events(series).events)
+
+
+def lag_of(gradient: Array, beta: float = 0.999) -> Array:
+    """Σg²/Σv̂ of a run that was recorded from its first step on, for tables without that column.
+
+    The second moment is a running mean of squares, so its sum over the weights is one of ‖g‖².
+    """
+    squares = gradient**2
+    sums = lfilter([1 - beta], [1, -beta], squares)
+    corrected = sums / (1 - beta ** np.arange(1, len(squares) + 1))
+    return np.asarray(squares / corrected)
 
 
 def moments(run: Made, count: int, rng: np.random.Generator) -> Iterator[Moment]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.foresight.fit import FEATURES, LEVELS, MOMENTS, SEED, fit, measured, opened
+from benchmarks.foresight.fit import FEATURES, LEVELS, MOMENTS, SEED, fit, measured, opened, rows_of
 from limitcycle.reading.foresight.fitted import Fitted
 from limitcycle.reading.foresight.threshold import rest_of_rise
 
@@ -88,7 +88,7 @@ def main() -> None:
     table = measured(runs, MOMENTS, np.random.default_rng(SEED))
     rows = []
     for family in FEATURES:
-        mine = table[table["family"] == family]
+        mine = rows_of(table, family).assign(family=family)
         for name, forecaster in (("threshold", threshold), ("boosted trees", boosted)):
             rows.append({"family": family, "forecaster": name, **within(mine, forecaster)})
     print(pd.DataFrame(rows).round(3).to_string(index=False))
@@ -100,7 +100,7 @@ def main() -> None:
         rows.append(
             {"never seen": regime, "runs": unseen["run"].nunique(), **scores(found, unseen)}
         )
-    adamw = table[table["family"] == "adamw"]
+    adamw = rows_of(table, "adamw")
     found = threshold(noisy, adamw)
     rows.append({"never seen": "AdamW", "runs": adamw["run"].nunique(), **scores(found, adamw)})
     print("\n" + pd.DataFrame(rows).round(3).to_string(index=False))

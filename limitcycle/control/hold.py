@@ -98,19 +98,23 @@ class Hold(Handle):
         assert self._radius is not None
         tensors = self._orbits.tensors
         carried = carried_state(self._optimizers, tensors)
-        alpha = self._orbits.factors(self._radius)
+        alpha = self._factors()
         self._orbits.scale(tensors, alpha, 1)
         self._orbits.scale([tensor.grad for tensor in tensors], alpha, -1)
         for degree, state in carried:
             self._orbits.scale(state, alpha, degree)
 
     def _after(self, member: int) -> None:
-        assert self._radius is not None
-        alpha = self._orbits.factors(self._radius)
+        alpha = self._factors()
         if len(self._touched) > 1:  # what this optimizer does not move stays in its bits
             alpha = torch.where(self._touched[member], alpha, 1.0)
         self._orbits.scale(self._orbits.tensors, alpha, 1)
         self._made = True
+
+    def _factors(self) -> Tensor:
+        """By what each group is scaled to be on its sphere, (G,)."""
+        assert self._radius is not None
+        return self._orbits.factors(self._radius)
 
     def _asked(self) -> float | None:
         """The number asked for at this step; None for "current"."""
@@ -178,6 +182,15 @@ class _HoldEffectiveLR(Hold):
         ]
 
 
+class _CapEffectiveLR(_HoldEffectiveLR):
+    """Weights outside of the sphere go their way; those that fall into it are scaled back to it."""
+
+    _name: ClassVar[str] = "hold_effective_lr with cap=True"
+
+    def _factors(self) -> Tensor:
+        return super()._factors().clamp(min=1.0)
+
+
 def hold_norm(
     optimizer: Optimizer | Sequence[Optimizer],
     symmetries: Symmetries,
@@ -223,6 +236,8 @@ def hold_effective_lr(
     symmetries: Symmetries,
     value: Level = "current",
     per: Per = "group",
+    *,
+    cap: bool = False,
 ) -> Hold:
     """Hold η/ρ² (SGD) or η/ρ (optimizers whose update has no scale) by setting the norm ρ.
 
@@ -235,6 +250,8 @@ def hold_effective_lr(
         symmetries: as for `hold_norm`.
         value: ``"current"`` (that of the next step), a number, or a function of the step.
         per: as for `hold_norm`; ρ is then the joint norm.
+        cap: hold it only where it would be higher than ``value``; below, training is as without.
+            After a jump the norm falls as ever, until it is back at the cap.
 
     Returns:
         A handle, as from `hold_norm`.
@@ -246,7 +263,8 @@ def hold_effective_lr(
     optimizers = _holdable(optimizer)
     orbits = find_orbits(optimizers, symmetries, per)
     carried_state(optimizers, orbits.tensors)
-    return _HoldEffectiveLR(optimizers, orbits, value)
+    kind = _CapEffectiveLR if cap else _HoldEffectiveLR
+    return kind(optimizers, orbits, value)
 
 
 def _holdable(optimizer: Any) -> Together:

@@ -1,11 +1,13 @@
 """From findings to one advice that follows from their numbers, as data; its text is in `words`.
 
-What can be advised rests on four facts. Weight decay alone shrinks the norm by 1 − ηλ a step, so
+What can be advised rests on five facts. Weight decay alone shrinks the norm by 1 − ηλ a step, so
 the way to a level seen before can be reckoned (Eq. 3). At rest the effective learning rate is
 √(2ηλ)/g̃ (Eq. 7), so learning rate and weight decay act through their product, and by its root.
 Without weight decay, or where it rounds away, the norm cannot fall (Eq. 3). A norm that is held can
 neither fall nor be thrown back: what jumps then stays up, so the effective learning rate it is held
-at has to be one at which training was calm (``benchmarks/advice.py``).
+at has to be one at which training was calm (``benchmarks/advice.py``). Where a jump is behind the
+run, the effective learning rate that it began at is known, and one that is kept below two thirds of
+it hardly jumps any more (``benchmarks/remedies.py``).
 """
 
 import math
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.reading import constants as c
 from limitcycle.reading.causes import CauseKind
 from limitcycle.reading.decay import log_decay
 from limitcycle.reading.findings import Findings
@@ -45,8 +48,9 @@ AdviceKind = Literal[
     "slow",
 ]
 GROWN = 2.0  # a factor of the effective learning rate worth speaking of
-HELD = 1 + 1e-4  # largest over smallest norm, where something holds it
+HELD = 1 + c.HELD_REACH  # largest over smallest norm, where something holds it
 CLEAR_DECAY = 0.01  # ... though weight decay alone would make it fall by more than this
+CAPPED: tuple[AdviceKind, ...] = ("under-way", "approaching", "periodic", "falling")
 SLOW = 10.0  # lengths of the run in which decay makes the effective rate e-fold: too slow to matter
 
 
@@ -63,6 +67,9 @@ class Advice:
         product: ηλ, the last one known; NaN if none is.
         tempo: steps in which weight decay alone makes the effective learning rate e-fold; NaN
             where it does not.
+        cap: effective learning rate at which it should be held, at most; NaN where that is not
+            advised.
+        halve: half the weight decay makes jumps fewer; not seen where updates are normalised.
         lost: what rounding leaves of weight decay, the worst type; None where it loses nothing.
         step: the step at which the loss rose last; -1 where it did not.
         cause: why it rose then.
@@ -75,6 +82,8 @@ class Advice:
     since: int = 0
     product: float = math.nan
     tempo: float = math.nan
+    cap: float = math.nan
+    halve: bool = True
     lost: Rounding | None = field(default=None)
     step: int = -1
     cause: CauseKind = "unknown"
@@ -87,6 +96,9 @@ def advise(
     steps: pd.DataFrame,
     lost: Sequence[Rounding] = (),
     steps_an_update: float = 1.0,
+    *,
+    can_cap: bool = False,
+    normalised: bool = False,
 ) -> Advice:
     """The advice that fits ``found``, without its words.
 
@@ -96,6 +108,9 @@ def advise(
             ``weight_decay`` and ``momentum`` are used where they are there.
         lost: what rounding leaves of weight decay, for each type of the weights.
         steps_an_update: how much the step counts on in one update.
+        can_cap: `limitcycle.hold_effective_lr` takes this optimizer, and the norm in ``steps`` is
+            that of all scale-invariant weights. Tried it was without momentum.
+        normalised: the length of the optimizer's steps does not depend on the gradient's.
     """
     growth, since = _growth(found, steps)
     fall, half_way = _fall_by_schedule(steps)
@@ -115,6 +130,8 @@ def advise(
         since=since,
         product=lr * weight_decay,
         tempo=tempo,
+        cap=cap_of(found, steps) if can_cap and momentum == 0 and kind in CAPPED else math.nan,
+        halve=not normalised,
         lost=worst if worst is not None and worst.share else None,
         step=last.step,
         cause=last.cause,
@@ -171,7 +188,7 @@ def _kind(
         return "no-decay"
     if lost is not None and lost.share > 0.5:
         return "rounds-away"
-    if found.rest.reach < HELD and found.rest.free_drift < -CLEAR_DECAY:
+    if found.rest.held or (found.rest.reach < HELD and found.rest.free_drift < -CLEAR_DECAY):
         return "held-high" if found.label == "stuck" else "held"
     if found.forecast.reason == SCHEDULED_OUT:
         return "over"
@@ -196,6 +213,22 @@ def _growth(found: Findings, steps: pd.DataFrame) -> tuple[float, int]:
     lowest = inside[int(np.argmin(values[inside]))]
     with np.errstate(over="ignore"):
         return float(values[inside[-1]] / values[lowest]), int(at[lowest])
+
+
+def cap_of(found: Findings, steps: pd.DataFrame) -> float:
+    """A share of the lowest effective learning rate at which a jump began; NaN without one.
+
+    Jumps of another cause tell nothing of it.
+    """
+    if "effective_lr" not in steps:
+        return math.nan
+    jumps = found.events[found.events["cause"] == "effective learning rate"]
+    starts = list(jumps["start"].tail(c.CAP_JUMPS))
+    if not starts and found.unfinished is not None:
+        starts = [found.unfinished]
+    levels = steps.loc[steps["step"].isin(starts), "effective_lr"].to_numpy(float)
+    levels = levels[np.isfinite(levels) & (levels > 0)]
+    return c.CAP_SHARE * float(levels.min()) if levels.size else math.nan
 
 
 def _fall_by_schedule(steps: pd.DataFrame) -> tuple[float, int]:

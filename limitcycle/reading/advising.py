@@ -3,6 +3,7 @@
 import math
 from typing import assert_never
 
+from limitcycle.reading import constants as c
 from limitcycle.reading.advice import Advice, AdviceKind
 from limitcycle.reading.digits import two_digits
 from limitcycle.reading.rounding import Rounding
@@ -29,19 +30,27 @@ def advice(given: Advice) -> str:
         case "rounds-away":
             return rounding(given.lost, alone=False) if given.lost else ""
         case "under-way":
+            if _caps(given):
+                then = f"Then {_cap(given)}."
+            else:
+                then = f"Then {_calm(given)}."
             return (
                 "A jump is under way. Let it pass: a norm that is held now keeps the loss where it "
-                "is. Then halve weight decay or hold the norm."
+                f"is. {then}"
             )
         case "approaching":
+            how = f"To end the jumps, {_cap(given) if _caps(given) else _hold(given)}"
+            if given.halve and not _caps(given):
+                how = f"Halve weight decay, or {_hold(given)}"
             return (
                 f"The effective learning rate grew {two_digits(given.growth)}-fold since step "
-                f"{given.since:,}, unseen in the loss. Halve weight decay, or {_hold(given)}."
+                f"{given.since:,}, unseen in the loss. {how}."
             )
         case "periodic":
+            fewer = " To have fewer, lower learning rate × weight decay." if given.halve else ""
             return (
                 "The jumps go on while weight decay shrinks the norm. To end them, "
-                f"{_hold(given)}. To have fewer, lower learning rate × weight decay."
+                f"{_cap(given) if _caps(given) else _hold(given)}.{fewer}"
             )
         case "stuck":
             return (
@@ -57,10 +66,16 @@ def advice(given: Advice) -> str:
                 f"{_of(given.product)} alone: ten times of either has the same effect."
             )
         case "falling":
-            return (
+            grows = (
                 "Weight decay is shrinking the norm, so the effective learning rate grows"
-                f"{_tempo(given)}. If the loss jumps later on, this is why. Halve weight decay or "
-                "hold the norm before that."
+                f"{_tempo(given)}."
+            )
+            if _caps(given):
+                return f"{grows} Before the loss jumps again, {_cap(given)}."
+            first = _calm(given)
+            return (
+                f"{grows} If the loss jumps later on, this is why. {first[0].upper()}{first[1:]} "
+                "before that."
             )
         case "rising":
             return (
@@ -131,6 +146,11 @@ def _remedy(given: Advice) -> str:
 
 def code(given: Advice) -> str:
     """The line to copy; empty where nothing is to be typed."""
+    if _caps(given):
+        return (
+            f"limitcycle.hold_effective_lr(optimizer, symmetries, {given.cap:.3g}, "
+            'per="all", cap=True)'
+        )
     return _HOLDING if given.kind in _HELD else ""
 
 
@@ -170,6 +190,23 @@ def _hold(given: Advice) -> str:
     if not given.growth > WORTH_DIVIDING:
         return "hold the norm"
     return f"hold the norm with the learning rate divided by {two_digits(given.growth)}"
+
+
+def _calm(given: Advice) -> str:
+    """What keeps jumps from coming where no jump has shown a level to keep below."""
+    return "halve weight decay or hold the norm" if given.halve else "hold the norm"
+
+
+def _caps(given: Advice) -> bool:
+    return given.cap > 0
+
+
+def _cap(given: Advice) -> str:
+    """How to keep the effective learning rate below where jumps began."""
+    return (
+        f"cap the effective learning rate at {given.cap:.3g}: jumps began from "
+        f"{given.cap / c.CAP_SHARE:.3g} on"
+    )
 
 
 def _of(product: float) -> str:

@@ -184,6 +184,17 @@ LOCK_CHANCE = 1e-3
 LOCK_EVENTS = 4
 """... and the jumps at that position that it takes at least: three coincide too easily."""
 
+HELD_REACH, HELD_DECAY, HELD_ROWS = 1e-4, 0.1, 10
+"""A norm that moves by less than this, relatively, while weight decay alone would shrink it by so
+much, is held; so many rows at least tell it."""
+
+CAP_SHARE = 0.65
+"""Share of the effective learning rate at which jumps began, at which to cap it: what
+``benchmarks/remedies.py`` follows."""
+
+CAP_JUMPS = 5
+"""Jumps that are looked at for that: the last ones, and of these the lowest."""
+
 CAUSE_ROWS, CAUSE_NEAR, CAUSE_LEAST = 150, 15, 30
 """Why the loss rose is told by so many rows before it: of these the last few, in which something
 moved first, against the calm ones before, of which it takes some."""

@@ -33,7 +33,8 @@ class RunData:
         status: ``"failed"`` or the content of ``status.json``, where the run's end is known.
         train_size, batch_size: images of the training set and of a batch; None: not known.
         described: it is known whether there was momentum; where it is not, none is assumed.
-        net: of a run of the lab; ``convnet`` of a watched one with convolutions; empty: not known.
+        net: of a run of the lab; ``convnet`` of a watched one with convolutions; ``per-sample``
+            where LayerNorm or the like normalises; empty: not known.
         rule: how the optimizer's update depends on gradient and weights; None: not known.
         dtypes: how many of the measured weights have which type; empty: not known.
         notes: what could not be measured, and why.
@@ -148,10 +149,18 @@ def _recorded(run: Recorded) -> RunData:
         batch_size=size if isinstance(size, int) else None,
         described=described is not None or watched is not None,
         **{
-            "net": str(getattr(described, "net", "")),
+            "net": _net(described),
             **(_watched(watched) if isinstance(watched, Mapping) else {}),
         },
     )
+
+
+def _net(described: Any) -> str:
+    """What kind of net a run of the lab has, by what tells how regularly it jumps."""
+    norm = getattr(described, "norm", "batch")
+    if norm in ("group", "layer"):
+        return "per-sample"
+    return "unnormalised" if norm == "none" else str(getattr(described, "net", ""))
 
 
 def _high(described: Any) -> float | None:

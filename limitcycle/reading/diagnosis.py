@@ -21,7 +21,7 @@ from limitcycle.reading.lock import EpochLock
 from limitcycle.reading.rest import Rest
 from limitcycle.reading.rounding import Rounding
 
-DIAGNOSIS_VERSION = 3
+DIAGNOSIS_VERSION = 4
 """Raised whenever a reading of the same tables may say something else: kept ones are made again."""
 
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}

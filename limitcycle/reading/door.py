@@ -17,6 +17,7 @@ from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.findings import Findings
 from limitcycle.reading.judge import judge
 from limitcycle.reading.kept import kept
+from limitcycle.reading.optimizers import CARRIED, UpdateRule
 from limitcycle.reading.plausible import NOT_KNOWN, fall_of, remarks
 from limitcycle.reading.series import Setting, read_table, series_of
 
@@ -95,7 +96,14 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
     with np.errstate(all="ignore"):  # losses of 1e308 have infinite differences
         found = judge(series, data)
         hidden = blurs(series, every_step=not bare)
-        advice = advise(found, table, rounded_away(table, data.dtypes), series.steps_an_update)
+        advice = advise(
+            found,
+            table,
+            rounded_away(table, data.dtypes),
+            series.steps_an_update,
+            can_cap=_can_cap(data.rule) and not note,
+            normalised=data.rule is not None and data.rule.scaling == "normalised",
+        )
     advice = replace(advice, text=advising.advice(advice), code=advising.code(advice))
     doubts = [*(remarks(table, fall) if bare else []), *hidden]
     notes = tuple(filter(None, [*data.notes, note, *ordered, *doubts, *_notes(data, table, found)]))
@@ -110,6 +118,11 @@ def _read(data: RunData, bare: bool) -> Diagnosis:
         text=words.whole(found, rotation, resting, advice, notes),
         notes=notes,
     )
+
+
+def _can_cap(rule: UpdateRule | None) -> bool:
+    """Whether a cap on the effective learning rate was seen to help: under AdamW it was not."""
+    return rule is not None and rule.name in CARRIED and rule.scaling == "gradient"
 
 
 def _notes(data: RunData, table: pd.DataFrame, found: Findings) -> list[str]:

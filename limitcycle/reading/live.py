@@ -16,7 +16,16 @@ from limitcycle.reading.forecast import Forecast, first_needed, forecast, withhe
 from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.reading.series import Series
 
-COLUMNS = ("step", "loss", "norm", "lr", "weight_decay", "momentum", "grad_norm")
+COLUMNS = (
+    "step",
+    "loss",
+    "norm",
+    "lr",
+    "weight_decay",
+    "momentum",
+    "grad_norm",
+    "second_moment_lag",
+)
 MOST_ROWS = 100_000
 """Rows that are kept: the last ones."""
 
@@ -136,7 +145,7 @@ class GrowingTable:
             epoch=None,
             grad_norm=here.get("grad_norm"),
             rotation=None,
-            second_moment_lag=None,
+            second_moment_lag=here.get("second_moment_lag"),
             given=rows,
             broken_from=None,
             steps_an_update=1.0,

@@ -100,6 +100,9 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 }
 """The most special class first, where one is derived from another."""
 
+CARRIED = frozenset({"SGD", "Adam", "AdamW", "NAdam", "Adamax", "Adagrad", "RMSprop", "Lion"})
+"""Classes whose state can be moved with the weights (`limitcycle.control.degrees`)."""
+
 # Settings by which classes are told that weight decay shrinks the weights.
 _DECOUPLED = ("decoupled_weight_decay", "weight_decouple", "decoupled_decay", "decouple")
 # A name of OPTIMIZERS in a class of few bits (bitsandbytes, torchao).
@@ -138,6 +141,8 @@ class UpdateRule:
         beta: β₂ of Lion's running mean.
         sized: how the length of a step goes by the tensor's shape, as Muon's ``adjust_lr_fn``
             says; "" where it does not, ``unknown`` where nobody says.
+        slows: the t-th step takes 1/√t where that is smaller than the learning rate.
+        made: steps that were made before the one of row 0; it counts where the rule slows.
     """
 
     name: str
@@ -147,15 +152,26 @@ class UpdateRule:
     equilibrium: Equilibrium
     beta: float = 0.0
     sized: str = ""
+    slows: bool = False
+    made: int = 0
 
-    def effective_lr(self, lr: Array, norm: Array, unit: Array | float = 1.0) -> Array:
+    def effective_lr(
+        self,
+        lr: Array,
+        norm: Array,
+        unit: Array | float = 1.0,
+        step: NDArray[Any] | int = 0,
+    ) -> Array:
         """η/ρ² where the update scales with the gradient, η/ρ where its length is η's, η where it
         grows with the weights; NaN where that is not known.
 
         Args:
             lr, norm: η and ρ.
             unit: root mean square of an update's entries over η; see `units`.
+            step: the number of each row, from 0 on; it counts where the rule slows.
         """
+        if self.slows:
+            lr = np.minimum(lr, 1 / np.sqrt(np.asarray(step) + self.made + 1))
         if self.scaling in ("unknown", "several"):
             return np.full(lr.shape, np.nan)
         if self.scaling == "weights":
@@ -293,12 +309,13 @@ def update_rule(classes: Sequence[str], settings: Sequence[Mapping[str, Any]]) -
     return joint_rule([group_rule(classes, group) for group in settings])
 
 
-def group_rule(classes: Sequence[str], group: Mapping[str, Any]) -> UpdateRule:
+def group_rule(classes: Sequence[str], group: Mapping[str, Any], made: int = 0) -> UpdateRule:
     """What is known of how an optimizer moves one of its parameter groups.
 
     Args:
         classes: as of `update_rule`.
         group: the settings of the parameter group.
+        made: as of `UpdateRule`.
     """
     names = known_names(classes)
     name = names[0] if names else ""
@@ -323,6 +340,8 @@ def group_rule(classes: Sequence[str], group: Mapping[str, Any]) -> UpdateRule:
         equilibrium=equilibrium,
         beta=beta,
         sized=_sized(group) if known.equilibrium == "muon" else "",
+        slows=name == "Adafactor" and "beta2_decay" in group,  # torch's
+        made=made,
     )
 
 

@@ -8,6 +8,7 @@ from limitcycle.reading import constants as c
 from limitcycle.reading.decay import log_decay
 from limitcycle.reading.drift import Drift, drift_of
 from limitcycle.reading.events import Found
+from limitcycle.reading.held import is_held
 from limitcycle.reading.series import Series
 
 
@@ -18,8 +19,9 @@ class Rest:
     ``drift`` is the relative change of the norm along a fitted line, ``reach`` its largest over its
     smallest value, ``wanders`` says that it fluctuates about one place so much that the drift is
     none. ``free_drift`` is what weight decay alone would do to it (NaN: not known), ``free_decay``
-    says that it falls nearly as fast as that. ``settled`` says that it stays where it is,
-    ``close`` that this is a close call; ``loss`` is the median of the loss.
+    says that it falls nearly as fast as that. ``held`` says that something holds it in the table's
+    last rows. ``settled`` says that it stays where it is, ``close`` that this is a close call;
+    ``loss`` is the median of the loss.
     """
 
     settled: bool
@@ -29,6 +31,7 @@ class Rest:
     wanders: bool
     free_drift: float
     free_decay: bool
+    held: bool
     loss: float
 
 
@@ -51,6 +54,7 @@ def judge_rest(series: Series, found: Found) -> Rest:
         wanders=drift.wanders(),
         free_drift=_change(free),
         free_decay=falling,
+        held=is_held(series),
         loss=loss,
     )
 

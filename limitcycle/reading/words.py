@@ -293,8 +293,8 @@ def _alarm(forecast: Forecast) -> str:
 def _range(forecast: Forecast) -> str:
     tried = "" if forecast.calibrated else ", if it is like those that were tried"
     return (
-        f"in {forecast.low:,.0f} to {_steps(forecast.high)} eight times of ten{tried}; half of "
-        f"them within {forecast.median:,.0f}"
+        f"in {forecast.low:,.0f} to {_steps(forecast.high)} eight times of ten{tried}, half "
+        f"the time within {forecast.median:,.0f}"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from limitcycle.errors import UserError
 from limitcycle.measure import Moving
@@ -177,8 +177,19 @@ def in_part(group: Watched) -> str:
     )
 
 
-def kind_of_net(groups: Sequence[Watched]) -> str:
-    """``convnet`` where there are convolutions over images, as the lab calls it; else empty."""
+_PER_SAMPLE = ("LayerNorm", "RMSNorm", "GroupNorm")
+
+
+def kind_of_net(groups: Sequence[Watched], model: nn.Module) -> str:
+    """``convnet`` where there are convolutions over images, as the lab calls it.
+
+    ``per-sample`` where modules normalise each sample by itself (LayerNorm, RMSNorm and the like,
+    by their names) and none normalises over the batch; else empty.
+    """
+    kinds = [type(module).__name__ for module in model.modules()]
+    alone = any(name.endswith(_PER_SAMPLE) for name in kinds)
+    if alone and not any("BatchNorm" in name for name in kinds):
+        return "per-sample"
     kernels = any(len(shape) == 4 for group in groups for shape in group.shapes)
     return "convnet" if kernels else ""
 

@@ -46,7 +46,7 @@ def newest_row(
     found |= {
         "lr": lr,
         "weight_decay": decay if rule.decays or decay == 0 else math.nan,
-        "effective_lr": float(rule.effective_lr(*lr_and_norm, rule.units([extent]))[0]),
+        "effective_lr": float(rule.effective_lr(*lr_and_norm, rule.units([extent]), row.step)[0]),
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }

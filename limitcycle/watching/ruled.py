@@ -1,6 +1,9 @@
 """Which rule the update of a set of tensors follows: that of the optimizer that moves them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
 
 from limitcycle.measure import Moving, Together
 from limitcycle.reading.optimizers import Extent, UpdateRule, group_rule, joint_rule
@@ -31,13 +34,28 @@ class Rules:
         return self._one or joint_rule(self._by_slot)
 
 
-def rules_of(movers: Together) -> Rules:
-    """What is known of the optimizers, parameter group by parameter group."""
+def rules_of(movers: Together, step: int = 0) -> Rules:
+    """What is known of the optimizers, parameter group by parameter group.
+
+    Args:
+        movers: the optimizers.
+        step: the number of the row that their next step has.
+    """
     found = []
     for member in movers.members:
         classes = [kind.__name__ for kind in type(member).__mro__]
-        found += [group_rule(classes, group) for group in member.param_groups]
+        for group in member.param_groups:
+            rule = group_rule(classes, group)
+            if rule.slows:
+                rule = group_rule(classes, group, _steps_made(member, group) - step)
+            found.append(rule)
     return Rules(found)
+
+
+def _steps_made(optimizer: Optimizer, group: Mapping[str, Any]) -> int:
+    """How often the optimizer has moved the tensors of a parameter group."""
+    steps = [optimizer.state.get(tensor, {}).get("step", 0) for tensor in group["params"]]
+    return int(max(steps, default=0))
 
 
 def extent_of(groups: Sequence[Watched]) -> Extent:

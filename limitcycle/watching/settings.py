@@ -39,7 +39,9 @@ def run_info(model: nn.Module, optimizer: Together, every: int) -> dict[str, Any
     }
 
 
-def facts(rules: Rules, groups: Sequence[Watched], optimizer: Moving) -> dict[str, Any]:
+def facts(
+    rules: Rules, groups: Sequence[Watched], optimizer: Moving, model: nn.Module
+) -> dict[str, Any]:
     """What a reading of the tables needs and they do not hold, as JSON values.
 
     How the optimizer's update scales, how many weights have which type, what cannot be measured.
@@ -47,7 +49,7 @@ def facts(rules: Rules, groups: Sequence[Watched], optimizer: Moving) -> dict[st
     return {
         "update_rule": rules.of([groups[index] for index in joint_groups(groups)]).to_dict(),
         "dtypes": dtypes_of(groups),
-        "net": kind_of_net(groups),
+        "net": kind_of_net(groups, model),
         "notes": [*notes_of(groups, optimizer), *notes_of_rules(rules, groups, optimizer)],
         "apart": names_apart(groups),
     }

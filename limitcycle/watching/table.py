@@ -93,7 +93,8 @@ def _columns(
         by_rule.setdefault(rules.of(each), []).append(number)
     for rule, numbers in by_rule.items():
         theirs = [members[number] for number in numbers]
-        parts = _ruled(rule, theirs, _chosen(settings, numbers), found, numbers)
+        chosen = _chosen(settings, numbers)
+        parts = _ruled(rule, theirs, chosen, found, numbers, np.asarray(measured.step))
         for name, part in parts.items():
             columns[name][:, numbers] = part
     if measured.second_moments is not None:
@@ -109,6 +110,7 @@ def _ruled(
     settings: Settings,
     found: dict[str, Array],
     numbers: list[int],
+    step: NDArray[np.int64],
 ) -> dict[str, Array]:
     """The columns that hang on the optimizer, each (T, K), of the K sets that follow its rule."""
     decay = settings.weight_decay
@@ -119,7 +121,7 @@ def _ruled(
     norm, rotation = rule.rest(*settings, gradient, extents)
     return {
         "weight_decay": decay,
-        "effective_lr": rule.effective_lr(settings.lr, norms, rule.units(extents)),
+        "effective_lr": rule.effective_lr(settings.lr, norms, rule.units(extents), step[:, None]),
         "equilibrium_norm": norm,
         "equilibrium_rotation": rotation,
     }

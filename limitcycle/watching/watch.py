@@ -284,7 +284,7 @@ class Watch:
             described=True,
             rule=self._joint_rule(),
             dtypes=dtypes_of(measured.groups) if measured else {},
-            net=kind_of_net(measured.groups) if measured else "",
+            net=kind_of_net(measured.groups, self._model) if measured else "",
             notes=tuple(notes),
             unjudged=self._subject.unjudged,
         )
@@ -505,7 +505,7 @@ class Watch:
         check_gradients(trainable(self._model))
         groups = self._subject.groups()
         self._rules = rules_of(self._optimizer)
-        self._live = Live(self._rule_of(groups), kind_of_net(groups))
+        self._live = Live(self._rule_of(groups), kind_of_net(groups, self._model))
         self._open_sinks(symmetries, groups)
         if not self._subject.unjudged and not any(group.invariant for group in groups):
             notice("nothing here is scale-invariant: norm and rates are those of all weights")
@@ -513,6 +513,7 @@ class Watch:
             if group.missing:
                 notice(in_part(group))
         self._attribution.begin()
+        self._rules = rules_of(self._optimizer, self.step)
         self._measured = _Measured(groups, self._optimizer)
         return self._measured
 
@@ -521,11 +522,11 @@ class Watch:
         """Other tensors are trained from this step on, or more is known of them."""
         self._read()
         groups = self._subject.groups()
-        self._rules = rules_of(self._optimizer)
+        self._rules = rules_of(self._optimizer, self.step)
         self._measured = _Measured(groups, self._optimizer)
         if joint_names(groups) != joint_names(measured.groups):
             self._joint_since = self.step
-            self._live = Live(self._rule_of(groups), kind_of_net(groups))
+            self._live = Live(self._rule_of(groups), kind_of_net(groups, self._model))
             self._changes = [
                 f"the norm is that of other tensors from step {self.step:,} on: judged from there"
             ]
@@ -535,7 +536,7 @@ class Watch:
 
     def _tell_folder(self, groups: list[Watched]) -> None:
         """What the reading needs besides the rows, in ``run.json``."""
-        known = facts(self._rules, groups, self._optimizer)
+        known = facts(self._rules, groups, self._optimizer, self._model)
         known["notes"] = [*known["notes"], *self._changes]
         known |= {"unjudged": self._subject.unjudged, "joint_since": self._joint_since}
         self._info["watched"] |= known
@@ -544,7 +545,7 @@ class Watch:
     def _open_sinks(self, symmetries: Symmetries, groups: list[Watched]) -> None:
         """The folder first: it knows at which step the job goes on."""
         self._info = run_info(self._model, self._optimizer, self._every)
-        self._info["watched"] |= facts(self._rules, groups, self._optimizer)
+        self._info["watched"] |= facts(self._rules, groups, self._optimizer, self._model)
         self._info["watched"]["unjudged"] = self._subject.unjudged
         self._sinks.open(self._info, symmetries, self._go_on)
         self._attribution.step, self._go_on_at = self._go_on_at or 0, None

@@ -28,6 +28,7 @@ HOLDS = {
 }
 CONTROLS = {
     **HOLDS,
+    "cap": lambda o, s, per: lc.hold_effective_lr(o, s, 0.02, per, cap=True),
     "without radial": lambda o, s, per: lc.without_radial(o, s, per),
     "decay with lr": lambda o, s, per: lc.decay_with_lr(o, s),
 }  # fmt: skip

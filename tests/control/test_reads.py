@@ -24,6 +24,7 @@ CONTROLS = {
     "all": lambda o, s: lc.hold_norm(o, s, per="all"),
     "schedule": lambda o, s: lc.hold_norm(o, s, lambda t: 2.0 + t % 3),
     "effective": lambda o, s: lc.hold_effective_lr(o, s, 0.01),
+    "cap": lambda o, s: lc.hold_effective_lr(o, s, 0.01, cap=True),
     "radial": lambda o, s: lc.without_radial(o, s),
     "decay": lambda o, s: lc.decay_with_lr(o, s),
 }

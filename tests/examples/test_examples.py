@@ -45,12 +45,14 @@ def test_a_plain_loop_is_watched(tmp_path):
 def test_a_plain_loop_jumps_periodically(tmp_path):
     done, found = run("plain.py", tmp_path / "run", 1000)
     assert check(done, found, 1000) == "periodic"
+    assert "cap=True)" in done.stderr
 
 
 @pytest.mark.slow
 def test_lightning_jumps_periodically(tmp_path):
     done, found = run("lightning_example.py", tmp_path / "run", 1500)
     assert check(done, found, 1500) == "periodic"
+    assert "cap=True)" in done.stderr
     groups = {"net.0.weight", "net.1.weight (+1)", "net.3.weight", "other"}
     assert set(found.groups["group"]) == groups
 
@@ -60,6 +62,12 @@ def test_transformers_converges(tmp_path):
     done, found = run("transformers_example.py", tmp_path / "run", 100)
     assert check(done, found, 100) == "converging"
     assert found.steps["loss"].iloc[-10:].mean() < 0.1 < found.steps["loss"].iloc[0]
+    # The learning rate comes down to zero, so nothing grows, and nothing is to be done.
+    rates = found.steps["effective_lr"].to_numpy()
+    assert rates[-1] < rates[len(rates) // 2] / 10
+    assert "Nothing to do: the learning rate falls faster than the norm" in done.stderr
+    assert "no jump to judge by, and a schedule is changing the learning rate." in done.stderr
+    assert "decay or" not in done.stderr and "experience" not in done.stderr
 
 
 @pytest.mark.parametrize(

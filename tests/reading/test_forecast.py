@@ -144,6 +144,18 @@ def test_before_the_first_jump_experience_is_called_that():
     assert "No forecast: no jump to judge by; from experience" in str(found)
 
 
+def test_experience_is_kept_back_where_it_says_nothing():
+    """Neither while a schedule runs, nor many times the run ahead."""
+    table = quiet(fall=1.0).assign(lr=1.0, weight_decay=2e-4, momentum=0.0)
+    falling = table.assign(lr=np.linspace(1.0, 1e-3, len(table)))
+    found = diagnose(falling)
+    assert found.forecast.reason == (
+        "no jump to judge by, and a schedule is changing the learning rate"
+    )
+    slow = diagnose(table.assign(weight_decay=1e-8))
+    assert "experience" not in str(slow)
+
+
 def test_a_run_at_rest_is_not_told_to_expect_a_jump():
     found = diagnose(quiet().assign(lr=1.0, weight_decay=2e-4, momentum=0.0))
     assert found.label == "equilibrium"
@@ -250,12 +262,16 @@ def test_a_bare_table_is_not_called_calibrated():
     assert "if it is like those that were tried" in str(found)
 
 
-def test_a_net_of_another_kind_is_not_called_calibrated():
+@pytest.mark.parametrize("net", ["convnet", "resnet18", "per-sample", "unnormalised"])
+def test_where_no_range_was_right_none_is_given(net):
     table, starts = table_of(FAST)
     table = table[: starts[-1] - 50]
-    known = {net: diagnose(RunData(table, described=True, net=net)) for net in ("mlp", "convnet")}
-    assert known["mlp"].forecast.calibrated and not known["convnet"].forecast.calibrated
-    assert numbers(known["mlp"]) == numbers(known["convnet"])
+    assert diagnose(RunData(table, described=True, net="mlp")).forecast.calibrated
+    found = diagnose(RunData(table, described=True, net=net))
+    assert np.isnan(numbers(found)).all() and not found.forecast.calibrated
+    assert "ranges were not right" in str(found) or "not tried" in str(found)
+    over = table.assign(lr=np.where(table["step"] < starts[-2] + 100, 1.0, 1e-3))
+    assert diagnose(RunData(over, described=True, net=net)).forecast.reason == SCHEDULED_OUT
 
 
 def test_the_quantiles_are_those_of_the_distribution():

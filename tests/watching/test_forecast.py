@@ -138,16 +138,17 @@ def test_a_look_every_hundred_steps_costs_little():
     assert (time.process_time() - began) / looks < 0.01
 
 
-@pytest.mark.parametrize("kind", ["convnet", ""])
-def test_convolutions_are_known_to_the_reading(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["convnet", "per-sample", ""])
+def test_the_kind_of_net_is_known_to_the_reading(kind, tmp_path):
     torch.manual_seed(0)
-    first = nn.Conv2d(1, 4, 3, bias=False) if kind else nn.Linear(8, 4, bias=False)
-    norm = nn.BatchNorm2d(4) if kind else nn.BatchNorm1d(4)
-    net = nn.Sequential(first, norm, nn.Flatten(), nn.Linear(4 * 36 if kind else 4, 2))
+    images = kind == "convnet"
+    first = nn.Conv2d(1, 4, 3, bias=False) if images else nn.Linear(8, 4, bias=False)
+    norms = {"convnet": nn.BatchNorm2d, "per-sample": nn.LayerNorm, "": nn.BatchNorm1d}
+    net = nn.Sequential(first, norms[kind](4), nn.Flatten(), nn.Linear(4 * 36 if images else 4, 2))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     with lc.watch(net, optimizer, sink=tmp_path / "run", quiet=True) as w:
         for _ in range(3):
-            loss = net(torch.randn(16, 1, 8, 8) if kind else torch.randn(16, 8)).square().mean()
+            loss = net(torch.randn(16, 1, 8, 8) if images else torch.randn(16, 8)).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

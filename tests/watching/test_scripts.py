@@ -669,3 +669,41 @@ def test_a_copy_made_before_the_first_step_is_free_of_the_watch():
         pickle.loads(pickle.dumps(average))
         w.log(loss=loops.plain_step(model, optimizer, 0))
     assert w.symmetries.scale_invariant == ("one.weight", "two.weight")
+
+
+def sizes_of_adafactor(lr, steps):
+    """ρ_t of every step: what is left of the update when all else in it is divided out, float64.
+
+    Also the model and the optimizer after the last step.
+    """
+    model = loops.net().double()
+    optimizer = torch.optim.Adafactor(model.parameters(), lr=lr, weight_decay=0.0)
+    weight = model.one.weight
+    rows, columns = torch.zeros(weight.shape[0], 1), torch.zeros(1, weight.shape[1])
+    rows, columns = rows.double(), columns.double()
+    sizes = []
+    for step in range(steps):
+        before = weight.detach().clone()
+        loops.plain_step(model, optimizer, step)
+        gradient, kept = weight.grad, 1 - (step + 1) ** -0.8
+        rows = kept * rows + (1 - kept) * gradient.square().mean(dim=1, keepdim=True)
+        columns = kept * columns + (1 - kept) * gradient.square().mean(dim=0, keepdim=True)
+        update = gradient / (rows @ columns / rows.mean()).sqrt()
+        clipped = update / max(1.0, float(update.square().mean().sqrt()))
+        moved = (weight.detach() - before).norm()
+        sizes.append(float(moved / clipped.norm() / before.square().mean().sqrt()))
+    return sizes, model, optimizer
+
+
+def test_adafactor_steps_by_its_own_root_of_the_steps_made():
+    """torch's takes 1/√t where that is smaller than η; it counts what was made before, too."""
+    sizes, _, _ = sizes_of_adafactor(0.2, 60)
+    assert sizes[0] == pytest.approx(0.2) and sizes[-1] < 0.14
+    for first in (0, 40):
+        _, model, optimizer = sizes_of_adafactor(0.2, first)
+        with lc.watch(model, optimizer, ["one.weight", "two.weight"], quiet=True) as w:
+            for step in range(first, 60):
+                loops.plain_step(model, optimizer, step)
+                assert w.latest()["effective_lr"] == pytest.approx(sizes[step], rel=1e-6)
+        np.testing.assert_allclose(w.steps["effective_lr"], sizes[first:], rtol=1e-6)
+        assert (w.steps["lr"] == 0.2).all()

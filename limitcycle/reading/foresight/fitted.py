@@ -73,9 +73,13 @@ def fitted(family: str) -> Fitted:
 
 
 def family_of(threshold: str, measures: Measures) -> str:
-    """Whose numbers serve a moment; of SGD ``full batch``'s where the loss has no noise."""
+    """Whose numbers serve a moment.
+
+    Of SGD ``full batch``'s where the loss has no noise; of AdamW others where its second moment is
+    recorded.
+    """
     if threshold == "adamw":
-        return "adamw"
+        return "adamw with lag" if np.isfinite(measures.lag) else "adamw"
     return "full batch" if measures.quiet else "mini-batch"
 
 

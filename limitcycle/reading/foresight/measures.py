@@ -19,6 +19,12 @@ RECENT = 5
 PERIODS = 7
 """... and past periods."""
 
+LAG_ROWS = 20
+"""Rows over which the lag of Adam's second moment is taken, but none before the last jump."""
+
+SMALLEST_LAG, LARGEST_LAG = -6.0, 4.0
+"""Bounds on its logarithm."""
+
 SMALLEST_RISE, LARGEST_RISE = 0.15, 4.0
 SLOWEST = 0.1
 """Bounds on a run's own rise of the effective learning rate a period, and on the share of free
@@ -40,6 +46,7 @@ class Measures:
         curved: h of `curvature_share` where the loss is quiet, else 0.
         age: since the last start, in usual periods.
         period: the usual one, steps.
+        lag: log of Σg²/Σv̂ lately, of Adam's second moment; NaN where that is not recorded.
     """
 
     position: float
@@ -52,6 +59,7 @@ class Measures:
     curved: float
     age: float
     period: float
+    lag: float
 
 
 def measure(series: Series, pace: Pace, events: Sequence[Event]) -> Measures:
@@ -88,4 +96,16 @@ def measure(series: Series, pace: Pace, events: Sequence[Event]) -> Measures:
         curved=float(np.clip(np.nan_to_num(curved), -1, 1.5)),
         age=age / usual,
         period=usual / pace.rate,
+        lag=_lag(series, first),
     )
+
+
+def _lag(series: Series, first: int) -> float:
+    """How large squared gradients are against what Adam divides by, since row ``first``."""
+    if series.second_moment_lag is None:
+        return float("nan")
+    recent = series.second_moment_lag[max(first, len(series) - LAG_ROWS) :]
+    recent = recent[np.isfinite(recent) & (recent > 0)]
+    if not recent.size:
+        return float("nan")
+    return float(np.clip(np.log(np.median(recent)), SMALLEST_LAG, LARGEST_LAG))
