@@ -12,15 +12,17 @@ from limitcycle.symmetry.answer import Symmetries
 from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.identity import fingerprint
 from limitcycle.symmetry.leak import LeakGrowth, leak_growth
-from limitcycle.symmetry.search import symmetries, symmetries_in_use
-from limitcycle.symmetry.untouched import trainable, unwrapped
+from limitcycle.symmetry.search import SHARDED, symmetries, symmetries_in_use
+from limitcycle.symmetry.untouched import plain_name, trainable, unwrapped
 
 __all__ = [
+    "SHARDED",
     "Group",
     "LeakGrowth",
     "Symmetries",
     "fingerprint",
     "leak_growth",
+    "plain_name",
     "symmetries",
     "symmetries_in_use",
     "trainable",

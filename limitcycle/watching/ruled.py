@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from limitcycle.measure import Moving, Together
+from limitcycle.measure import Moving, Together, stepping_classes
 from limitcycle.reading.optimizers import Extent, UpdateRule, group_rule, joint_rule
 from limitcycle.watching.groups import Watched
 
@@ -35,7 +35,7 @@ def rules_of(movers: Together) -> Rules:
     """What is known of the optimizers, parameter group by parameter group."""
     found = []
     for member in movers.members:
-        classes = [kind.__name__ for kind in type(member).__mro__]
+        classes = stepping_classes(member)
         found += [group_rule(classes, group) for group in member.param_groups]
     return Rules(found)
 
