@@ -16,9 +16,9 @@ from limitcycle.sharded.parts import (
     Parts,
     in_company,
     is_first,
+    is_flattened,
     is_sharded,
     local,
-    sums_over_processes,
 )
 from limitcycle.sharded.pending import Pending
 from limitcycle.sharded.wire import Wire, WireError
@@ -35,7 +35,7 @@ __all__ = [
     "held_here",
     "in_company",
     "is_first",
+    "is_flattened",
     "is_sharded",
     "local",
-    "sums_over_processes",
 ]

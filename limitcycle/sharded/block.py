@@ -52,7 +52,8 @@ class Block:
         self.steps = list(steps)
         self._groups = grams.shape[1]
         self._has_moments = moments is not None
-        packed = grams[..., _LINES, _COLUMNS].cpu().double().reshape(len(steps), -1)
+        packed = grams[..., _LINES, _COLUMNS].cpu().double()
+        packed = packed.reshape(len(steps), self._groups * len(_LINES))
         said = [[0.0 if loss is None else loss, float(loss is not None)] for loss in losses]
         columns = [packed, torch.tensor(said, dtype=torch.float64).reshape(-1, 2)]
         if moments is not None:
@@ -104,6 +105,6 @@ class Block:
         losses = torch.where(said > 0, rows[:, width] / said.clamp(min=1), torch.nan)
         moments = None
         if self._has_moments:
-            values, there = rows[:, width + 2 :].split(self._groups, dim=1)
+            values, there = torch.split(rows[:, width + 2 :], self._groups, dim=1)
             moments = torch.where(there > 0, values, torch.nan)
         return Summed(grams, moments, losses, said > 0, wish)

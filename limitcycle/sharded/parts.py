@@ -30,6 +30,11 @@ def is_fsdp1(module: nn.Module) -> bool:
     return any(kind.__name__ == "FullyShardedDataParallel" for kind in type(module).__mro__)
 
 
+def is_flattened(parameter: Tensor) -> bool:
+    """Whether FSDP1 has made it a view of a flat parameter, of which a part lies here."""
+    return bool(getattr(parameter, "_fsdp_flattened", False))
+
+
 def is_sharded(model: nn.Module) -> bool:
     """Whether this process holds but a part of some weight of ``model``."""
     if any(is_fsdp1(module) for module in model.modules()):
@@ -41,14 +46,9 @@ def local(tensor: Tensor) -> Tensor:
     """What lies here of a tensor, without a copy; a plain one as it is. Call it in `no_grad`."""
     if not is_dtensor(tensor):
         return tensor.detach()
-    here: Tensor = tensor.to_local()  # type: ignore[operator]
+    distributed: Any = tensor
+    here: Tensor = distributed.to_local()
     return here.detach()
-
-
-def sums_over_processes(values: Tensor) -> Tensor:
-    """``values`` summed over all processes, in place, on the training's own group."""
-    dist.all_reduce(values)
-    return values
 
 
 class Parts:

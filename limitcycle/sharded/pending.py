@@ -6,7 +6,7 @@ on the training's group; here they are summed on connections of the watch's own,
 that watches no longer holds nobody up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ class Pending:
         for ranks, wire in self._wires.items():
             names = [name for name, axes in self._axes.items() if ranks in axes]
             flat = wire.sum(torch.cat([gradients[name].reshape(-1) for name in names]))
-            parts = flat.split([gradients[name].numel() for name in names])
+            parts = torch.split(flat, [gradients[name].numel() for name in names])
             for name, part in zip(names, parts, strict=True):
                 gradients[name] = part.view(gradients[name].shape)
         found = {}

@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 CHUNK = 2**20  # bytes of a deposit in one entry of the store
 LOOK_EVERY = 0.02  # seconds between two looks for a deposit
@@ -54,13 +55,13 @@ class Wire:
     @classmethod
     def between_all(cls, seconds: float) -> Self:
         """Between all processes of the job."""
-        store = dist.distributed_c10d._get_default_store()
-        apart = dist.PrefixStore(f"limitcycle/{next(_numbers)}", store)
+        store = _get_default_store()
+        apart = PrefixStore(f"limitcycle/{next(_numbers)}", store)
         return cls(seconds, apart, dist.get_rank(), dist.get_world_size())
 
     def among(self, ranks: Sequence[int]) -> "Wire":
         """Another one between some of the processes, this one among them."""
-        store = dist.PrefixStore("-".join(map(str, ranks)), self._store)
+        store = PrefixStore("-".join(map(str, ranks)), self._store)
         return Wire(self._seconds, store, list(ranks).index(self.rank), len(ranks))
 
     def sum(self, values: Tensor) -> Tensor:

@@ -159,12 +159,12 @@ class Company:
 
         After this `missing` says which processes left nothing, so that the rows are lost.
         """
-        block = self._last or self._block(rows, grams)
         wire, self._wire = self._wire, None
         if self._pending is not None:
             self._pending.close()
         if wire is None:
             return [], grams[:0]
+        block = self._last or self._block(rows, grams)
         if not self.first:
             wire.deposit(block.to_bytes())
             wire.close()

@@ -100,8 +100,8 @@ def watch(
 
     Raises:
         UserError: what cannot be measured (FSDP with flat parameters, DeepSpeed, parameters on
-            several devices), or no sink, by name. Later nothing is raised: watching that fails says so and ends, the training
-            goes on.
+            several devices), or no sink, by name. Later nothing is raised: watching that fails
+            says so and ends, the training goes on.
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
@@ -483,11 +483,11 @@ class Watch:
         """Part from the processes that watch, with the rows that are not added up yet."""
         measured = self._measured
         rows = 0 if measured is None else measured.buffer.complete(in_a_turn=self._in_a_turn())
-        if measured is None:
-            company.leave([], torch.zeros(0, 0, 3, 3))
-            return
         try:
-            self._take(company.leave)
+            if measured is None:
+                company.leave([], torch.zeros(0, 0, 3, 3))
+            else:
+                self._take(company.leave)
         except Exception as problem:
             notice(f"the last {rows:,} rows are lost ({said(problem)})")
             return
@@ -623,9 +623,10 @@ class Watch:
         """
         self._settle()
         measured = self._measured
-        if self._company is None and measured is not None:
-            if measured.buffer.complete(in_a_turn=self._in_a_turn()):
-                self._take(None)
+        if self._company is not None or measured is None:
+            return
+        if measured.buffer.complete(in_a_turn=self._in_a_turn()):
+            self._take(None)
 
     def _take(self, total: Total | None) -> None:
         """Read the buffer's rows, and hand them on."""
