@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limitcycle.sharded.wire import Wire, WireError
@@ -86,14 +87,21 @@ class Block:
 
     def sum_with(self, others: Sequence[bytes]) -> tuple[list[int], Summed]:
         """The sum with what others left: the steps that all of them have, and their rows."""
-        width = self._rows.shape[1] + 1
-        read = [np.frombuffer(each, dtype=np.float64).reshape(-1, width) for each in others]
+        read = [self._read(each) for each in others]
         common = [s for s in self.steps if all(s in each[:, 0] for each in read)]
         rows = self._rows[[self.steps.index(step) for step in common]].clone()
         for each in read:
             places = [int(np.flatnonzero(each[:, 0] == step)[0]) for step in common]
             rows += torch.from_numpy(each[places, 1:].copy())
         return common, self._summed(rows, 0)
+
+    def lacks(self, other: bytes) -> bool:
+        """Whether what another process left has not all of these steps."""
+        return not set(self.steps) <= set(self._read(other)[:, 0])
+
+    def _read(self, other: bytes) -> NDArray[np.float64]:
+        width = self._rows.shape[1] + 1
+        return np.frombuffer(other, dtype=np.float64).reshape(-1, width)
 
     def _summed(self, rows: Tensor, wish: int) -> Summed:
         count, width = len(rows), self._groups * len(_LINES)

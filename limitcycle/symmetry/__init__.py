@@ -5,10 +5,12 @@
   vanishing eps; `untouched`: the model comes back as it was);
 - `nullspace` and `integers` turn them into groups and exponents;
 - `why` says which module absorbs a scaling; `leak` how much a real eps lets through;
+- `continued` goes on from a twin with few blocks to a model with many;
 - `answer` is what the user holds; `identity` says of which net it is one, for a cache.
 """
 
 from limitcycle.symmetry.answer import Symmetries
+from limitcycle.symmetry.continued import continued
 from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.identity import fingerprint
 from limitcycle.symmetry.leak import LeakGrowth, leak_growth
@@ -20,6 +22,7 @@ __all__ = [
     "Group",
     "LeakGrowth",
     "Symmetries",
+    "continued",
     "fingerprint",
     "leak_growth",
     "plain_name",

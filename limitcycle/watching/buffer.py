@@ -103,19 +103,22 @@ class GramBuffer:
         """That of the newest row."""
         return self._places[len(self._rows) - 1]
 
-    def read(self, *, keep_newest: bool = False, total: Total | None = None) -> Measurements:
+    def read(self, *, keep_newest: bool = False, total: Total | None = None) -> Measurements | None:
         """Everything since the last reading, without steps that a scaler skipped; then empty.
 
         Args:
             keep_newest: the newest row is not complete: it stays, alone, in the first place.
             total: what becomes of rows and their Gram matrices first, where these are but a part
                 of what several processes measure.
+
+        Returns:
+            the block; None where ``total`` leaves no row.
         """
         kept = self._rows[-1:] if keep_newest else []
         rows = self._rows[: len(self._rows) - len(kept)]
         grams = self._grams[: len(rows)]
         whole = (rows, grams) if total is None else total(rows, grams)
-        found = _measurements(*whole)
+        found = _measurements(*whole) if whole[0] else None
         grams.zero_()
         if kept and rows:
             self._places[0].copy_(self.place)

@@ -102,7 +102,7 @@ class Company:
         self._rows = FIRST_BLOCK  # of the next block
         self._since = time.monotonic()
         self._last: Block | None = None
-        self.missing: list[int] = []
+        self.lost, self.missing = 0, list[int]()
         self.shapes = whole_shapes(model)
 
     def settle(self, groups: Sequence[Watched], movers: Together) -> Shares:
@@ -157,7 +157,7 @@ class Company:
     def leave(self, rows: list[Row], grams: Tensor) -> tuple[list[Row], Tensor]:
         """The last rows, on the first process; on others they are left for it. Nobody waits long.
 
-        After this `missing` says which processes left nothing, so that the rows are lost.
+        After this `lost` says how many rows are, and `missing` which processes lack them.
         """
         wire, self._wire = self._wire, None
         if self._pending is not None:
@@ -171,10 +171,16 @@ class Company:
             return [], grams[:0]
         wire.close()  # so that who waits for this process stops, and leaves its rows
         left = wire.collect(min(CLOSING, self._seconds)) if rows else []
-        self.missing = [rank for rank, each in enumerate(left, 1) if each is None]
-        if self.missing or not rows:
+        if not rows:
             return [], grams[:0]
-        steps, found = block.sum_with([each for each in left if each is not None])
+        self.missing = [rank for rank, each in enumerate(left, 1) if each is None]
+        if self.missing:
+            self.lost = len(rows)
+            return [], grams[:0]
+        others = [each for each in left if each is not None]
+        steps, found = block.sum_with(others)
+        self.lost = len(rows) - len(steps)
+        self.missing = [rank for rank, each in enumerate(others, 1) if block.lacks(each)]
         return _filled([row for row in rows if row.step in steps], found), found.grams
 
     def _block(self, rows: Sequence[Row], grams: Tensor) -> Block:

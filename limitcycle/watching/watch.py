@@ -491,9 +491,9 @@ class Watch:
         except Exception as problem:
             notice(f"the last {rows:,} rows are lost ({said(problem)})")
             return
-        if company.missing:
+        if company.lost:
             listed = ", ".join(map(str, company.missing))
-            notice(f"the last {rows:,} rows are lost: process {listed} did not leave its part")
+            notice(f"the last {company.lost:,} rows are lost: process {listed} did not make them")
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
@@ -638,6 +638,8 @@ class Watch:
         block = measured.buffer.read(keep_newest=in_a_turn, total=total)
         if in_a_turn:
             self._place = measured.buffer.place
+        if block is None:
+            return
         steps, groups = rows_of(block, measured.groups, self._rules, updates=self._updates)
         if len(steps):
             self._sinks(steps, groups)

@@ -8,7 +8,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import (
+    CPUOffloadPolicy,
+    FullyShardedDataParallel,
+    MixedPrecisionPolicy,
+    fully_shard,
+)
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import (
@@ -244,13 +249,13 @@ CASES: dict[str, Case] = {
     ),
     "hsdp": Case(nets.net, hsdp, nets.adamw, accumulated_step, nets.INVARIANT),
     "empty shards": Case(lambda: nets.net(3), fsdp2, nets.sgd, plain_step, nets.INVARIANT),
-    "width 7": Case(
-        Convolutions, fsdp2, nets.sgd, equal_step, ["first.weight", "second.weight"]
-    ),
+    "width 7": Case(Convolutions, fsdp2, nets.sgd, equal_step, ["first.weight", "second.weight"]),
     "ignored": Case(nets.net, ignoring, nets.sgd, ignoring_step, nets.INVARIANT),
     "offloaded": Case(nets.net, offloaded, nets.sgd, plain_step, nets.INVARIANT),
     "not resharded": Case(nets.net, kept, nets.sgd, plain_step, nets.INVARIANT),
-    "tensor parallel": Case(Attention, tensor_parallel, nets.adamw, equal_step, ["block.up.weight"]),
+    "tensor parallel": Case(
+        Attention, tensor_parallel, nets.adamw, equal_step, ["block.up.weight"]
+    ),
     "fsdp and tensor": Case(
         Attention, fsdp_and_tensor, nets.adamw, fsdp_and_tensor_step, ["block.up.weight"]
     ),
@@ -279,7 +284,12 @@ def train(name: str, rank: int, size: int, sink: Any, *, watched: bool = True) -
     with lc.watch(model, optimizer, case.invariant, sink=sink, **settings) as w:
         for step in range(STEPS):
             w.log(loss=case.step(model, optimizer, step, rank, size))
-    return {"steps": w.steps, "groups": w.groups, "weights": _here(model), "notes": w.run_data().notes}
+    return {
+        "steps": w.steps,
+        "groups": w.groups,
+        "weights": _here(model),
+        "notes": w.run_data().notes,
+    }
 
 
 def _here(model: nn.Module) -> list[Tensor]:
@@ -314,7 +324,7 @@ def control(rank: int, size: int, out: str, names: list[str]) -> dict[str, Any]:
     found = {}
     for name in names:
         model = nets.net(5)  # shards are uneven, and one of four is empty
-        batch = *nets.batch(0),
+        batch = (*nets.batch(0),)
         symmetries = lc.symmetries(model, batch[0])
         if size > 1:
             fsdp2(model, size)
@@ -326,3 +336,84 @@ def control(rank: int, size: int, out: str, names: list[str]) -> dict[str, Any]:
                 plain_step(model, optimizer, step, rank, size)
         found[name] = nets.whole(model)
     return found
+
+
+def half(model: nn.Module, size: int) -> nn.Module:
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    return fsdp2(model, size, mp_policy=policy)
+
+
+WITH_WHOLE = {
+    "muon": CASES["muon"],
+    "half": Case(lambda: nets.net(dtype=torch.float32), half, nets.sgd, plain_step, nets.INVARIANT),
+}
+
+
+def against_whole(rank: int, size: int, out: str, names: list[str]) -> dict[str, float]:
+    """The largest relative error of norms of weights, gradients and updates, by full tensors."""
+    found = {}
+    for name in names:
+        case = WITH_WHOLE[name]
+        model = case.shard(case.model(), size)
+        optimizer = case.optimizer(model)
+        true: list[tuple[float, float, float]] = []
+        seen: list[Tensor] = []
+
+        def look(*_: Any, model: nn.Module = model, seen: list[Tensor] = seen) -> None:
+            named = dict(model.named_parameters())
+            several = [named[each].grad for each in nets.INVARIANT]
+            seen.append(torch.cat([g.full_tensor().double().flatten() for g in several]))
+
+        first = optimizer[0] if isinstance(optimizer, list) else optimizer
+        first.register_step_pre_hook(look)
+        with lc.watch(model, optimizer, case.invariant, quiet=True, timeout=60) as w:
+            for step in range(STEPS):
+                before = _joined(model)
+                case.step(model, optimizer, step, rank, size)
+                change = float((_joined(model) - before).norm() / before.norm())
+                true.append((float(before.norm()), float(seen[-1].norm()), change))
+        columns = ["norm", "grad_norm", "relative_update"]
+        measured = torch.tensor(w.steps[columns].to_numpy())
+        exact = torch.tensor(true, dtype=torch.float64)[: len(measured)]
+        found[name] = float(((measured - exact).abs() / exact).max())
+    return found
+
+
+def _joined(model: nn.Module) -> Tensor:
+    values = nets.whole(model)
+    return torch.cat([values[name].double().flatten() for name in nets.INVARIANT])
+
+
+def pipeline(rank: int, size: int, out: str) -> Any:
+    """Two stages, each on a process of its own; one process has both. Gradients are handed on."""
+    torch.manual_seed(0)
+    model = nets.net()
+    stages = nn.ModuleDict({"first": nn.Sequential(model.one, model.norm1)})
+    stages["second"] = nn.Sequential(model.two, model.norm2, model.head)
+    mine = stages
+    if size > 1:
+        mine = nn.ModuleDict({("first", "second")[rank]: stages[("first", "second")[rank]]})
+    optimizer = nets.sgd(mine)
+    given = [f"{name}.0.weight" for name in mine]
+    with lc.watch(mine, optimizer, given, sink=f"{out}/p{size}", quiet=True, share=True) as w:
+        for step in range(STEPS):
+            optimizer.zero_grad()
+            x, y = nets.batch(step)
+            if size == 1:
+                F.cross_entropy(stages["second"](stages["first"](x)), y).backward()
+            elif rank == 0:
+                between = stages["first"](x)
+                dist.send(between.detach(), 1)
+                back = torch.empty_like(between)
+                dist.recv(back, 1)
+                between.backward(back)
+            else:
+                between = torch.empty(nets.SAMPLES, 40, dtype=torch.float64)
+                dist.recv(between, 0)
+                between.requires_grad_()
+                loss = F.cross_entropy(stages["second"](between), y)
+                loss.backward()
+                w.log(loss=loss)
+                dist.send(between.grad, 0)
+            optimizer.step()
+    return w.steps, w.groups
