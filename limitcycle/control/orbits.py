@@ -172,8 +172,8 @@ def find_orbits(optimizer: Moving, symmetries: Symmetries, per: Per) -> Orbits:
 
     Raises:
         UserError: there are none, or ``symmetries`` is something else; they are not bound to a
-            model; a tensor is in no param group, sharded ones do not add up, or the weights of a group are all
-            zero or not finite.
+            model; a tensor is in no param group, sharded ones do not add up, or the weights of a
+            group are all zero or not finite.
     """
     if per not in ("group", "all"):
         raise UserError(f'per={per!r} is neither "group" nor "all"')

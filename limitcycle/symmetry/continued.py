@@ -1,8 +1,8 @@
 """Symmetries of a deep model from those of a shallow one: blocks that repeat have the same.
 
 A model of billions of weights cannot be searched, a *twin* can: the same classes with small widths
-and three or more blocks. Widths do not appear in the answer. For depth the twin's middle blocks must
-be alike; then every block of the deep model between its first and last has what they have.
+and three or more blocks. Widths do not appear in the answer. For depth the twin's middle blocks
+must be alike; then every block of the deep model between its first and last has what they have.
 """
 
 import re
@@ -102,7 +102,7 @@ class _Names:
 
 
 def _continued(group: Group, names: _Names) -> list[Group]:
-    """What a group of the twin becomes: a group, or one for each block that its block stands for."""
+    """What a group of the twin becomes: one group, or one for each block that it stands for."""
     blocks = {names.block(name) for name in group.names}
     inner = blocks - {None, 0, names.stack.shallow - 1}
     if not inner:
