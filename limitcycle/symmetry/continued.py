@@ -17,6 +17,7 @@ from limitcycle.symmetry.answer import Symmetries
 from limitcycle.symmetry.group import Exponents, Group
 from limitcycle.symmetry.untouched import trainable
 
+CONTINUED = "continued from a twin"  # what the reason of such a group begins with
 FEWEST = 3  # blocks of a twin: a first, a last, and one between them
 
 
@@ -33,8 +34,8 @@ def continued(found: Symmetries, model: nn.Module) -> Symmetries:
 
     The names say what a block is: a number in them, ``layers.7.mlp.up.weight``. The twin's first
     block stands for the first, its last for the last, those between them for all others. On a
-    large model this is an inference: `limitcycle.watch` confirms it with the leak, which is the
-    column ``radial_share`` of each group.
+    large model this is an inference: `limitcycle.watch` looks at the leak in its first rows, the
+    column ``radial_share`` of each group, and names those that it does not bear out.
 
     Args:
         found: by `limitcycle.symmetries` of the twin.
@@ -66,6 +67,7 @@ def continued(found: Symmetries, model: nn.Module) -> Symmetries:
     expected = {far for name in found.not_invariant for far in names.far(name)}
     if odd := sorted(set(others) - expected):
         raise UserError(f"the twin does not continue to this model: it has nothing like {odd[0]!r}")
+    ordered = [replace(group, why=f"{CONTINUED}: {group.why}") for group in ordered]
     return replace(found, groups=tuple(ordered), not_invariant=others, parameters=deep)
 
 

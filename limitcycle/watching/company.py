@@ -137,6 +137,15 @@ class Company:
         whole = [_described(group, named, self.shapes) for group in described]
         return Shares(whole, own, names, self._pending)
 
+    def as_the_first(self, number: int) -> int:
+        """The number that the first process says; all take part.
+
+        Raises:
+            WireError: a process is missing.
+        """
+        assert self._wire is not None
+        return int(self._wire.exchange(number)[0])
+
     def is_due(self, rows: int) -> bool:
         """Whether a block of as many rows is to be added up before the next step."""
         return rows >= self._rows

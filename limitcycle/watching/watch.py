@@ -24,6 +24,7 @@ from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
 from limitcycle.watching.buffer import GramBuffer, Row, Total
 from limitcycle.watching.company import Company, Shares
+from limitcycle.watching.confirmed import leaking
 from limitcycle.watching.groups import (
     Watched,
     dtypes_of,
@@ -154,7 +155,7 @@ class Watch:
         self._changes: list[str] = []  # what has to be said of the record
         self._renamed: set[str] = set()
         self._status: dict[str, Any] = {"state": "running"}
-        self._failed = False
+        self._failed = self._confirmed = False
         self._closed = not is_first() and company is None
         self._hooks: Hooks | TeamHooks | None = None
         if not self._closed:
@@ -604,7 +605,10 @@ class Watch:
         self._info["watched"] |= facts(self._rules, groups, self._optimizer)
         self._info["watched"]["unjudged"] = self._subject.unjudged
         self._sinks.open(self._info, symmetries, self._go_on)
-        self._attribution.step, self._go_on_at = self._go_on_at or 0, None
+        begun = self._go_on_at or 0
+        if self._company is not None:  # the folder, which knows it, is the first process's
+            begun = self._company.as_the_first(begun)
+        self._attribution.step, self._go_on_at = begun, None
         self._sinks.begin(self._info, symmetries, self.step)
 
     def _go_on(self, folder: Parquet, step: int) -> None:
@@ -642,11 +646,27 @@ class Watch:
             return
         steps, groups = rows_of(block, measured.groups, self._rules, updates=self._updates)
         if len(steps):
+            self._confirm(measured.groups, groups)
             self._sinks(steps, groups)
             archived = self._sinks.folder is not None
             judged = self._memory.add(steps, groups, self._info["watched"], archived=archived)
             self._live.add(judged)
             self._sinks.foretell(int(steps["step"].iloc[-1]), self._foretold)
+
+    def _confirm(self, groups: list[Watched], rows: pd.DataFrame) -> None:
+        """Say once which inferred symmetries the first rows do not bear out."""
+        found = self._subject.symmetries
+        if self._confirmed or found is None:
+            return
+        self._confirmed = True
+        if names := leaking(found, groups, rows):
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            said_of = (
+                f"{shown}: continued from a twin, but the gradient has a part along the weights "
+                "(radial_share above 1 %), so they are not scale-invariant here"
+            )
+            self._changes.append(said_of)
+            notice(said_of)
 
 
 class _Measured:
