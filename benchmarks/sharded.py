@@ -27,7 +27,7 @@ import limitcycle as lc
 WIDTH, BLOCKS, BATCH, STEPS = 512, 6, 384, 24
 
 
-class Block(nn.Module):
+class Layer(nn.Module):
     """Two matrices around a normalisation, and a way around them."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ def work(rank: int, size: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", size)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    model = nn.Sequential(*(Block() for _ in range(BLOCKS)), nn.Linear(WIDTH, 10))
+    model = nn.Sequential(*(Layer() for _ in range(BLOCKS)), nn.Linear(WIDTH, 10))
     for block in model:
         fully_shard(block)
     fully_shard(model)
@@ -67,7 +67,8 @@ def work(rank: int, size: int, folder: str) -> None:
     entries = sum(p.numel() for p in model.parameters())
     answer = (
         f"process {rank} of {size}, {entries / 1e6:.1f} M weights: "
-        f"step {whole / counted * 1e3:.0f} ms CPU, hooks {spent[0] / counted * 1e3:.2f} ms, {100 * spent[0] / whole:.1f} %"
+        f"step {whole / counted * 1e3:.0f} ms CPU, hooks {spent[0] / counted * 1e3:.2f} ms, "
+        f"{100 * spent[0] / whole:.1f} %"
     )
     answers: list[Any] = [None] * size
     dist.all_gather_object(answers, answer)

@@ -15,7 +15,6 @@ from typing import Any, Self
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 CHUNK = 2**20  # bytes of a deposit in one entry of the store
 LOOK_EVERY = 0.02  # seconds between two looks for a deposit
@@ -55,12 +54,17 @@ class Wire:
     @classmethod
     def between_all(cls, seconds: float) -> Self:
         """Between all processes of the job."""
+        # Here, because a torch that was built without these can do everything else.
+        from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
+
         store = _get_default_store()
         apart = PrefixStore(f"limitcycle/{next(_numbers)}", store)
         return cls(seconds, apart, dist.get_rank(), dist.get_world_size())
 
     def among(self, ranks: Sequence[int]) -> "Wire":
         """Another one between some of the processes, this one among them."""
+        from torch.distributed.distributed_c10d import PrefixStore
+
         store = PrefixStore("-".join(map(str, ranks)), self._store)
         return Wire(self._seconds, store, list(ranks).index(self.rank), len(ranks))
 

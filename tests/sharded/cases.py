@@ -419,3 +419,14 @@ def pipeline(rank: int, size: int, out: str) -> Any:
                 dist.send(between.grad, 0)
             optimizer.step()
     return w.steps, w.groups
+
+
+def twice(rank: int, size: int, out: str) -> list[int]:
+    """Two trainings into one folder: which steps the second one's table has."""
+    for _ in range(2):
+        model = fsdp2(nets.net(), size)
+        optimizer = nets.sgd(model)
+        with lc.watch(model, optimizer, nets.INVARIANT, sink=f"{out}/run", quiet=True) as w:
+            for step in range(STEPS):
+                plain_step(model, optimizer, step, rank, size)
+    return [w.step, *w.steps["step"]]

@@ -120,3 +120,10 @@ def test_controls_move_sharded_weights_as_whole_ones(tmp_path: Path) -> None:
             for key, weight in alone[name].items():
                 there = answers[rank][name][key]
                 assert float((there - weight).norm() / weight.norm()) <= 1e-14, (name, key)
+
+
+@pytest.mark.slow
+def test_a_job_goes_on_behind_what_its_folder_holds(tmp_path: Path) -> None:
+    answers = run(cases.twice, 2, tmp_path)
+    assert [answer[0] for answer in answers] == [2 * cases.STEPS] * 2
+    assert lc.load(tmp_path / "run").steps["step"].to_list() == list(range(2 * cases.STEPS))
