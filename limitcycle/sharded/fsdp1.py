@@ -26,6 +26,11 @@ def whole_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
         if not is_fsdp1(module):
             continue
         fsdp: Any = module
+        if not hasattr(fsdp, "_handle"):
+            raise UserError(
+                "this FSDP is not torch's, and keeps only a part of every weight on this process: "
+                "shard with torch's fully_shard"
+            )
         handle = fsdp._handle
         if handle is None:
             continue

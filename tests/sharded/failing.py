@@ -5,6 +5,10 @@ import signal
 import time
 from typing import Any
 
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FullyShardedDataParallel, ShardingStrategy, fully_shard
+
 import limitcycle as lc
 from tests.sharded import nets
 from tests.sharded.cases import fsdp2, plain_step
@@ -87,3 +91,39 @@ def is_killed(rank: int, size: int, out: str) -> None:
             w.log(loss=1.0)
             if rank == size - 1 and step == AT:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refusals(rank: int, size: int, out: str) -> dict[str, Any]:
+    """What is refused, and in which words."""
+    given: dict[str, Any] = {"device_id": torch.device("cpu")}
+    found: dict[str, Any] = {}
+    flat = FullyShardedDataParallel(nets.net(), **given)
+    hybrid = FullyShardedDataParallel(
+        nets.net(),
+        sharding_strategy=ShardingStrategy._HYBRID_SHARD_ZERO2,
+        device_mesh=init_device_mesh("cpu", (1, size)),
+        use_orig_params=True,
+        **given,
+    )
+    for name, model in (("flat", flat), ("hybrid", hybrid)):
+        try:
+            lc.watch(model, nets.sgd(model))
+        except lc.UserError as problem:
+            found[name] = str(problem)
+    model = nets.net()
+    with torch.no_grad():
+        model.two.weight[0] += rank
+    fully_shard(model, ignored_params={model.two.weight})
+    optimizer = nets.sgd(model)
+    with lc.watch(model, optimizer, nets.INVARIANT, timeout=10) as w:
+        plain_step(model, optimizer, 0, rank, size)
+    found["differ"] = w.run_data().notes, len(w.steps)
+    try:
+        lc.hold_norm(optimizer, lc.symmetries(nets.net(), nets.batch(0)[0]).bound(model))
+    except lc.UserError as problem:
+        found["control"] = str(problem)
+    try:
+        lc.symmetries(model, nets.batch(0)[0])
+    except lc.UserError as problem:
+        found["search"] = str(problem)
+    return found

@@ -36,3 +36,13 @@ def test_a_process_that_ends_leaves_a_whole_folder(tmp_path: Path, work: object)
     else:
         assert len(saved.steps) == 8
         assert "process 1 did not make them" in said[0][1]
+
+
+@pytest.mark.slow
+def test_refusals_name_what_and_the_way_out(tmp_path: Path) -> None:
+    for answer in run(failing.refusals, 2, tmp_path):
+        assert "use_orig_params=True, or shard with fully_shard" in answer["flat"]
+        assert "hybrid sharding cannot be watched" in answer["hybrid"]
+        assert "two.weight is not the same on processes 0 and 1" in answer["control"]
+        assert "find its symmetries before fully_shard" in answer["search"]
+        assert answer["differ"][1] == 0
