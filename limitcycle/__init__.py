@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from limitcycle.lab import train
     from limitcycle.reading import Diagnosis, diagnose
     from limitcycle.record import LoadedRun, Run, load, load_all
-    from limitcycle.symmetry import Symmetries, leak_growth, symmetries
+    from limitcycle.symmetry import Symmetries, continued, leak_growth, symmetries
     from limitcycle.watching import Watch, watch
 
 _HOME = {
@@ -35,6 +35,7 @@ _HOME = {
     "TransformersWatch": "limitcycle.integrations",
     "UserError": "limitcycle.errors",
     "Watch": "limitcycle.watching",
+    "continued": "limitcycle.symmetry",
     "decay_with_lr": "limitcycle.control",
     "diagnose": "limitcycle.reading",
     "hold_effective_lr": "limitcycle.control",
@@ -60,6 +61,7 @@ __all__ = [
     "UserError",
     "Watch",
     "__version__",
+    "continued",
     "decay_with_lr",
     "diagnose",
     "hold_effective_lr",

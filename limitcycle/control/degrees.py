@@ -96,7 +96,8 @@ def carried_state(
 def _scalable(value: Tensor, weights: Tensor) -> bool:
     """Whether a state is numbers like the weights' own, not codes that stand for numbers."""
     numbers = value.dtype.is_floating_point or value.dtype.is_complex
-    return type(value) in (Tensor, Parameter) and value.shape == weights.shape and numbers
+    as_the_weights = type(value) in (Tensor, Parameter) or type(value) is type(weights.data)
+    return as_the_weights and value.shape == weights.shape and numbers
 
 
 def _unknown(optimizer: Optimizer, key: str) -> UserError:

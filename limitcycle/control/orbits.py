@@ -12,8 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from limitcycle.control.shares import Shares, shares_of
 from limitcycle.errors import UserError
 from limitcycle.measure import Moving
+from limitcycle.sharded import is_flattened, local
 from limitcycle.symmetry import Group, Symmetries
 
 Per = Literal["group", "all"]
@@ -32,6 +34,7 @@ class Orbits:
         exponents: (T,) float64, its exponent k > 0.
         slots: (T,) the index of its param group in the optimizer.
         plain: whether every exponent is 1, so that α is a ratio of norms.
+        shares: which parts of them this process counts, where they are sharded; else None.
     """
 
     labels: tuple[str, ...]
@@ -40,6 +43,7 @@ class Orbits:
     exponents: Tensor
     slots: tuple[int, ...]
     plain: bool
+    shares: Shares | None = None
 
     @property
     def param_groups(self) -> list[set[int]]:
@@ -59,11 +63,11 @@ class Orbits:
 
     def norms(self) -> Tensor:
         """ρ of each group, (G,)."""
-        return self.gather(squared_norms(self.tensors)).sqrt()
+        return self.gather(self.squares(self.tensors)).sqrt()
 
     def factors(self, norm: Tensor) -> Tensor:
         """α (G,) with ‖α^k∘w‖ = ``norm`` (G,); 1 where there is none (w = 0 or not finite)."""
-        squares = squared_norms(self.tensors)
+        squares = self.squares(self.tensors)
         if self.plain:
             alpha = norm / self.gather(squares).sqrt()
         else:
@@ -72,7 +76,16 @@ class Orbits:
 
     def scale(self, tensors: Sequence[Tensor | None], alpha: Tensor, degree: int) -> None:
         """The i-th of ``tensors`` (T,) times α^{degree·k_i}, in place; None is passed over."""
-        multiply(tensors, self.spread(alpha) ** (degree * self.exponents))
+        here = [None if tensor is None else local(tensor) for tensor in tensors]
+        multiply(here, self.spread(alpha) ** (degree * self.exponents))
+
+    def squares(self, tensors: Sequence[Tensor]) -> Tensor:
+        """‖t‖² of each of these tensors or their likes, (T,); whole, where a part lies here."""
+        return self.whole(squared_norms([local(tensor) for tensor in tensors]))
+
+    def whole(self, sums: Tensor) -> Tensor:
+        """Sums over the entries of each tensor that lie here, (…, T), made whole."""
+        return sums if self.shares is None else self.shares.whole(sums)
 
     @cached_property
     def _owner(self) -> Tensor:
@@ -159,8 +172,8 @@ def find_orbits(optimizer: Moving, symmetries: Symmetries, per: Per) -> Orbits:
 
     Raises:
         UserError: there are none, or ``symmetries`` is something else; they are not bound to a
-            model; a tensor is in no param group, is sharded, or the weights of a group are all
-            zero or not finite.
+            model; a tensor is in no param group, sharded ones do not add up, or the weights of a
+            group are all zero or not finite.
     """
     if per not in ("group", "all"):
         raise UserError(f'per={per!r} is neither "group" nor "all"')
@@ -180,6 +193,11 @@ def find_orbits(optimizer: Moving, symmetries: Symmetries, per: Per) -> Orbits:
     tensors = tuple(symmetries.parameters[name] for name in names)
     owners = [number for number, group in enumerate(groups) for _ in group.names]
     exponents = [_exponent(group, name) for group in groups for name in group.names]
+    for name, tensor in zip(names, tensors, strict=True):
+        if is_flattened(tensor):
+            raise UserError(
+                f"parameter {name!r} is flattened by FSDP1: shard with fully_shard to control it"
+            )
     orbits = Orbits(
         labels=tuple(group.names[0] for group in groups) if per == "group" else ("all",),
         tensors=tensors,
@@ -187,6 +205,7 @@ def find_orbits(optimizer: Moving, symmetries: Symmetries, per: Per) -> Orbits:
         exponents=torch.tensor(exponents, dtype=torch.float64, device=tensors[0].device),
         slots=_slots(optimizer, names, tensors),
         plain=set(exponents) == {1.0},
+        shares=shares_of(dict(zip(names, tensors, strict=True))),
     )
     _refuse_nothing_to_scale(orbits)
     return orbits
@@ -210,8 +229,6 @@ def _slots(optimizer: Moving, names: Sequence[str], tensors: Sequence[Tensor]) -
                 "it all trainable parameters of the model that the symmetries are bound to; where "
                 "several optimizers move them, give all, [first, second]"
             )
-        if hasattr(tensor, "device_mesh"):
-            raise UserError(f"parameter {name!r} is sharded (DTensor): its norm cannot be held")
     return tuple(where[id(tensor)] for tensor in tensors)
 
 

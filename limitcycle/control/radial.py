@@ -24,6 +24,7 @@ from limitcycle.control.orbits import (
 from limitcycle.errors import UserError
 from limitcycle.measure import Together
 from limitcycle.reading.optimizers import group_rule
+from limitcycle.sharded import local
 from limitcycle.symmetry import Symmetries
 
 
@@ -50,8 +51,8 @@ class RadialFree(Handle):
 
     def _before(self, member: int, new_turn: bool) -> None:
         if not self._held:
-            self._held = [torch.empty_like(tensor) for tensor in self._orbits.tensors]
-        torch._foreach_copy_(self._held, list(self._orbits.tensors))
+            self._held = [torch.empty_like(tensor) for tensor in self._here()]
+        torch._foreach_copy_(self._held, self._here())
 
     def _after(self, member: int) -> None:
         """w' ← w' − a·(k∘w) with a = ⟨Δ + δw, k∘w⟩/‖k∘w‖²: `radial_free` of the step but for decay.
@@ -59,15 +60,21 @@ class RadialFree(Handle):
         Δ = w' − w is the optimizer's step and δ its shrinking of w; a tensor that was not stepped
         (no gradient, a step that GradScaler skipped) did not shrink either.
         """
-        orbits, before = self._orbits, self._held
-        steps = torch._foreach_sub(list(orbits.tensors), before)
+        orbits, before, now = self._orbits, self._held, self._here()
+        steps = torch._foreach_sub(now, before)
         pairs = zip(steps, before, strict=True)
-        along = torch.stack([_inner(step, w).to(orbits.exponents) for step, w in pairs])
-        squares, k = squared_norms(before), orbits.exponents
-        shrunk = torch.where(squared_norms(steps) > 0, self._shrinking(), 0.0)
+        inner = torch.stack([_inner(step, w).to(orbits.exponents) for step, w in pairs])
+        sums = torch.stack([inner, squared_norms(before), squared_norms(steps)])
+        along, squares, moved = orbits.whole(sums)
+        k = orbits.exponents
+        shrunk = torch.where(moved > 0, self._shrinking(), 0.0)
         share = orbits.gather(k * (along + shrunk * squares)) / orbits.gather(k**2 * squares)
         multiply(before, orbits.spread(share) * k)
-        torch._foreach_sub_(list(orbits.tensors), before)
+        torch._foreach_sub_(now, before)
+
+    def _here(self) -> list[Tensor]:
+        """What lies on this process of the tensors."""
+        return [local(tensor) for tensor in self._orbits.tensors]
 
     def _shrinking(self) -> Tensor:
         """δ of each tensor, (T,)."""

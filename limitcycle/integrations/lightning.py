@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from limitcycle.errors import UserError
 from limitcycle.extras import missing_extra
 from limitcycle.integrations.adapter import Adapter, OnAlarm, ending, unscaled
+from limitcycle.sharded import is_sharded
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.loggers.curves import foretold
 from limitcycle.watching.refused import check
@@ -105,7 +106,7 @@ class LightningWatch(Adapter):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Attach: model and optimizer are where they will be trained, in the checkpoint's state."""
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero and not is_sharded(pl_module):
             return
         self.close(*ending(None))
         part = _part_of(pl_module, self._part)

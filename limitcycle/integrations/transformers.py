@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from limitcycle.extras import from_extra
 from limitcycle.integrations.adapter import Adapter, OnAlarm, ending, unscaled
 from limitcycle.measure import inner_optimizer
+from limitcycle.sharded import is_sharded
 from limitcycle.symmetry import Symmetries
 from limitcycle.watching.notice import notice
 
@@ -85,7 +86,7 @@ class TransformersWatch(Adapter):
         """Attach: model and optimizer are where they will be trained, in the checkpoint's state."""
         name = type(self).__name__
         stored = state.stateful_callbacks.setdefault(name, self.state())  # old checkpoints lack it
-        if not state.is_world_process_zero:
+        if not state.is_world_process_zero and not is_sharded(model):
             return
         saved = (stored[-1] if isinstance(stored, list) else stored)["attributes"]["saved"]
         saved = saved or {"step": state.global_step, "symmetries": None}

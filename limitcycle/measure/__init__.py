@@ -10,8 +10,10 @@ from limitcycle.measure.inner import InnerProducts
 from limitcycle.measure.optimizers import (
     inner_optimizer,
     is_nested,
+    is_partial,
     is_stepping,
     outer_optimizer,
+    stepping_classes,
 )
 from limitcycle.measure.scalars import step_scalars
 from limitcycle.measure.together import Moving, Together, schedule_free, together
@@ -24,11 +26,13 @@ __all__ = [
     "Turns",
     "inner_optimizer",
     "is_nested",
+    "is_partial",
     "is_stepping",
     "measured_columns",
     "outer_optimizer",
     "schedule_free",
     "step_columns",
     "step_scalars",
+    "stepping_classes",
     "together",
 ]

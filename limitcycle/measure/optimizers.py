@@ -68,6 +68,17 @@ def _tensors(optimizer: Optimizer) -> set[int]:
     return {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
 
 
+def is_partial(optimizer: Optimizer) -> bool:
+    """Whether its state is but a part of the job's: each process steps some of the tensors."""
+    return any(kind.__name__ == "ZeroRedundancyOptimizer" for kind in type(optimizer).__mro__)
+
+
+def stepping_classes(optimizer: Optimizer) -> list[str]:
+    """The names of its class and of that class's parents; of what steps in a sharded optimizer."""
+    own = getattr(optimizer, "optim", None) if is_partial(optimizer) else None
+    return [kind.__name__ for kind in type(own or optimizer).__mro__]
+
+
 def is_nested(optimizer: Optimizer) -> bool:
     """Whether the step whose hooks are called now was called by another step of ``optimizer``.
 

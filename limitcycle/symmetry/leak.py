@@ -15,7 +15,7 @@ from torch import nn
 from limitcycle.symmetry.answer import Symmetries
 from limitcycle.symmetry.probe import Loss, Probe
 from limitcycle.symmetry.search import leak
-from limitcycle.symmetry.untouched import untouched, unwrapped
+from limitcycle.symmetry.untouched import plain_name, untouched, unwrapped
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def leak_growth(
     model = unwrapped(model)
     with untouched(model):
         probe = Probe(model, batch, loss)
-        place = {name.replace("_orig_mod.", ""): i for i, name in enumerate(probe.pieces)}
+        place = {plain_name(name): i for i, name in enumerate(probe.pieces)}
         vectors = [_vector(group.exponents or {}, place) for group in groups]
         leaks = np.full((len(groups), len(shrinkage)), np.nan)
         for column, factor in enumerate(shrinkage):

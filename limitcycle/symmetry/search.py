@@ -12,13 +12,14 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from limitcycle.errors import UserError
+from limitcycle.sharded import is_sharded
 from limitcycle.symmetry.answer import Symmetries
 from limitcycle.symmetry.group import Exponents, Group, GroupKind
 from limitcycle.symmetry.integers import Vector, holds_nonnegative, smallest_positive
 from limitcycle.symmetry.nullspace import DOUBLE, SINGLE, Component, EulerProducts, Limits
 from limitcycle.symmetry.probe import ROUNDING, Loss, Probe, Row
 from limitcycle.symmetry.progress import Late, Report, silent
-from limitcycle.symmetry.untouched import trainable, untouched, unwrapped
+from limitcycle.symmetry.untouched import plain_name, trainable, untouched, unwrapped
 from limitcycle.symmetry.why import MOST_NAMES, Reasons, sentence
 
 Array = NDArray[np.float64]
@@ -29,6 +30,11 @@ REFUSALS = 5
 ATTEMPTS = 8
 MOST_COUPLED = 300
 LARGEST_EXPONENT = 3.0
+SHARDED = (
+    "a sharded model cannot be searched: find its symmetries before fully_shard, or of a narrow "
+    "twin with the same names (lc.symmetries(twin, batch)), and give them, symmetries=…; twins of "
+    "fewer layers go on with lc.continued(found, model)"
+)
 DEVIATION = 1e3  # of the output, per residual of a near symmetry
 
 
@@ -126,7 +132,11 @@ def _check_parameters(model: nn.Module) -> None:
         raise UserError("TorchScript cannot be probed: give the module that it was made from")
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError("the model has no trainable parameter: every requires_grad is False")
+    if is_sharded(model):
+        raise UserError(SHARDED)
     for name, parameter in model.named_parameters():
+        if parameter.is_meta:
+            raise UserError(SHARDED.replace("a sharded model", "a model without values (meta)"))
         if isinstance(parameter, UninitializedParameter):
             raise UserError(f"parameter {name} has no values yet: call the model once before")
         if parameter.requires_grad and not bool(parameter.detach().isfinite().all()):
@@ -136,7 +146,7 @@ def _check_parameters(model: nn.Module) -> None:
 def _answer(
     probe: Probe, components: Sequence[Component], own: Row | None, report: Report
 ) -> Symmetries:
-    names = [name.replace("_orig_mod.", "") for name in probe.pieces]
+    names = [plain_name(name) for name in probe.pieces]
     reasons = None if len(names) > len(probe.trainable) else Reasons(probe)
     groups = []
     for number, component in enumerate(sorted(components, key=lambda c: min(c.members))):
@@ -147,7 +157,7 @@ def _answer(
     return Symmetries(
         groups=tuple(groups),
         not_invariant=tuple(name for name in names if name not in touched),
-        frozen=tuple(name.replace("_orig_mod.", "") for name in probe.constant),
+        frozen=tuple(plain_name(name) for name in probe.constant),
     )
 
 

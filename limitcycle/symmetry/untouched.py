@@ -36,7 +36,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The trainable tensors by the names of the user's own module, a tied one once."""
     named = unwrapped(model).named_parameters()
-    return {name.replace("_orig_mod.", ""): p for name, p in named if p.requires_grad}
+    return {plain_name(name): p for name, p in named if p.requires_grad}
+
+
+def plain_name(name: str) -> str:
+    """A tensor's name in the user's own module, without what wrappers put into it."""
+    for added in ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."):
+        name = name.replace(added, "")
+    return name
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from limitcycle.symmetry.group import Exponents, GroupKind
 from limitcycle.symmetry.probe import Probe, tensors_of
 from limitcycle.symmetry.table import spans
+from limitcycle.symmetry.untouched import plain_name
 
 Array = NDArray[np.float64]
 
@@ -120,7 +121,7 @@ def _recorded(model: nn.Module) -> Iterator[list[Call]]:
     """While active, calls of the model are listed, with their fingerprints."""
     open_calls: list[Call] = []
     finished: list[Call] = []
-    names = {module: name.replace("_orig_mod.", "") for name, module in model.named_modules()}
+    names = {module: plain_name(name) for name, module in model.named_modules()}
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
         name = names[module]

@@ -1,7 +1,7 @@
 """What the steps since the last reading left: on the device, so that no step waits for the host."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,6 +52,9 @@ class Measurements(NamedTuple):
     second_moments: Array | None
 
 
+Total = Callable[[list[Row], Tensor], tuple[list[Row], Tensor]]
+
+
 class GramBuffer:
     """The Gram matrices of up to `CAPACITY` steps."""
 
@@ -69,6 +72,10 @@ class GramBuffer:
     def full(self) -> bool:
         """Whether it must be read before the next step."""
         return len(self._rows) == CAPACITY
+
+    def complete(self, *, in_a_turn: bool) -> int:
+        """How many rows are; within a turn of several optimizers the newest is not."""
+        return max(len(self._rows) - in_a_turn, 0)
 
     def open(self, row: Row) -> Tensor:
         """Begin a row; the place of its Gram matrices of (x_t, ∇f, x_{t+1} − x_t), zeros."""
@@ -96,16 +103,22 @@ class GramBuffer:
         """That of the newest row."""
         return self._places[len(self._rows) - 1]
 
-    def read(self, *, keep_newest: bool = False) -> Measurements:
+    def read(self, *, keep_newest: bool = False, total: Total | None = None) -> Measurements | None:
         """Everything since the last reading, without steps that a scaler skipped; then empty.
 
         Args:
             keep_newest: the newest row is not complete: it stays, alone, in the first place.
+            total: what becomes of rows and their Gram matrices first, where these are but a part
+                of what several processes measure.
+
+        Returns:
+            the block; None where ``total`` leaves no row.
         """
         kept = self._rows[-1:] if keep_newest else []
         rows = self._rows[: len(self._rows) - len(kept)]
         grams = self._grams[: len(rows)]
-        found = _measurements(rows, grams)
+        whole = (rows, grams) if total is None else total(rows, grams)
+        found = _measurements(*whole) if whole[0] else None
         grams.zero_()
         if kept and rows:
             self._places[0].copy_(self.place)

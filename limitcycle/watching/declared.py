@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from limitcycle.errors import UserError
-from limitcycle.symmetry import Group, Symmetries, trainable, unwrapped
+from limitcycle.symmetry import Group, Symmetries, plain_name, trainable, unwrapped
 
 _SHOWN = 5
 
@@ -61,6 +61,6 @@ def _with(model: nn.Module, groups: tuple[Group, ...]) -> Symmetries:
     return Symmetries(
         groups=groups,
         not_invariant=tuple(name for name in parameters if name not in named),
-        frozen=tuple(name.replace("_orig_mod.", "") for name, p in every if not p.requires_grad),
+        frozen=tuple(plain_name(name) for name, p in every if not p.requires_grad),
         parameters=parameters,
     )

@@ -6,12 +6,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.sharded.fsdp1 import whole_shapes
 
-_SHARDED = {
-    "FullyShardedDataParallel": "FSDP",
-    "FSDPModule": "FSDP",
+_WAY_OUT = "train the same model with fully_shard (FSDP2), or watch a run of it under DDP"
+_REFUSED = {
     "DeepSpeedEngine": "DeepSpeed",
     "DeepSpeedOptimizerWrapper": "DeepSpeed",
+    "DeepSpeedZeroOptimizer": "DeepSpeed",
+    "DeepSpeedZeroOptimizer_Stage3": "DeepSpeed",
+    "BF16_Optimizer": "DeepSpeed",
+    "MegatronOptimizer": "Megatron",
+    "MixedPrecisionOptimizer": "Megatron",
+    "DistributedOptimizer": "Megatron",
 }
 
 
@@ -19,24 +25,22 @@ def check(model: nn.Module, optimizer: Optimizer) -> None:
     """Refuse models and optimizers whose weights or gradients are not there to be measured.
 
     Raises:
-        UserError: FSDP or another sharding, or parameters on several devices.
+        UserError: another sharding than torch's, or parameters on several devices.
     """
     for thing in (*model.modules(), optimizer):
         for kind in type(thing).__mro__:
-            if kind.__name__ in _SHARDED:
+            if kind.__name__ in _REFUSED:
                 raise UserError(
-                    f"{_SHARDED[kind.__name__]} keeps only a part of every weight on this process: "
-                    "watch a run of the same model under DistributedDataParallel"
+                    f"{_REFUSED[kind.__name__]} keeps weights and gradients in flat buffers of its "
+                    f"own: {_WAY_OUT}"
                 )
+    whole_shapes(model)  # refuses FSDP whose weights are not there by themselves
     devices = sorted({str(parameter.device) for parameter in model.parameters()})
     if len(devices) > 1:
         raise UserError(
             f"the model's parameters lie on several devices ({', '.join(devices)}): watch a run "
             "that fits on one"
         )
-    for name, parameter in model.named_parameters():
-        if type(parameter).__name__ == "DTensor" or hasattr(parameter, "device_mesh"):
-            raise UserError(f"parameter {name} is sharded (DTensor), this process has a part of it")
 
 
 def check_gradients(named: Mapping[str, Tensor]) -> None:

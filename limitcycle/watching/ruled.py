@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from limitcycle.measure import Moving, Together
+from limitcycle.measure import Moving, Together, stepping_classes
 from limitcycle.reading.optimizers import Extent, UpdateRule, group_rule, joint_rule
 from limitcycle.watching.groups import Watched
 
@@ -43,7 +43,7 @@ def rules_of(movers: Together, step: int = 0) -> Rules:
     """
     found = []
     for member in movers.members:
-        classes = [kind.__name__ for kind in type(member).__mro__]
+        classes = stepping_classes(member)
         for group in member.param_groups:
             rule = group_rule(classes, group)
             if rule.slows:

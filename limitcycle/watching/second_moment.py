@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from limitcycle.measure import Together
+from limitcycle.measure import Together, is_partial
+from limitcycle.sharded import local
 from limitcycle.watching.groups import Watched
 
 _KEY = "exp_avg_sq"  # in the state of Adam, AdamW, NAdam, RAdam, LAMB, AdamP, …
@@ -37,7 +38,7 @@ def second_moments(
     kept = _kept(groups, movers)
     if not kept:
         return None
-    moments = [each.state[_KEY] for each in kept]
+    moments = [local(each.state[_KEY]) for each in kept]
     sums = torch.stack(torch._foreach_norm(moments, 1)).to(dtype)  # they are not negative
     steps = torch.stack([torch.as_tensor(each.state["step"]) for each in kept])
     betas = torch.tensor([each.beta for each in kept], dtype=dtype, device=sums.device)
@@ -50,7 +51,7 @@ def second_moments(
 
 def _kept(groups: Sequence[Watched], movers: Together) -> list[_Kept]:
     settings = movers.param_groups
-    states = [member.state for member in movers.members]
+    states = [member.state for member in movers.members if not is_partial(member)]
     found = []
     for owner, group in enumerate(groups):
         for tensor, slot in zip(group.tensors, group.settings, strict=True):

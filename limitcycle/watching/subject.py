@@ -7,7 +7,7 @@ from torch import nn
 
 from limitcycle.errors import UserError
 from limitcycle.measure import Moving
-from limitcycle.symmetry import Symmetries, trainable
+from limitcycle.symmetry import SHARDED, Symmetries, trainable
 from limitcycle.watching.declared import declared, nothing_known
 from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, moved_alike, watched_groups
@@ -24,6 +24,7 @@ class Subject:
         model: as it is trained.
         optimizer: that is watched.
         given: symmetries, or names and patterns of tensors; None: to be found.
+        sharded: no process holds the whole model, so that nothing can be found with it.
 
     Attributes:
         symmetries: None until they have been found.
@@ -33,10 +34,12 @@ class Subject:
         UserError: ``given`` is something else, or of another model.
     """
 
-    def __init__(self, model: nn.Module, optimizer: Moving, given: Any) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: Moving, given: Any, *, sharded: bool = False
+    ) -> None:
         self.symmetries: Symmetries | None = None
         self.unjudged = ""
-        self._model, self._optimizer = model, optimizer
+        self._model, self._optimizer, self._sharded = model, optimizer, sharded
         self._patterns: list[str] = []
         self._first_call: FirstCall | None = None
         self._later: LaterCalls | None = None
@@ -71,7 +74,10 @@ class Subject:
     def begin(self) -> Symmetries:
         """Find the symmetries now, at the first step. Where they cannot be, say why."""
         first_call, self._first_call = self._first_call, None
-        if self.symmetries is None and first_call is not None:
+        if self.symmetries is None and self._sharded:
+            self.unjudged = f"its symmetries cannot be found: {SHARDED}"
+            notice(f"{SHARDED}; all weights are watched as one and the run is not judged")
+        elif self.symmetries is None and first_call is not None:
             try:
                 self.symmetries = first_call.symmetries()
             except Exception as problem:  # whatever a model does that is called in another way
@@ -119,7 +125,9 @@ class Subject:
 
     def _wait_for_later(self) -> None:
         """Keep later calls, too, if the first one left trained tensors unused."""
-        if self.unjudged or self.symmetries is None or not dead_names(self.symmetries):
+        if self.unjudged or self.symmetries is None or self._sharded:
+            return
+        if not dead_names(self.symmetries):
             return
         self._later = LaterCalls(lambda: FirstCall(self._model, self._optimizer, latest=True))
 
@@ -154,6 +162,8 @@ class Subject:
         found = self.symmetries
         known = {*found.not_invariant, *(name for group in found.groups for name in group.names)}
         if self.unjudged or not set(trainable(self._model)) - known:
+            return
+        if self._sharded:
             return
         if self._patterns:
             self.symmetries = declared(self._model, self._patterns)

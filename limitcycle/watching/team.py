@@ -109,10 +109,16 @@ class Team:
     Args:
         movers: the optimizers.
         groups: the tensors that are measured together.
+        owners: the optimizer that moves each tensor, by the tensor's id; None: as it says itself.
     """
 
-    def __init__(self, movers: Together, groups: Sequence[Watched]) -> None:
-        owners = movers.owners()
+    def __init__(
+        self,
+        movers: Together,
+        groups: Sequence[Watched],
+        owners: dict[int, int] | None = None,
+    ) -> None:
+        owners = movers.owners() if owners is None else owners
         self._members = [
             _Member(member, slot, _pairs(groups, owners, number), len(groups))
             for number, (member, slot) in enumerate(zip(movers.members, movers.slots, strict=True))

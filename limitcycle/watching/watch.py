@@ -19,9 +19,12 @@ from limitcycle.reading.forecast import withheld
 from limitcycle.reading.live import Live
 from limitcycle.reading.optimizers import UpdateRule
 from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
+from limitcycle.sharded import WireError, in_company, is_first, is_sharded
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
-from limitcycle.watching.buffer import GramBuffer, Row
+from limitcycle.watching.buffer import GramBuffer, Row, Total
+from limitcycle.watching.company import Company, Shares
+from limitcycle.watching.confirmed import leaking
 from limitcycle.watching.groups import (
     Watched,
     dtypes_of,
@@ -45,6 +48,7 @@ from limitcycle.watching.team import SCALER, Team, TeamHooks
 
 _MEASURED = {"step", *STEP_COLUMNS, *WATCHED_COLUMNS} - {"loss", "epoch"}
 READ_AFTER = 10.0  # seconds between two readings of what lies on the device
+PATIENCE = 120.0  # seconds that processes wait for one another before watching ends
 
 
 def watch(
@@ -56,6 +60,8 @@ def watch(
     sink: Any = None,
     update: bool = True,
     quiet: bool = False,
+    share: bool = False,
+    timeout: float = PATIENCE,
 ) -> "Watch":
     """Measure every step of a training run without changing a bit of it.
 
@@ -85,28 +91,39 @@ def watch(
             run of W&B or MLflow, a function of two frames, or a list of these.
         update: measure each step's update, too: rotation, cosine distance, relative update.
         quiet: say nothing on closing.
+        share: every process measures a part of the weights, instead of the first one all of them;
+            all must then watch. Where weights are sharded it is so anyhow; under DDP it divides
+            the cost, and the stages of a pipeline need it.
+        timeout: seconds that such processes wait for one another before watching ends.
 
     Returns:
         the watch, attached; it ends with its ``with`` block or by `Watch.close`.
 
     Raises:
-        UserError: what cannot be measured (FSDP, parameters on several devices), or no sink, by
-            name. Later nothing is raised: watching that fails says so and ends, the training
-            goes on.
+        UserError: what cannot be measured (FSDP with flat parameters, DeepSpeed, parameters on
+            several devices), or no sink, by name. Later nothing is raised: watching that fails
+            says so and ends, the training goes on.
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every must be a whole number of at least 1, not {every!r}")
     movers = together(optimizer)
     for member in movers.members:
         check(model, member)
+    if isinstance(timeout, bool) or not 0 < timeout < float("inf"):
+        raise UserError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    company = None
+    if in_company() and (share or is_sharded(model)):
+        company = Company(model, first=is_first(), seconds=float(timeout))
     settings: dict[str, Any] = {"every": every, "sink": sink, "update": update, "quiet": quiet}
-    return Watch(model, movers, symmetries, **settings)
+    return Watch(model, movers, symmetries, company=company, **settings)
 
 
 class Watch:
     """A training run under observation; made by `limitcycle.watch`.
 
     In a distributed job only the first process measures; on the others everything is a no-op.
+    Where weights are sharded every process measures its part, and has the rows that have been added
+    up; asking for them never waits for another process. Folder, sinks and words are the first's.
     """
 
     def __init__(
@@ -119,12 +136,14 @@ class Watch:
         sink: Any,
         update: bool,
         quiet: bool,
+        company: Company | None = None,
     ) -> None:
         self._model, self._optimizer = model, optimizer
         self._every, self._updates, self._quiet = every, update, quiet
         self._rules = rules_of(optimizer)
-        self._sinks = Sinks(sink)
-        self._subject = Subject(model, optimizer, symmetries)
+        self._company = company
+        self._sinks = Sinks(sink if is_first() else None)
+        self._subject = Subject(model, optimizer, symmetries, sharded=company is not None)
         self._memory = Memory()
         self._live = Live(None)
         self._attribution = Attribution(every)
@@ -136,8 +155,8 @@ class Watch:
         self._changes: list[str] = []  # what has to be said of the record
         self._renamed: set[str] = set()
         self._status: dict[str, Any] = {"state": "running"}
-        self._failed = False
-        self._closed = not _is_first_process()
+        self._failed = self._confirmed = False
+        self._closed = not is_first() and company is None
         self._hooks: Hooks | TeamHooks | None = None
         if not self._closed:
             self._sinks.check()
@@ -201,7 +220,7 @@ class Watch:
             self._settle()
         self._attribution.show()
         measured, newest = self._measured, None
-        if measured is not None:
+        if measured is not None and self._company is None:
             newest = measured.buffer.newest(complete=len(measured.buffer) - self._in_a_turn())
         if newest is None or measured is None:
             return self._memory.newest()
@@ -363,6 +382,8 @@ class Watch:
             return
         self._finish_turn()
         self._safely(self._read)
+        if self._company is not None and not self._failed:
+            self._leave(self._company)
         if self._measured is None and not self._failed and self._subject.in_training:
             notice(
                 f"no step of {self._optimizer.name} was seen, so there are no rows: give "
@@ -373,7 +394,7 @@ class Watch:
             self._hooks.remove()
         self._subject.forget()
         self._status = {"state": state, "reason": reason}
-        found = self._last_reading() if len(self._memory) else None
+        found = self._last_reading() if len(self._memory) and is_first() else None
         self._sinks.close(state, self.step, reason, found)
         if not self._quiet and found is not None:
             notice(str(found))
@@ -420,6 +441,7 @@ class Watch:
     def _around_member(self, number: int, *, after: bool) -> None:
         assert self._measured is not None and isinstance(self._measured.products, Team)
         if not after:
+            self._measured.bind()
             self._measured.products.before_step(number, updates=self._updates)
         elif self._place is not None:
             self._measured.products.after_step(number, self._place, updates=self._updates)
@@ -450,14 +472,37 @@ class Watch:
             # The hooks stay until closing: a table of hooks may not change while they are called.
             self._failed, self._place = True, None
             self._subject.forget()
+            if self._company is not None:
+                self._leave(self._company)
             ended = f"watching ended at step {self.step:,} ({said(problem)})"
             self._changes.append(ended)
-            notice(f"{ended}; the training goes on")
+            # What ends on all processes is said once.
+            alone = self._company is not None and not isinstance(problem, WireError | UserError)
+            notice(f"{ended}; the training goes on", anyone=alone)
+
+    def _leave(self, company: Company) -> None:
+        """Part from the processes that watch, with the rows that are not added up yet."""
+        measured = self._measured
+        rows = 0 if measured is None else measured.buffer.complete(in_a_turn=self._in_a_turn())
+        try:
+            if measured is None:
+                company.leave([], torch.zeros(0, 0, 3, 3))
+            else:
+                self._take(company.leave)
+        except Exception as problem:
+            notice(f"the last {rows:,} rows are lost ({said(problem)})")
+            return
+        if company.lost:
+            listed = ", ".join(map(str, company.missing))
+            notice(f"the last {company.lost:,} rows are lost: process {listed} did not make them")
 
     @torch.no_grad()
     def _open(self, measured: "_Measured") -> None:
         """A row of step t: its gradients, settings and what was said of it."""
-        if measured.buffer.full or time.monotonic() - measured.read_at > READ_AFTER:
+        if self._company is not None:
+            if self._company.is_due(len(measured.buffer)):
+                self._take(self._company.total)
+        elif measured.buffer.full or time.monotonic() - measured.read_at > READ_AFTER:
             self._read()
         settings = [settings_of(group) for group in self._optimizer.param_groups]
         row = Row(self._attribution.step, settings)
@@ -468,6 +513,7 @@ class Watch:
             # A scaler leaves these on an optimizer that unscales by itself, for a step's time.
             only = self._optimizer.members[0]
             row.scale, row.skipped = (getattr(only, name, None) for name in SCALER)
+            measured.bind()
             measured.products.before(self._place, updates=self._updates)
         self._attribution.open(row)
 
@@ -475,14 +521,16 @@ class Watch:
         measured = self._measured
         if self._place is not None and measured is not None:
             with torch.no_grad():
+                measured.follow()
                 if isinstance(measured.products, Team):
                     measured.products.after(self._place, updates=self._updates)
                 elif self._updates:
                     measured.products.after(self._place)
                 if self._updates and measured.has_moments:
                     measured.buffer.row.second_moments = second_moments(
-                        measured.groups, self._optimizer, measured.buffer.dtype
+                        measured.counted, self._optimizer, measured.buffer.dtype
                     )
+                measured.release()
         self._place = None
 
     def _settle(self) -> None:
@@ -503,7 +551,7 @@ class Watch:
         """At the first step: find what is scale-invariant, open the folder, make the buffers."""
         symmetries = self._subject.begin()
         check_gradients(trainable(self._model))
-        groups = self._subject.groups()
+        groups, shares = self._shared(self._subject.groups())
         self._rules = rules_of(self._optimizer)
         self._live = Live(self._rule_of(groups), kind_of_net(groups, self._model))
         self._open_sinks(symmetries, groups)
@@ -514,16 +562,26 @@ class Watch:
                 notice(in_part(group))
         self._attribution.begin()
         self._rules = rules_of(self._optimizer, self.step)
-        self._measured = _Measured(groups, self._optimizer)
+        self._measured = _Measured(groups, self._optimizer, shares)
         return self._measured
+
+    def _shared(self, groups: list[Watched]) -> tuple[list[Watched], Shares | None]:
+        """The groups of all processes together, and what this one measures of them."""
+        if self._company is None:
+            return groups, None
+        shares = self._company.settle(groups, self._optimizer)
+        return shares.described, shares
 
     @torch.no_grad()
     def _regroup(self, measured: "_Measured") -> "_Measured":
         """Other tensors are trained from this step on, or more is known of them."""
-        self._read()
-        groups = self._subject.groups()
+        if self._company is None:
+            self._read()
+        elif len(measured.buffer):
+            self._take(self._company.total)
+        groups, shares = self._shared(self._subject.groups())
         self._rules = rules_of(self._optimizer, self.step)
-        self._measured = _Measured(groups, self._optimizer)
+        self._measured = _Measured(groups, self._optimizer, shares)
         if joint_names(groups) != joint_names(measured.groups):
             self._joint_since = self.step
             self._live = Live(self._rule_of(groups), kind_of_net(groups, self._model))
@@ -548,7 +606,10 @@ class Watch:
         self._info["watched"] |= facts(self._rules, groups, self._optimizer, self._model)
         self._info["watched"]["unjudged"] = self._subject.unjudged
         self._sinks.open(self._info, symmetries, self._go_on)
-        self._attribution.step, self._go_on_at = self._go_on_at or 0, None
+        begun = self._go_on_at or 0
+        if self._company is not None:  # the folder, which knows it, is the first process's
+            begun = self._company.as_the_first(begun)
+        self._attribution.step, self._go_on_at = begun, None
         self._sinks.begin(self._info, symmetries, self.step)
 
     def _go_on(self, folder: Parquet, step: int) -> None:
@@ -560,48 +621,93 @@ class Watch:
             self._live.add(self._memory.add(steps, groups, self._info["watched"], archived=True))
 
     def _read(self) -> None:
-        """Bring what lies on the device into the tables and hand it on."""
+        """Bring what lies on the device into the tables and hand it on.
+
+        What several processes measured together is there when they have added it up, not before:
+        whoever asks for a table asks alone.
+        """
+        self._settle()
+        measured = self._measured
+        if self._company is not None or measured is None:
+            return
+        if measured.buffer.complete(in_a_turn=self._in_a_turn()):
+            self._take(None)
+
+    def _take(self, total: Total | None) -> None:
+        """Read the buffer's rows, and hand them on."""
         self._settle()
         measured = self._measured
         in_a_turn = self._in_a_turn()
-        if measured is None or len(measured.buffer) <= in_a_turn:
-            return
+        assert measured is not None
         measured.read_at = time.monotonic()
-        block = measured.buffer.read(keep_newest=in_a_turn)
+        block = measured.buffer.read(keep_newest=in_a_turn, total=total)
         if in_a_turn:
             self._place = measured.buffer.place
+        if block is None:
+            return
         steps, groups = rows_of(block, measured.groups, self._rules, updates=self._updates)
         if len(steps):
+            self._confirm(measured.groups, groups)
             self._sinks(steps, groups)
             archived = self._sinks.folder is not None
             judged = self._memory.add(steps, groups, self._info["watched"], archived=archived)
             self._live.add(judged)
             self._sinks.foretell(int(steps["step"].iloc[-1]), self._foretold)
 
+    def _confirm(self, groups: list[Watched], rows: pd.DataFrame) -> None:
+        """Say once which inferred symmetries the first rows do not bear out."""
+        found = self._subject.symmetries
+        if self._confirmed or found is None:
+            return
+        self._confirmed = True
+        if names := leaking(found, groups, rows):
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            said_of = (
+                f"{shown}: continued from a twin, but the gradient has a part along the weights "
+                "(radial_share above 1 %), so they are not scale-invariant here"
+            )
+            self._changes.append(said_of)
+            notice(said_of)
+
 
 class _Measured:
     """What is measured with, once it is known what there is to measure."""
 
-    def __init__(self, groups: list[Watched], movers: Together) -> None:
+    def __init__(
+        self, groups: list[Watched], movers: Together, shares: Shares | None = None
+    ) -> None:
         self.groups = groups
-        tensors = [tensor for group in groups for tensor in group.tensors]
-        owners = [index for index, group in enumerate(groups) for _ in group.tensors]
+        self.counted = groups if shares is None else shares.counted
+        self._shares = shares
+        here = groups if shares is None else shares.local
+        tensors = [tensor for group in here for tensor in group.tensors]
+        owners = [index for index, group in enumerate(here) for _ in group.tensors]
         self.products: InnerProducts | Team
         if len(movers.members) > 1:
-            self.products = Team(movers, groups)
+            moved_by = None if shares is None else shares.owners(movers)
+            self.products = Team(movers, here, moved_by)
         else:
             self.products = InnerProducts(tensors, owners, len(groups))
-        self.buffer = GramBuffer(len(groups), tensors[0].device)
+        device = tensors[0].device if tensors else torch.device("cpu")
+        self.buffer = GramBuffer(len(groups), device)
         # Where no optimizer averages squares, no step looks for them.
         self.has_moments = any("betas" in settings for settings in movers.param_groups)
         self.read_at = time.monotonic()
 
+    def bind(self) -> None:
+        """Where weights are sharded, take the parts that lie here, with their gradients."""
+        if self._shares is not None:
+            self._shares.bind()
 
-def _is_first_process() -> bool:
-    distributed = torch.distributed
-    return not (
-        distributed.is_available() and distributed.is_initialized() and distributed.get_rank()
-    )
+    def follow(self) -> None:
+        """Take the parts as they are after a step."""
+        if self._shares is not None:
+            self._shares.parts.follow()
+
+    def release(self) -> None:
+        """Hold no gradient any longer."""
+        if self._shares is not None:
+            self._shares.parts.release()
 
 
 def _number(name: str, value: Any) -> Any:

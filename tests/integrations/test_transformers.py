@@ -289,7 +289,7 @@ def test_nothing_is_said_of_a_training_that_has_not_begun():
 def test_deepspeed_is_refused_by_its_optimizer():
     model = nn.Linear(2, 2)
     kind = type("DeepSpeedOptimizerWrapper", (torch.optim.SGD,), {})
-    with pytest.raises(UserError, match="DeepSpeed keeps only a part"):
+    with pytest.raises(UserError, match="DeepSpeed keeps weights and gradients in flat buffers"):
         check(model, kind(model.parameters(), lr=0.1))
 
 

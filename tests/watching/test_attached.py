@@ -193,7 +193,7 @@ def test_refusals_name_what_is_refused():
 def test_shards_are_refused():
     model = loops.net()
     sharded = type("FullyShardedDataParallel", (nn.Module,), {})()
-    with pytest.raises(UserError, match="FSDP keeps only a part"):
+    with pytest.raises(UserError, match="FSDP is not torch's, and keeps only a part"):
         lc.watch(nn.ModuleList([sharded, model]), torch.optim.SGD(model.parameters(), lr=0.1))
 
 
