@@ -32,7 +32,9 @@ _FLOATS = ("norm_turn", "norm_top", "loss_start", "loss_peak", "low", "noise")
 class Diagnosis(Findings):
     """What a run is doing and what to do; ``str()`` says all of it.
 
-    Attributes beside those of `Findings`:
+    It has all that `Findings` has, and:
+
+    Attributes:
         advice: one, with its text and a line of code.
         rotation: median angle between x_t and x_{t+1} over the last tenth of the rows, radians;
             NaN where it was not measured.

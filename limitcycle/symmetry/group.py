@@ -20,7 +20,7 @@ class Group:
         kind: ``scale-invariant``: some vector has every exponent positive; ``rescaling``: no vector
             but zero is free of negative exponents; ``mixed``: neither; ``dead``: the output does
             not depend on the tensor.
-        leak: |Σkᵢ⟨wᵢ, gᵢ⟩| / (√Σ‖kᵢwᵢ‖² · √Σ‖gᵢ‖²) at the model's own eps, dtype and weights, for
+        leak: ``|Σkᵢ⟨wᵢ, gᵢ⟩| / (√Σ‖kᵢwᵢ‖² · √Σ‖gᵢ‖²)`` at the model's own eps, dtype and weights, for
             ``exponents`` (the worst generator where there are none); for a dead tensor ‖g‖ relative
             to the whole gradient. NaN where the model's own gradient is zero or not finite.
         residual: how far from a symmetry the probes found the worst generator, in wide arithmetic:
