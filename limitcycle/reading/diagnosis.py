@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.late import late
 from limitcycle.reading.advice import Advice
 from limitcycle.reading.descent import Descent
 from limitcycle.reading.findings import Findings
@@ -55,6 +56,12 @@ class Diagnosis(Findings):
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        return str(late("notebook", "diagnosis_card")(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: NaN becomes None, infinities ``"inf"`` and ``"-inf"``."""
