@@ -104,7 +104,7 @@ def kernel(monkeypatch):
 
 
 def test_a_watch_is_shown_in_a_notebook(kernel):
-    watch, model = watched(3)
+    watch, _ = watched(3)
     watch.show(seconds=0.0)
     optimizer = watch._optimizer.members[0]
     for _ in range(2):
