@@ -43,7 +43,7 @@ docs: $(SITE_READY) ## the site, into build/site; warnings are errors
 	@echo "build/site/index.html"
 
 release: $(READY) ## build the wheel, install it bare, run README's commands from it
-	$(BIN)/python release.py
+	$(BIN)/python tools/release.py
 
 # All that is claimed about speed, in one table and in bench.json; some of it: make bench ONLY=watch
 bench: $(READY) ## measure what is claimed about speed; a part of it: ONLY=watch

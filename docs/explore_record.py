@@ -32,9 +32,7 @@ RUNS = {
 def main() -> None:
     """Train, thin, write."""
     with TemporaryDirectory() as folder:
-        content = {
-            name: recorded(lc.train(run, Path(folder) / name)) for name, run in RUNS.items()
-        }
+        content = {name: recorded(lc.train(run, Path(folder) / name)) for name, run in RUNS.items()}
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
     page = PAGE.read_text(encoding="utf-8")
     element = r'(<script id="recorded" type="application/json">).*?(</script>)'

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from limitcycle.notebook.cards import watch_card
 from limitcycle.notebook.cell import Cell
@@ -21,18 +21,16 @@ class Following(Protocol):
     def run_data(self) -> RunData:
         """The tables so far."""
 
-    def follow(self, hook: Callable[..., None]) -> Any:
-        """Have a hook called after each step."""
-
 
 class LiveCard:
     """The card of a watch, written again every few seconds from within the training loop.
 
-    No thread reads what the loop writes. Where reading takes long, it is done less often, so that
+    The watch calls `look` between two steps, when all that was logged of the last one is there. No
+    thread reads what the loop writes. Where reading takes long, it is done less often, so that
     it never takes more than a twentieth of the time.
 
     Args:
-        watch: attached.
+        watch: under way.
         seconds: between two looks, at least.
         clock: seconds.
         cell: where to show it.
@@ -47,18 +45,18 @@ class LiveCard:
     ) -> None:
         self._watch, self._seconds, self._clock = watch, seconds, clock
         self._cell = cell or Cell()
+        self._shows = self._cell.shows
         self._due = clock() + seconds
-        self._handle = watch.follow(self._look) if self._cell.shows else None
 
     def last(self) -> None:
         """Show how it ended, and look no more."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        if self._shows:
             self._write()
+            self._shows = False
 
-    def _look(self, *_: Any) -> None:
-        if self._clock() >= self._due:
+    def look(self) -> None:
+        """Show how it is going, if it is time."""
+        if self._shows and self._clock() >= self._due:
             began = self._clock()
             self._write()
             now = self._clock()
@@ -68,4 +66,4 @@ class LiveCard:
         try:
             self._cell.write(watch_card(self._watch, self._watch.step))
         except Exception:  # a notebook that is gone ends no training
-            self._due = float("inf")
+            self._shows = False

@@ -42,6 +42,14 @@ def diagnose(
         print(found)  # in words
         found.label, found.events, found.period, found.forecast, found.advice
 
+    A table will do:
+
+    >>> import limitcycle as lc, numpy as np
+    >>> step = np.arange(2000)
+    >>> table = {"step": step, "loss": 0.01 + 0.99**step, "norm": 5 * 0.999**step}
+    >>> lc.diagnose(table, lr=0.1, weight_decay=0.01)
+    <Diagnosis converging: norm still falling>
+
     *start* is the last step before the loss leaves its low level, *peak* the largest loss between
     start and recovery, *recovery* the first step after the peak at which the loss has come half
     the way back on the scale log(1 + excess ÷ noise): the excess over the low level before the

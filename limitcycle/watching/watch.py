@@ -414,6 +414,8 @@ class Watch:
 
     def _before_step(self) -> None:
         self._settle()
+        if self._shown is not None and self._measured is not None:
+            self._shown.look()
         measured = self._measured or self._begin()
         if self._attribution.has_row:
             if self._subject.has_changed():

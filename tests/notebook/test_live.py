@@ -4,6 +4,8 @@ import sys
 import types
 
 import pytest
+import torch
+from torch import nn
 
 import limitcycle as lc
 from limitcycle.lab import Progress
@@ -28,19 +30,9 @@ class Screen(Cell):
 
 
 class Followed:
-    """A watch whose steps are made by hand."""
+    """A watch at its seventh step."""
 
     step = 7
-
-    def __init__(self):
-        self.hook, self.removed = None, False
-
-    def follow(self, hook):
-        self.hook = hook
-        return self
-
-    def remove(self):
-        self.removed = True
 
     def run_data(self):
         return lc.reading.RunData({"step": [0, 1], "loss": [1.0, 0.5], "norm": [2.0, 1.9]})
@@ -50,10 +42,12 @@ def test_the_card_is_written_now_and_then_and_at_the_end():
     now, screen, watch = [0.0], Screen(), Followed()
     live = LiveCard(watch, 2.0, lambda: now[0], screen)
     for now[0] in (0.5, 1.9, 2.0, 2.1, 3.9, 4.1):
-        watch.hook()
+        live.look()
     assert len(screen.written) == 2
     live.last()
-    assert len(screen.written) == 3 and watch.removed
+    live.look()
+    live.last()
+    assert len(screen.written) == 3, "it looks no more"
     assert "step 7" in screen.written[-1]
 
 
@@ -61,15 +55,15 @@ def test_slow_reading_is_done_less_often():
     now, watch = [0.0], Followed()
     screen = Screen()
     screen.write = lambda _: now.__setitem__(0, now[0] + 1.0)  # a second for a look
-    LiveCard(watch, 2.0, lambda: now[0], screen)
+    live = LiveCard(watch, 2.0, lambda: now[0], screen)
     now[0] = 2.0
-    watch.hook()
+    live.look()
     assert now[0] == 3.0
     now[0] = 22.0  # 19 seconds later: it has to be 20
-    watch.hook()
+    live.look()
     assert now[0] == 22.0
     now[0] = 23.0
-    watch.hook()
+    live.look()
     assert now[0] == 24.0
 
 
@@ -77,8 +71,8 @@ def test_a_cell_that_is_gone_ends_no_training():
     now, watch = [0.0], Followed()
     live = LiveCard(watch, 2.0, lambda: now[0], Screen(OSError("gone")))
     now[0] = 3.0
-    watch.hook()
-    watch.hook()
+    live.look()
+    live.look()
     live.last()
 
 
@@ -103,18 +97,36 @@ def kernel(monkeypatch):
     return shown
 
 
-def test_a_watch_is_shown_in_a_notebook(kernel):
-    watch, _ = watched(3)
+def test_a_watch_is_shown_in_a_notebook_and_keeps_all_that_is_logged(kernel, capsys, monkeypatch):
+    monkeypatch.setattr("limitcycle.notebook.live.SHARE", 1e9)  # look at every step
+    watch, train = loop()
     watch.show(seconds=0.0)
-    optimizer = watch._optimizer.members[0]
-    for _ in range(2):
-        optimizer.step()
+    train(5)
     watch.close()
-    assert len(kernel) >= 2
+    assert len(kernel) >= 4
     assert "step 5" in kernel[-1]
+    assert watch.steps["loss"].notna().all() and len(watch.steps) == 5
+    assert capsys.readouterr().err == ""
     before = len(kernel)
-    optimizer.step()
+    train(1)
     assert len(kernel) == before, "a closed watch looks no more"
+
+
+def loop():
+    """A watch, and a function that makes so many steps of the usual order: step, then log."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    watch = lc.watch(model, optimizer, quiet=True)
+
+    def train(steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = model(torch.randn(16, 6)).square().mean()
+            loss.backward()
+            optimizer.step()
+            watch.log(loss=loss)
+
+    return watch, train
 
 
 def test_outside_of_a_notebook_nothing_is_shown(capsys):
