@@ -35,6 +35,7 @@ class Part(NamedTuple):
 PARTS = {
     "records": Part("records", {}),
     "engine": Part("engine_overhead", {}),
+    "compiled": Part("compiled", {}),
     "machine": Part("machine", {}),
     "search": Part("search_cost", {}),
     "control": Part("control_overhead", {}),

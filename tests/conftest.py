@@ -67,6 +67,14 @@ def _one_cache(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _compiled_only_where_asked():
+    """Runs that are to be stopped or killed would wait for a compiler first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMITCYCLE_COMPILE", "0")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk():
     """Only a power cut would tell what was flushed from what was written."""
     with pytest.MonkeyPatch.context() as patch:

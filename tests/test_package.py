@@ -24,6 +24,7 @@ print(limitcycle.diagnose(run.steps).label)
 """
 
 
+@pytest.mark.slow
 def test_lab_and_library_run_without_the_extras(tmp_path):
     """Digits alone need scikit-learn; a bare machine with torch and pandas can train."""
     command = [sys.executable, "-c", WITHOUT_EXTRAS, str(tmp_path / "run")]

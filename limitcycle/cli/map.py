@@ -62,6 +62,7 @@ def _make(made: Map, options: argparse.Namespace, console: Console, staged: Any)
             workers=options.workers,
             threads=options.threads,
             device=options.device,
+            compile=options.compile,
             should_stop=lambda: pressed() or time.monotonic() > deadline,
             progress=update,
             notice=lambda text: say(console, text),

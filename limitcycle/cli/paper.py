@@ -1,6 +1,8 @@
 """``limitcycle paper``: list the figures, or make them: runs, pictures, claims, pages."""
 
 import argparse
+import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -57,6 +59,8 @@ def paper(options: argparse.Namespace) -> int:
     if options.rehearse:
         return _rehearse(plans, options.device, results, console)
     code = _train(plans, options, cluster, workers, console)
+    if options.stop_after:
+        plans = _whole(plans, console)
     made: list[Entry] = []
     pages: list[Path] = []
     with _saying(console, lambda: f"{len(made)} of {len(plans)} figures drawn and judged"):
@@ -67,8 +71,9 @@ def paper(options: argparse.Namespace) -> int:
                 continue
             made.append(entry)
             pages = write_results(scale, results)
-    console.print(_claims(made, console))
-    say(console, f"Claims: {tally(made)}.")
+    if made:
+        console.print(_claims(made, console))
+        say(console, f"Claims: {tally(made)}.")
     if pages:
         say(console, f"Look at it: {pages[-1].resolve()}")
     return code
@@ -96,8 +101,12 @@ def _train(
 ) -> int:
     """Make the runs that are missing, first those that stand alone; exit code."""
     code = 0
+    deadline = time.monotonic() + (options.stop_after or math.inf)
     for later in (False, True):
-        runs = missing(plans, later=later)
+        if time.monotonic() > deadline:
+            break
+        # What is made in pieces goes figure by figure, so that each piece ends in whole figures.
+        runs = missing(plans, later=later, by_figure=options.stop_after is not None)
         for plan in plans if later else ():
             for reason in plan.later().skipped:
                 say(console, f"figure {plan.figure.number}, {reason}")
@@ -107,7 +116,7 @@ def _train(
         estimate = duration(cost(scale, runs, workers))
         say(console, f"{len(runs)} runs to make, about {estimate} on {workers} workers")
         jobs = [Job(run, plans[0].folder(run)) for run in runs]
-        settings = {"device": options.device}
+        settings = {"device": options.device, "compile": options.compile}
         # Threads change the bits: their number must not hang on how many runs are left to make.
         outcomes = run_jobs(
             jobs,
@@ -116,10 +125,29 @@ def _train(
             options.workers if cluster else workers,
             options.threads or 1,
             overall=True,
+            stop_after=deadline - time.monotonic(),
             cluster=cluster,
+            among=_all_runs(plans),
         )
         code = max(code, report_outcomes(outcomes, Console(stderr=True)))
     return code
+
+
+def _all_runs(plans: list[Plan]) -> list[Run]:
+    """Those that are known of, done or not."""
+    found = {}
+    for plan in plans:
+        for runs in (*plan.runs.values(), *plan.later().runs.values()):
+            found.update({run.identity: run for run in runs})
+    return list(found.values())
+
+
+def _whole(plans: list[Plan], console: Console) -> list[Plan]:
+    """Those whose runs are all there: a figure of half its runs shows what is not so."""
+    whole = [plan for plan in plans if not missing([plan]) and not missing([plan], later=True)]
+    if len(whole) < len(plans):
+        say(console, f"{len(whole)} of {len(plans)} figures have all of their runs")
+    return whole
 
 
 def _rehearse(plans: list[Plan], device: str, results: Path, console: Console) -> int:

@@ -5,7 +5,7 @@ import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,13 +28,14 @@ from limitcycle.lab import (
     thread_budget,
 )
 from limitcycle.lab import train as train_one
+from limitcycle.lab.compiled import worth_compiling
 from limitcycle.lab.how import How
 from limitcycle.lab.together import most_together
 from limitcycle.record import Run
 from limitcycle.record.folder import check_folder
 
 GRID = ("lr", "weight_decay", "momentum", "batch_size", "seed", "width")
-_SETTINGS = ("device", "precision", "graph", "record_every")
+_SETTINGS = ("device", "precision", "graph", "compile", "record_every")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -88,7 +89,8 @@ def _together(jobs: list[Job], options: argparse.Namespace) -> int:
     if options.together is not None:
         return int(options.together)
     workers = options.workers or machine.cores()
-    return most_together([job.run for job in jobs], options.device, workers)
+    runs = [job.run for job in jobs]
+    return most_together(runs, options.device, workers, options.compile)
 
 
 def run_jobs(
@@ -102,6 +104,7 @@ def run_jobs(
     overall: bool = False,
     stop_after: float | None = None,
     cluster: Cluster | None = None,
+    among: Sequence[Run] | None = None,
 ) -> list[Outcome]:
     """Train ``jobs`` under progress bars.
 
@@ -113,6 +116,7 @@ def run_jobs(
         overall: a bar for the whole, and bars only for the runs under way.
         stop_after: seconds after which all of them stop with checkpoints.
         cluster: where to train them; None: here.
+        among: as of `limitcycle.lab.sweep`.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed, so nothing more is wanted, even where the last run
@@ -138,9 +142,12 @@ def run_jobs(
                 threads=threads,
                 together=together,
                 settings=settings,
+                among=among,
                 **shared,
             )
         else:
+            if settings.get("compile") is None and among is not None:
+                settings = {**settings, "compile": jobs[0].run.identity in worth_compiling(among)}
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
         interrupted = pressed()
     if interrupted:

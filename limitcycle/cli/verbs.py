@@ -96,6 +96,7 @@ def _add_train(verb: Parser) -> None:
     add_settings(verb)
     how = verb.add_argument_group("how to compute it")
     _add_machine(how, "what suits its net")
+    _add_no_compile(how)
     how.add_argument(
         "--together",
         type=count,
@@ -151,6 +152,7 @@ def _add_map(verb: Parser) -> None:
     add_axes(verb, without=("steps", "epochs", "eval_every"))
     how = verb.add_argument_group("how to compute it")
     _add_machine(how, "what suits its net")
+    _add_no_compile(how)
     _add_stop_after(how)
 
 
@@ -184,6 +186,8 @@ def _add_paper(verb: Parser) -> None:
     )
     how = verb.add_argument_group("how to compute it")
     _add_machine(how, "1")
+    _add_no_compile(how)
+    _add_stop_after(how)
     _add_cluster(verb)
 
 
@@ -267,6 +271,17 @@ def _add_machine(to: "argparse._ActionsContainer", threads: str) -> None:
 
 def _add_workers(to: "argparse._ActionsContainer") -> None:
     to.add_argument("--workers", type=count, metavar="N", help="runs at once (default: one a core)")
+
+
+def _add_no_compile(to: "argparse._ActionsContainer") -> None:
+    to.add_argument(
+        "--no-compile",
+        action="store_false",
+        dest="compile",
+        default=None,
+        help="on a CPU: launch every operation (default: small nets that make 20,000 updates and "
+        "more are compiled)",
+    )
 
 
 def _add_stop_after(to: "argparse._ActionsContainer") -> None:

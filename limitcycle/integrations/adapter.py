@@ -95,10 +95,13 @@ class Adapter:
             self.watch.close(state, reason)
 
     def _open(
-        self, model: nn.Module, optimizer: Optimizer, state: Mapping[str, Any] | None
+        self,
+        model: nn.Module,
+        optimizers: Optimizer | list[Optimizer],
+        state: Mapping[str, Any] | None,
     ) -> None:
         """Begin to watch; at the step of ``state`` where a training goes on."""
-        self.watch = watch(model, optimizer, **self._settings)
+        self.watch = watch(model, optimizers, **self._settings)
         if state is not None:
             self.watch.load_state_dict(state)
         # Behind the hooks of the watch: the loss is said of the step that has just been made.

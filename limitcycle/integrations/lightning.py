@@ -34,7 +34,9 @@ class LightningWatch(Adapter):
         model: the part of the module to watch, by name (``"net"``, ``"net.backbone"``) or as a
             function of the module; None: the module itself. Scaling symmetries are found with
             the first call of that part, or of a module in it that holds all its trained weights.
-        optimizer: which one, where the module has several.
+        optimizer: which one, where the module has several and one is to be watched; None: all
+            that move a weight of that part. Then a row is a turn of them all, and its loss the mean
+            of what was propagated back before each of their steps.
         symmetries: of that part, from `limitcycle.symmetries`; None finds them.
         every: steps between rows.
         update: measure each step's update, too.
@@ -74,7 +76,7 @@ class LightningWatch(Adapter):
             quiet=quiet,
         )
         self._part, self._index, self._log = model, optimizer, log
-        self._optimizer: Optimizer | None = None
+        self._optimizers: list[Optimizer] = []
         self._losses: list[Tensor] = []
         self._logged = 0
         self._saved: dict[str, Any] | None = None
@@ -90,7 +92,7 @@ class LightningWatch(Adapter):
     def state_key(self) -> str:
         """The name of its state in a checkpoint: one for each optimizer and part."""
         part = self._part if isinstance(self._part, str) else ""
-        return f"{self._defined.__qualname__}(optimizer={self._index or 0}, model={part!r})"
+        return f"{self._defined.__qualname__}(optimizer={self._index}, model={part!r})"
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into a checkpoint: how far it is, and what is scale-invariant."""
@@ -106,18 +108,21 @@ class LightningWatch(Adapter):
         if not trainer.is_global_zero:
             return
         self.close(*ending(None))
-        self._optimizer = _chosen(trainer.optimizers, self._index)
-        check(trainer.strategy.model, self._optimizer)
+        part = _part_of(pl_module, self._part)
+        self._optimizers = _chosen(trainer.optimizers, self._index, part)
+        for optimizer in self._optimizers:
+            check(trainer.strategy.model, optimizer)
         state = self._begun(trainer) if trainer.global_step else None
-        self._open(_part_of(pl_module, self._part), self._optimizer, state)
+        self._open(part, self._optimizers, state)
         self._logged, self._saved, self._losses = 0, None, []
 
     def _begun(self, trainer: Any) -> dict[str, Any] | None:
         """How far a fit was that goes on; by the trainer's count if it was not watched so far."""
         if state := self._saved or self.state_dict():
             return state
-        # The trainer adds up the steps of several optimizers.
-        return {"step": trainer.global_step, "symmetries": None} if self._index is None else None
+        if len(trainer.optimizers) > 1:  # the trainer adds up the steps of all
+            return None
+        return {"step": trainer.global_step, "symmetries": None}
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
         """Keep the loss of a batch; the trainer has divided it by the number to accumulate."""
@@ -134,7 +139,8 @@ class LightningWatch(Adapter):
         """
         losses, self._losses = self._losses, []
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        if optimizer is self._optimizer and losses and (self._loss is None or scaled):
+        watched = any(optimizer is each for each in self._optimizers)
+        if watched and losses and (self._loss is None or scaled):
             self._loss = torch.stack(losses).mean()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
@@ -173,15 +179,19 @@ def _first_of(packages: tuple[str, ...]) -> type:
     raise missing_extra("LightningWatch needs Lightning", "lightning")
 
 
-def _chosen(optimizers: list[Optimizer], index: int | None) -> Optimizer:
-    if index is None and len(optimizers) > 1:
-        raise UserError(
-            f"the module has {len(optimizers)} optimizers: say which one to watch, "
-            "LightningWatch(optimizer=0)"
-        )
-    if not -len(optimizers) <= (index or 0) < len(optimizers):
-        raise UserError(f"there is no optimizer {index or 0}: the module has {len(optimizers)}")
-    return optimizers[index or 0]
+def _chosen(optimizers: list[Optimizer], index: int | None, part: nn.Module) -> list[Optimizer]:
+    """The one that was asked for, or all that move a weight of ``part``."""
+    if index is None:
+        weights = {id(weight) for weight in part.parameters()}
+        return [each for each in optimizers if _moves_any(each, weights)] or optimizers
+    if not -len(optimizers) <= index < len(optimizers):
+        raise UserError(f"there is no optimizer {index}: the module has {len(optimizers)}")
+    return [optimizers[index]]
+
+
+def _moves_any(optimizer: Optimizer, weights: set[int]) -> bool:
+    moved = (weight for group in optimizer.param_groups for weight in group["params"])
+    return any(id(weight) in weights for weight in moved)
 
 
 def _part_of(module: nn.Module, part: str | Callable[[Any], nn.Module] | None) -> nn.Module:

@@ -28,6 +28,7 @@ class How:
     threads: int | None = None
     precision: machine.Precision = "highest"
     graph: bool = True
+    compile: bool | None = None
     record_every: int = 1
     checkpoint_seconds: float = 20.0
     stop_after: float | None = None

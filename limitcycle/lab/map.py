@@ -48,6 +48,7 @@ class Map:
         workers: int | None = None,
         threads: int | None = None,
         device: str = "cpu",
+        compile: bool | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         progress: Callable[[int, Progress], None] = lambda _i, _p: None,
         notice: Callable[[str], None] = lambda _: None,
@@ -59,6 +60,7 @@ class Map:
             workers, should_stop: of `limitcycle.lab.sweep`.
             threads: CPU threads a run; None: as many as a net of this size can use.
             device: where to compute.
+            compile: of `limitcycle.lab.train`.
             progress: told (index in ``missing``, how far that cell is).
             notice: told, a line each, what the user should know.
             staged: given the table whenever a stage, but for the last one, is complete.
@@ -84,7 +86,8 @@ class Map:
             workers=workers,
             # Threads change the bits: their number must not hang on how many cells are left.
             threads=threads or self._threads(workers or machine.cores()),
-            settings={"device": device},
+            settings={"device": device, "compile": compile},
+            among=[cell.run for cell in self.plane.cells if cell.run],
             should_stop=lambda: should_stop() or self._is_hopeless(failed),
             progress=progress,
             notice=lambda _index, text: tell(text),

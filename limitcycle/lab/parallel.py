@@ -16,6 +16,7 @@ from limitcycle.checks import whole
 from limitcycle.errors import RunError, UserError
 from limitcycle.forkserver import Line
 from limitcycle.lab import machine
+from limitcycle.lab.compiled import worth_compiling
 from limitcycle.lab.how import How
 from limitcycle.lab.pool import Event, Killed, Pool, Task, Withdrawn
 from limitcycle.lab.together import companies, train_together
@@ -61,6 +62,7 @@ def sweep(
     threads: int | None = None,
     together: int = 1,
     settings: Mapping[str, Any] | None = None,
+    among: Sequence[Run] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, Progress], None] = lambda _i, _p: None,
     notice: Callable[[int, str], None] = lambda _i, _n: None,
@@ -74,6 +76,8 @@ def sweep(
         threads: CPU threads a run; None: `thread_budget` of it and the runs beside it.
         together: runs that a worker trains as one, at most, where they are alike.
         settings: further arguments of `limitcycle.lab.train` (device, stop_after, …).
+        among: the runs of which these are what is left to make, where some are done: of which kind
+            there are many, these are compiled. None: those of the jobs.
         should_stop: asked ten times a second; True stops all runs with a checkpoint.
         progress, notice: told (index of the job, what), as in `limitcycle.lab.train`.
         ended: told (index of the job, its outcome) soon after it ended; the others go on meanwhile.
@@ -88,10 +92,13 @@ def sweep(
     groups = companies([job.run for job in jobs], together)
     count = min(workers or machine.cores(), len(groups))
     budgets = [threads or thread_budget(jobs[group[0]].run, count) for group in groups]
-    tasks = [
-        Task(_work, ([jobs[i] for i in group], {"threads": budget, **(settings or {})}))
-        for group, budget in zip(groups, budgets, strict=True)
-    ]
+    worth = worth_compiling(among or [job.run for job in jobs])
+    tasks = []
+    for group, budget in zip(groups, budgets, strict=True):
+        own = {"threads": budget, **(settings or {})}
+        if own.get("compile") is None and jobs[group[0]].run.identity in worth:
+            own["compile"] = True
+        tasks.append(Task(_work, ([jobs[i] for i in group], own)))
     told: dict[str, Callable[[int, Any], None]] = {"progress": progress, "notice": notice}
     crews = [_Crew(group, jobs, told) for group in groups]
     outcomes: dict[int, Outcome] = {}

@@ -23,6 +23,7 @@ from torch import Tensor
 from limitcycle.checks import usable_path
 from limitcycle.errors import RunError, UserError
 from limitcycle.lab.block import launched
+from limitcycle.lab.compiled import worth_compiling
 from limitcycle.lab.data import Dataset
 from limitcycle.lab.engine import step
 from limitcycle.lab.evaluate import TEST_BATCH, evaluate
@@ -67,13 +68,18 @@ def companies(runs: Sequence[Run], most: int) -> list[list[int]]:
     return found
 
 
-def most_together(runs: Sequence[Run], device: str, workers: int) -> int:
+def most_together(
+    runs: Sequence[Run], device: str, workers: int, compile: bool | None = None
+) -> int:
     """How many of ``runs`` to train as one where nobody says.
 
     On CUDA, which one small net leaves idle, many MLPs. On a CPU as many digits MLPs as make equal
-    shares for the workers, if these are large enough to be worth it.
+    shares for the workers, if these are large enough to be worth it; none of those that are
+    compiled (``compile``: as of `limitcycle.lab.train`), which are faster by themselves.
     """
     cuda = device.startswith("cuda")
+    if not cuda and compile is not False and (compile or worth_compiling(runs)):
+        return 1
     small = all(run.net == "mlp" and (cuda or run.data == "digits") for run in runs)
     if not small or len({shape(run) for run in runs}) != 1:
         return 1

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from limitcycle.checks import usable_path
 from limitcycle.errors import NonFiniteError, UserError
 from limitcycle.lab import machine
-from limitcycle.lab.block import launched
+from limitcycle.lab.block import Block, launched
+from limitcycle.lab.compiled import CannotCompileError, can_pay, compiled, worth_compiling
 from limitcycle.lab.data import Dataset
 from limitcycle.lab.engine import step
 from limitcycle.lab.evaluate import evaluate
@@ -39,6 +40,7 @@ def train(
     threads: int | None = None,
     precision: machine.Precision = "highest",
     graph: bool = True,
+    compile: bool | None = None,
     record_every: int = 1,
     checkpoint_seconds: float = 20.0,
     stop_after: float | None = None,
@@ -58,6 +60,8 @@ def train(
         threads: CPU threads; None leaves torch's setting.
         precision: of products in float32 runs: ``highest`` (float32), ``tf32`` (CUDA) or ``bf16``.
         graph: on CUDA, replay the step as a CUDA graph.
+        compile: compile the step of a small net on a CPU; None: where the run is long enough for
+            that (`limitcycle.lab.compiled`). A run that was begun keeps its engine, unless False.
         record_every: thin the step table to every n-th step.
         checkpoint_seconds: time between checkpoints, the most that a kill can cost.
         stop_after: seconds after which to stop with a checkpoint (status ``stopped``).
@@ -70,7 +74,9 @@ def train(
         RunError: the loss became non-finite, or the disk failed; what was kept is said.
     """
     out = usable_path(out, "out")
-    how = How(device, threads, precision, graph, record_every, checkpoint_seconds, stop_after)
+    how = How(
+        device, threads, precision, graph, compile, record_every, checkpoint_seconds, stop_after
+    )
     check_new(run, out, how)
     tell = _told(progress, out.name)
     with how.computing(run) as info:
@@ -80,8 +86,10 @@ def train(
         with RunFolder(out, run, described, notice) as folder:
             member = under_way(run, folder, how, notice)
             if member is not None:
-                loop = Loop([member], Alone(member.setup, how), checkpoint_seconds)
-                loop.go(how.until(should_stop), lambda _, now: tell(now))
+                stop = how.until(should_stop)
+                block = _block_of(member, how, stop, notice)
+                loop = Loop([member], Alone(block), checkpoint_seconds)
+                loop.go(stop, lambda _, now: tell(now))
                 if member.problem is not None:
                     raise member.problem
     return load(out)
@@ -105,11 +113,10 @@ def check_new(run: Run, out: Path, how: How) -> None:
 
 
 class Alone:
-    """Computes for one run by itself."""
+    """Computes for one run by itself, with ``block``."""
 
-    def __init__(self, setup: Setup, how: How) -> None:
-        one = partial(step, setup.net)
-        self._block = replayed(one) if how.graphs else launched(one)
+    def __init__(self, block: Block) -> None:
+        self._block = block
 
     def advance(self, group: Sequence[Member], end: int) -> list[Advanced]:
         """See `limitcycle.lab.loop.Computer`."""
@@ -129,6 +136,45 @@ class Alone:
         asked = member.run.train_pass
         measured = evaluate(member.setup, member.state, train_pass=asked)
         return measured.cpu().numpy()[None]
+
+
+def _block_of(
+    member: Member, how: How, stop: Callable[[], bool], notice: Callable[[str], None]
+) -> Block:
+    """What makes its steps; its ``run.json`` says which engine that is."""
+    one = partial(step, member.setup.net)
+    if how.graphs:
+        return replayed(one)
+    if _to_be_compiled(member, how):
+        try:
+            block = compiled(member.run, member.setup, stop, notice)
+        except CannotCompileError as why:
+            notice(f"the step cannot be compiled ({why}): the run takes longer")
+        else:
+            if block is not None:
+                member.folder.add_info(engine="compiled")
+                return block
+            return launched(one)  # of which no step will be made: it was told to stop
+    if _engine(member) == "compiled" and member.done:
+        notice(f"from step {member.done:,} on it is computed eagerly: the last bits may differ")
+    member.folder.add_info(engine="eager")
+    return launched(one)
+
+
+def _to_be_compiled(member: Member, how: How) -> bool:
+    if how.compile is False or how.precision != "highest" or not can_pay(member.run, how.where):
+        return False
+    began = _engine(member)
+    if began is not None:
+        return began == "compiled"
+    if member.done:  # by a version that knew one engine
+        return False
+    return how.compile or member.run.identity in worth_compiling([member.run])
+
+
+def _engine(member: Member) -> str | None:
+    """With which it was begun; None where nobody said."""
+    return read_info(member.folder.path).get("engine")
 
 
 def under_way(

@@ -140,15 +140,26 @@ def is_finished(loaded: LoadedRun) -> bool:
     return status.get("state") == "done" or bool(status.get("final"))
 
 
-def missing(plans: Sequence[Plan], *, later: bool = False) -> list[Run]:
-    """The runs that are not finished, each once, the longest first."""
-    asked = {}
-    for plan in plans:
+def missing(plans: Sequence[Plan], *, later: bool = False, by_figure: bool = False) -> list[Run]:
+    """The runs that are not finished, each once, the longest first.
+
+    Args:
+        plans: the figures that want them.
+        later: those that start from others, instead of those that stand alone.
+        by_figure: the runs of the first figure before those of the next.
+    """
+    asked: dict[str, Run] = {}
+    first_asked: dict[str, int] = {}
+    for place, plan in enumerate(plans):
         for runs in (plan.later().runs if later else plan.runs).values():
             for run in runs:
                 if run.identity not in asked and plan.opened(run) is None:
                     asked[run.identity] = run
-    return sorted(asked.values(), key=plans[0].scale.seconds, reverse=True) if asked else []
+                    first_asked[run.identity] = place
+    longest_first = sorted(asked.values(), key=lambda run: -plans[0].scale.seconds(run))
+    if by_figure:
+        longest_first.sort(key=lambda run: first_asked[run.identity])
+    return longest_first
 
 
 def cost(scale: Scale, runs: Sequence[Run], workers: int) -> float:

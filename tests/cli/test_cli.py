@@ -58,6 +58,7 @@ def test_several_values_make_a_grid(tmp_path):
     assert load(tmp_path / "grid" / "lr=1_seed=1").run.lr == 1.0
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_grid_are_trained_as_one_when_asked(tmp_path):
     grid = ["--lr", "0.1", "0.3", "1", "--steps", "5", "--precision", "bf16"]
     command = ["train", *SMALL, *grid, "--together", "2", "--out", str(tmp_path / "grid")]

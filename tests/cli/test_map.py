@@ -18,6 +18,7 @@ PLANE = ["--lr", "0.1:10:3", "--weight-decay", "0.001:0.1:3"]
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
+@pytest.mark.slow
 def test_a_map_from_the_command_line(tmp_path, capsys):
     out, picture = tmp_path / "out", tmp_path / "picture.svg"
     command = ["map", *SMALL, *PLANE, "--out", str(out), "--png", str(picture)]
@@ -144,6 +145,7 @@ def test_a_finer_range_holds_the_coarser_ones_values():
     assert set(coarse) < set(fine)
 
 
+@pytest.mark.slow
 def test_train_takes_ranges_too(tmp_path):
     small = ["--width", "8", "--train-size", "256", "--test-size", "64", "--steps", "3"]
     assert main(["train", *small, "--lr", "0.01:1:3", "5", "--out", str(tmp_path)]) == 0

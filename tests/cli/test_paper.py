@@ -13,7 +13,7 @@ import pytest
 
 from limitcycle.cli.main import main
 from limitcycle.errors import RunError
-from limitcycle.paper import NUMBERS, experiments
+from limitcycle.paper import NUMBERS, Plan, experiments, missing
 from limitcycle.paper.scale import QUICK
 
 # What every seed shows, whatever the machine; the other claims may come out as they do on this one,
@@ -162,3 +162,21 @@ def test_a_first_seed_that_is_none_is_called_what_was_typed(tmp_path, capsys):
     assert main(options) == 2
     assert capsys.readouterr().err.startswith("limitcycle: --first-seed must be a whole number")
     assert not (tmp_path / "paper").exists()
+
+
+def test_made_in_pieces_only_whole_figures_are_drawn(tmp_path, capsys):
+    out = ["--out", str(tmp_path)]
+    assert main(["paper", "7", "4", *out, "--stop-after", "0.01s"]) == 0
+    said = capsys.readouterr()
+    assert (tmp_path / "figure-07.png").exists() and not (tmp_path / "figure-04.png").exists()
+    assert "1 of 2 figures have all of their runs" in said.out
+    assert "the same command goes on" in said.err
+
+
+def test_runs_made_in_pieces_come_figure_by_figure(tmp_path):
+    plans = [Plan(figure, QUICK, tmp_path) for figure in experiments((4, 2))]
+    wanted = [{run.identity for runs in plan.runs.values() for run in runs} for plan in plans]
+    runs = missing(plans, by_figure=True)
+    of_the_first = [run.identity in wanted[0] for run in runs]
+    assert of_the_first == sorted(of_the_first, reverse=True) and not all(of_the_first)
+    assert {run.identity for run in runs} == {run.identity for run in missing(plans)}

@@ -149,6 +149,7 @@ def test_only_a_second_ctrl_c_ends_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_the_library_leaves_the_users_signals_alone(tmp_path):
     def ours():
         handled = [number for number in signal.valid_signals() if number not in (9, 19)]

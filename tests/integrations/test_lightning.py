@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -158,6 +159,48 @@ def test_of_several_optimizers_the_chosen_one_is_watched_with_its_own_loss(light
     assert set(watches[1].watch.groups["group"]) == {"other"}
 
 
+def test_several_optimizers_are_watched_as_one_and_a_row_has_the_mean_of_their_losses(lightning):
+    losses = {1: [], -1: []}
+    module, watch = module_of(lightning, adversaries(losses), two), lc.LightningWatch(quiet=True)
+    fit(lightning, module, watch)
+    means = [(one + other) / 2 for one, other in zip(losses[1], losses[-1], strict=True)]
+    assert watch.watch.steps["loss"].to_list() == pytest.approx(means)
+    assert list(watch.watch.steps["step"]) == list(range(len(losses[1])))
+    assert set(watch.watch.groups["lr"]) == {0.1, 0.01}
+
+
+def one_loss(module, batch, index):
+    loss = cross_entropy(module.net(batch[0]), batch[1])
+    module.zero_grad()
+    module.manual_backward(loss)
+    for optimizer in module.optimizers():
+        optimizer.step()
+
+
+def test_one_loss_and_several_optimizers_give_the_rows_of_a_plain_loop(lightning):
+    module, watch = module_of(lightning, one_loss, two), lc.LightningWatch(quiet=True)
+    fit(lightning, module, watch)
+    model = loops.net()
+    optimizers = two(SimpleNamespace(net=model))
+    with lc.watch(model, list(optimizers), quiet=True) as by_loop:
+        for inputs, targets in 2 * BATCHES:
+            loss = cross_entropy(model(inputs), targets)
+            model.zero_grad()
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+            by_loop.log(loss=loss)
+    check_rows(watch.watch.steps, by_loop.steps)
+    check_weights(module.net, model)
+
+
+def test_of_several_optimizers_those_of_the_part_are_watched(lightning):
+    module = module_of(lightning, one_loss, two)
+    watch = lc.LightningWatch(model="net.head", quiet=True)
+    fit(lightning, module, watch)
+    assert set(watch.watch.groups["lr"]) == {0.01}
+
+
 class Interrupted(Exception):
     pass
 
@@ -273,7 +316,6 @@ def test_looks_ahead_come_every_so_many_steps(lightning, every):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "2 optimizers: say which one to watch"),
         ({"optimizer": 2}, "no optimizer 2: the module has 2"),
         ({"optimizer": 0, "model": "nett"}, "no part 'nett'; its parts are: net"),
     ],

@@ -184,6 +184,7 @@ def test_only_what_is_true_is_said_of_what_is_done_about_a_kill(killed, before, 
     assert parallel._plans(events, crowd, before) == said
 
 
+@pytest.mark.slow
 def test_a_killed_drawer_does_not_take_the_book_with_it(tmp_path, deaths):
     plans = [Plan(figure, QUICK, tmp_path / "runs") for figure in experiments(THEORY)]
     alone = [make_entry(plan, tmp_path / "alone") for plan in plans]

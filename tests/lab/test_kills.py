@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 KILLS = [
-    ("some-writes", 4),
+    pytest.param("some-writes", 4, marks=pytest.mark.slow),
     pytest.param("writes", 40, marks=pytest.mark.slow),
     pytest.param("random", 12, marks=pytest.mark.slow),
     pytest.param("together", 15, marks=pytest.mark.slow),

@@ -57,6 +57,7 @@ def test_a_finer_plane_takes_over_what_both_have(tmp_path):
     assert shared.tolist() == coarse["best_test_error"].tolist()
 
 
+@pytest.mark.slow
 def test_stages_are_told_and_what_was_interrupted_goes_on(tmp_path):
     tables = []
     made = Map(plane_of(PLANE), tmp_path)
@@ -93,6 +94,7 @@ def test_a_cell_that_can_never_be_made_is_not_tried(tmp_path):
     assert "1,000 is more than the 256" in table.loc[(1_000, 0.1), "reason"]
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_does_not_take_the_others_along(tmp_path):
     plane = plane_of({"batch_size": [64, 255], "lr": [0.1, 1.0], **SMALL})
     told = []

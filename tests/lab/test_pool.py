@@ -85,6 +85,7 @@ def test_fresh_workers_do_one_task_each(tmp_path):
     assert len({process for _, process, _ in came.values()}) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_started_again(tmp_path):
     with Pool(tasks(tmp_path, 0, 1, 0), 2, fresh=True) as pool:
         pool.events()

@@ -287,6 +287,7 @@ def test_what_one_job_raises_does_not_take_the_others_along(tmp_path):
     assert [outcome.state for outcome in outcomes] == ["failed", "done"]
 
 
+@pytest.mark.slow
 def test_a_rehearsal_makes_three_real_steps(tmp_path):
     (done,) = rehearse([Run(width=16, steps=10_000, start_from="not there yet")], tmp_path / "runs")
     assert len(done.losses) == 3

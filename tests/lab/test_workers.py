@@ -48,6 +48,7 @@ def test_a_call_that_is_broken_off_stops_the_workers(tmp_path):
     assert not jobs[3].out.exists()
 
 
+@pytest.mark.slow
 def test_progress_is_told_now_and_then_and_at_the_end(tmp_path):
     told = []
     tell = _seldom(told.append)

@@ -1,11 +1,14 @@
 """Figures that are made at once are those that are made one after the other."""
 
+import pytest
+
 from limitcycle.paper import Plan, experiments, make_entries, make_entry
 from limitcycle.paper.scale import QUICK
 
 THEORY = (7, 8)  # they need no runs
 
 
+@pytest.mark.slow
 def test_at_once_or_one_after_the_other_the_files_are_the_same(tmp_path):
     plans = [Plan(figure, QUICK, tmp_path / "runs") for figure in experiments(THEORY)]
     together = list(make_entries(plans, tmp_path / "together", 2))

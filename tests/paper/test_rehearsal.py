@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+import pytest
+
 from limitcycle.cli.main import main
 from limitcycle.lab import Rehearsal
 from limitcycle.paper import Plan, experiments, scale_named
@@ -49,6 +51,7 @@ def test_the_page_has_a_row_a_kind_and_counts_what_failed():
     assert "| figure 9: full batch | 0 | FAILED: out of memory |" in page
 
 
+@pytest.mark.slow
 def test_a_rehearsed_figure_leaves_a_page_that_the_index_above_leads_to(tmp_path, capsys):
     results = tmp_path / "results"
     options = ["--scale", "quick", "--out", str(tmp_path / "runs")]

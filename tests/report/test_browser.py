@@ -180,6 +180,7 @@ def test_following_another_run_shows_its_period(page):
     assert "400 steps" in page(text)
 
 
+@pytest.mark.slow
 def test_names_are_text_and_odd_runs_are_drawn(opened, browser, sawtooth):
     """Markup in a name, a run without a row, with one, one that diverged: nothing complains."""
     diverged = sawtooth("diverged", run=False)

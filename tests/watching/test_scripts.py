@@ -235,6 +235,7 @@ def test_a_model_that_is_trained_in_eval_mode():
 # Optimizers.
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, in its compiler
 def test_a_compiled_step_is_measured():
     model = loops.net()

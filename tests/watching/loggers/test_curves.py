@@ -109,6 +109,7 @@ assert not loaded, loaded
 """
 
 
+@pytest.mark.slow
 def test_watching_imports_no_logger():
     subprocess.run([sys.executable, "-c", LAZY], check=True, timeout=120)
 

@@ -1,0 +1,316 @@
+"""A block of steps of one compiled function: a small net at the speed of its arithmetic.
+
+A step of a small net is some hundred operations of a few microseconds, most of which goes into
+launching them. `limitcycle.lab.engine.step` is one pure function of tensors, so it can be compiled
+as it is, with its derivative (`limitcycle.lab.compiler`, a process of its own). What comes out is
+a file that is kept in the cache and loaded in a millisecond. Sums are made in another order, so the
+last bits differ from the eager engine's; ``run.json`` says which engine a run has.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from limitcycle.lab.block import Block
+from limitcycle.lab.cache import cache_folder
+from limitcycle.lab.engine import Hyper
+from limitcycle.lab.feed import Batch, batches, hyper
+from limitcycle.lab.functional import State
+from limitcycle.lab.setup import Setup
+from limitcycle.record import Run
+from limitcycle.symmetry import fingerprint
+
+PAYS_FROM = 20_000
+"""Updates of one kind of run in a command from which on the compiler's time is won back."""
+
+_SMALL = ("mlp",)  # convolutions are their own arithmetic: nothing is won there
+_POLL_SECONDS = 0.1
+_IMAGES = 1_437  # of the digits
+_PACKAGE = Path(__file__).parents[1]
+# What a step is made of, besides the net: where one changes, all is compiled anew.
+_SOURCES = (
+    "control/sphere.py",
+    "lab/compiler.py",
+    "lab/engine.py",
+    "lab/functional.py",
+    "measure/scalars.py",
+)
+# Settings that leave the compiled function as it is.
+_FREE: tuple[str, ...] = ("lr", "weight_decay", "seed", "schedule", "warmup_steps", "init_scale")
+_FREE += ("start_from", "steps", "epochs", "eval_every", "snapshot_every", "train_pass")
+_FREE += ("test_size",)
+_PRESENCE = ("momentum", "fixed_norm")
+
+
+class CannotCompileError(Exception):
+    """Why there is no compiled step, in one line."""
+
+
+class Example(NamedTuple):
+    """Arguments of a step, by which it is traced."""
+
+    state: State
+    batch: Batch
+    hyper: Hyper
+
+    def flat(self) -> list[Tensor]:
+        """Its tensors: state, batch, hyperparameters, each in their order."""
+        return [*self.state.values(), *self.batch, *self.hyper.values()]
+
+
+def can_pay(run: Run, device: torch.device) -> bool:
+    """Whether steps of such a run are faster compiled, if there are enough of them."""
+    return run.net in _SMALL and device.type == "cpu"
+
+
+def worth_compiling(runs: Iterable[Run]) -> frozenset[str]:
+    """Identities of those of a command's ``runs`` whose kind makes `PAYS_FROM` updates or more.
+
+    All of a command's runs are to be given, done or not: which engine a run has may not hang on how
+    many others are left. ``LIMITCYCLE_COMPILE=0`` in the environment: none.
+    """
+    if os.environ.get("LIMITCYCLE_COMPILE") == "0":
+        return frozenset()
+    kinds: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        kinds.setdefault(_kind(run), []).append(run)
+    found: set[str] = set()
+    for alike in kinds.values():
+        if sum(_updates(run) for run in alike) >= PAYS_FROM:
+            found.update(run.identity for run in alike)
+    return frozenset(found)
+
+
+def examples(run: Run, setup: Setup) -> list[Example]:
+    """Arguments of an epoch's first step and, where its batch is smaller, of its last."""
+    fixed = hyper(run, setup)
+    rate = torch.tensor(run.lr, dtype=setup.state["weights"].dtype)
+    ends = dict.fromkeys((0, setup.epoch_steps - 1))
+    found = [next(batches(run, setup, step, step + 1)) for step in ends]
+    if len(found) > 1 and found[0][0].shape == found[1][0].shape:
+        found.pop()
+    return [Example(setup.state, batch, {**fixed, "lr": rate}) for batch in found]
+
+
+def compiled(
+    run: Run,
+    setup: Setup,
+    should_stop: Callable[[], bool] = lambda: False,
+    notice: Callable[[str], None] = lambda _: None,
+) -> Block | None:
+    """A block of compiled steps of ``run``, from the cache or compiled now.
+
+    Args:
+        run: the run.
+        setup: the same, prepared.
+        should_stop: asked while the compiler works; then there is no block.
+        notice: told, in a line, that it does.
+
+    Raises:
+        CannotCompileError: there is no compiler, or it failed.
+    """
+    found = examples(run, setup)
+    code = fingerprint(setup.net.net)
+    if code is None:
+        raise CannotCompileError("the net's code cannot be told apart from other code")
+    names = [_name(code, setup, example) for example in found]
+    above = cache_folder()
+    with tempfile.TemporaryDirectory(prefix="limitcycle-") as aside:
+        for folder in [above / "compiled", Path(aside)] if above else [Path(aside)]:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                _compile_missing(run, names, folder, should_stop, notice)
+            except OSError:
+                continue  # a cache that cannot be written costs time, not the run
+            if not all(_there(folder, name) for name in names):
+                return None  # it was told to stop
+            functions = {
+                _layout(example.batch): _Function(folder, name, example)
+                for example, name in zip(found, names, strict=True)
+            }
+            return _Compiled(functions)
+    raise CannotCompileError("there is no folder that could be written")
+
+
+class _Function:
+    """A compiled step for batches of one layout."""
+
+    def __init__(self, folder: Path, name: str, example: Example) -> None:
+        said = json.loads((folder / f"{name}.json").read_text())
+        self.moving, self.row = list(said["moving"]), list(said["row"])
+        self.inputs = list(example.state), list(example.hyper)
+        try:
+            runner = torch._C._aoti.AOTIModelContainerRunnerCpu(str(folder / f"{name}.so"), 1)
+        except (AttributeError, RuntimeError, TypeError) as problem:
+            raise CannotCompileError(f"torch cannot load what it compiled: {problem}") from None
+        self.call: Callable[[list[Tensor]], list[Tensor]] = runner.run
+
+
+class _Compiled:
+    """A `limitcycle.lab.block.Block`."""
+
+    def __init__(self, functions: Mapping[object, _Function]) -> None:
+        self._functions = functions
+        (self._any, *_) = functions.values()
+
+    def __call__(
+        self, state: State, fixed: Hyper, rates: Tensor, batches: Iterable[Batch]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        names, given = self._any.inputs
+        moving = [names.index(name) for name in self._any.moving]
+        tensors = [state[name].contiguous() for name in names]
+        rows = []
+        for rate, batch in zip(rates, batches, strict=True):
+            function = self._functions[_layout(batch)]
+            hypers = [rate if name == "lr" else fixed[name] for name in given]
+            made = function.call([*tensors, *batch, *hypers])
+            for place, tensor in zip(moving, made, strict=False):
+                tensors[place] = tensor
+            rows.append(made[len(moving) :])
+        table = {
+            name: torch.stack([row[at] for row in rows]) for at, name in enumerate(self._any.row)
+        }
+        return dict(zip(names, tensors, strict=True)), table
+
+
+def _compile_missing(
+    run: Run,
+    names: Sequence[str],
+    folder: Path,
+    should_stop: Callable[[], bool],
+    notice: Callable[[str], None],
+) -> None:
+    """Have the compiler make those of ``names`` that are not in ``folder``; one process at once."""
+    if all(_there(folder, name) for name in names):
+        return
+    with _one_at_once(folder / f"{names[0]}.lock", should_stop) as turn:
+        if turn and not all(_there(folder, name) for name in names):
+            notice("compiling the step: once for runs of this kind, then it is kept")
+            _run_compiler(run, names, folder, should_stop)
+
+
+@contextlib.contextmanager
+def _one_at_once(path: Path, should_stop: Callable[[], bool]) -> Iterator[bool]:
+    """Inside, nobody else compiles the same; False where it was told to stop while it waited."""
+    lock = FileLock(path)
+    while not should_stop():
+        try:
+            lock.acquire(timeout=_POLL_SECONDS)
+        except Timeout:
+            continue
+        try:
+            yield True
+        finally:
+            lock.release()
+        return
+    yield False
+
+
+def _run_compiler(
+    run: Run, names: Sequence[str], folder: Path, should_stop: Callable[[], bool]
+) -> None:
+    task = {
+        "run": replace(run, start_from=None).to_dict(),
+        "names": list(names),
+        "folder": str(folder),
+        "threads": torch.get_num_threads(),
+    }
+    # A session of its own: Ctrl-C is for the training, which then ends the compiler.
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "limitcycle.lab.compiler"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said = ""
+    wanted: str | None = json.dumps(task)
+    while not should_stop():
+        try:
+            _, said = process.communicate(wanted, timeout=_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            wanted = None
+            continue
+        break
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+        return
+    if process.returncode:
+        lines = said.strip().splitlines() or [f"exit code {process.returncode}"]
+        raise CannotCompileError(lines[-1])
+
+
+def _there(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.json").exists()  # written last
+
+
+def _name(code: str, setup: Setup, example: Example) -> str:
+    """Of the compiled function: of all that decides about its machine code."""
+    parts = setup.net.parts.values()
+    told = (
+        code,
+        _sources(),
+        _processor(),
+        torch.get_num_threads(),  # machine code is for so many
+        [(slot.name, tuple(slot.shape)) for part in parts for slot in part.slots],
+        setup.net.leading,
+        list(example.state),
+        list(example.hyper),
+        [(tuple(each.shape), each.stride(), str(each.dtype)) for each in example.flat()],
+    )
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _sources() -> str:
+    told = hashlib.sha256()
+    for name in _SOURCES:
+        told.update((_PACKAGE / name).read_bytes())
+    return told.hexdigest()
+
+
+@functools.cache
+def _processor() -> str:
+    """What machine code is for: torch's build and the processor's instructions."""
+    instructions = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+        instructions = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{torch.__version__} {platform.machine()} {instructions}"
+
+
+def _layout(batch: Batch) -> object:
+    return batch[0].shape, batch[0].stride()
+
+
+def _updates(run: Run) -> int:
+    """How many it makes; of runs in epochs of an unsaid size about."""
+    if run.steps is not None:
+        return run.steps
+    images = run.train_size or _IMAGES
+    size = run.batch_size if isinstance(run.batch_size, int) else images
+    return (run.epochs or 0) * -(-images // size)
+
+
+def _kind(run: Run) -> tuple[object, ...]:
+    described: dict[str, Any] = {k: v for k, v in run.to_dict().items() if k not in _FREE}
+    for name in _PRESENCE:
+        described[name] = described[name] not in (None, 0.0)
+    return tuple(described.values())
