@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from limitcycle.errors import RunError, UserError
     from limitcycle.integrations import LightningWatch, TransformersWatch
     from limitcycle.lab import train
+    from limitcycle.notebook import plot, write_report
     from limitcycle.reading import Diagnosis, diagnose
     from limitcycle.record import LoadedRun, Run, load, load_all
     from limitcycle.symmetry import Symmetries, continued, leak_growth, symmetries
@@ -43,11 +44,13 @@ _HOME = {
     "leak_growth": "limitcycle.symmetry",
     "load": "limitcycle.record",
     "load_all": "limitcycle.record",
+    "plot": "limitcycle.notebook",
     "split_groups": "limitcycle.control",
     "symmetries": "limitcycle.symmetry",
     "train": "limitcycle.lab",
     "watch": "limitcycle.watching",
     "without_radial": "limitcycle.control",
+    "write_report": "limitcycle.notebook",
 }
 
 __all__ = [
@@ -69,11 +72,13 @@ __all__ = [
     "leak_growth",
     "load",
     "load_all",
+    "plot",
     "split_groups",
     "symmetries",
     "train",
     "watch",
     "without_radial",
+    "write_report",
 ]
 
 

@@ -25,6 +25,7 @@ from limitcycle.lab.loop import Advanced, Loop
 from limitcycle.lab.member import Member
 from limitcycle.lab.member import Progress as Progress
 from limitcycle.lab.setup import Setup, prepare
+from limitcycle.late import late
 from limitcycle.record import LoadedRun, Run, RunFolder, load
 from limitcycle.record.described import read_info
 from limitcycle.record.files import is_there
@@ -44,7 +45,7 @@ def train(
     checkpoint_seconds: float = 20.0,
     stop_after: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[Progress], None] | bool = False,
     notice: Callable[[str], None] = lambda _: None,
 ) -> LoadedRun:
     """Train ``run`` in folder ``out``, going on from what is there; return it loaded.
@@ -65,7 +66,7 @@ def train(
         checkpoint_seconds: time between checkpoints, the most that a kill can cost.
         stop_after: seconds after which to stop with a checkpoint (status ``stopped``).
         should_stop: asked between blocks; True stops likewise.
-        progress: told between blocks how far the run is.
+        progress: told between blocks how far the run is; True shows a bar, in a notebook, too.
         notice: told, a line each, what the user should know.
 
     Raises:
@@ -77,6 +78,7 @@ def train(
         device, threads, precision, graph, compile, record_every, checkpoint_seconds, stop_after
     )
     check_new(run, out, how)
+    tell = _told(progress, out.name)
     with how.computing(run) as info:
         described = {**info, **origin(run)}
         if is_finished(out, run, described):
@@ -87,10 +89,21 @@ def train(
                 stop = how.until(should_stop)
                 block = _block_of(member, how, stop, notice)
                 loop = Loop([member], Alone(block), checkpoint_seconds)
-                loop.go(stop, lambda _, now: progress(now))
+                loop.go(stop, lambda _, now: tell(now))
                 if member.problem is not None:
                     raise member.problem
     return load(out)
+
+
+def _told(progress: Callable[[Progress], None] | bool, name: str) -> Callable[[Progress], None]:
+    if callable(progress):
+        return progress
+    shown: Callable[[Progress], None] = late("notebook", "bar")(name) if progress else _quiet
+    return shown
+
+
+def _quiet(_: Progress) -> None:
+    """Nobody wants to know."""
 
 
 def check_new(run: Run, out: Path, how: How) -> None:

@@ -93,7 +93,7 @@ def write_results(scale: Scale, folder: Path) -> list[Path]:
     made = entries(folder)
     claims = [{"figure": entry["number"], **claim} for entry in made for claim in entry["claims"]]
     texts = {
-        "claims.md": claims_markdown(made),
+        "claims.md": "# Claims\n\n" + claims_markdown(made),
         "index.md": index_markdown(scale, made, _other_results(folder)),
         "index.html": page(scale, made, folder),
     }

@@ -17,6 +17,7 @@ from limitcycle.reading.advice import Advice
 from limitcycle.reading.data import Readable, Recorded, RunData
 from limitcycle.reading.diagnosis import Diagnosis
 from limitcycle.reading.door import diagnose
+from limitcycle.reading.findings import Findings
 from limitcycle.reading.forecast import Forecast
 from limitcycle.reading.labels import LABELS, Label, look
 from limitcycle.reading.lock import EpochLock
@@ -26,6 +27,7 @@ __all__ = [
     "Advice",
     "Diagnosis",
     "EpochLock",
+    "Findings",
     "Forecast",
     "Label",
     "Readable",

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from limitcycle.errors import UserError
+from limitcycle.late import late
 from limitcycle.reading.advice import Advice
 from limitcycle.reading.descent import Descent
 from limitcycle.reading.findings import Findings
@@ -32,7 +33,9 @@ _FLOATS = ("norm_turn", "norm_top", "loss_start", "loss_peak", "low", "noise")
 class Diagnosis(Findings):
     """What a run is doing and what to do; ``str()`` says all of it.
 
-    Attributes beside those of `Findings`:
+    It has all that `Findings` has, and:
+
+    Attributes:
         advice: one, with its text and a line of code.
         rotation: median angle between x_t and x_{t+1} over the last tenth of the rows, radians;
             NaN where it was not measured.
@@ -53,6 +56,12 @@ class Diagnosis(Findings):
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        return str(late("notebook", "diagnosis_card")(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: NaN becomes None, infinities ``"inf"`` and ``"-inf"``."""

@@ -1,5 +1,7 @@
 """`diagnose`: the one door to what a run is doing, whatever it comes from."""
 
+from __future__ import annotations  # so that help() says Setting, not what that is made of
+
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -33,7 +35,21 @@ def diagnose(
     train_size: int | None = None,
     batch_size: int | None = None,
 ) -> Diagnosis:
-    """What a run is doing, what to expect and what to do.
+    """Say what a run is doing, when the next jump comes and what to do about it.
+
+    ::
+
+        found = lc.diagnose("runs/mine")
+        print(found)  # in words
+        found.label, found.events, found.period, found.forecast, found.advice
+
+    A table will do:
+
+    >>> import limitcycle as lc, numpy as np
+    >>> step = np.arange(2000)
+    >>> table = {"step": step, "loss": 0.01 + 0.99**step, "norm": 5 * 0.999**step}
+    >>> lc.diagnose(table, lr=0.1, weight_decay=0.01)
+    <Diagnosis converging: norm still falling>
 
     *start* is the last step before the loss leaves its low level, *peak* the largest loss between
     start and recovery, *recovery* the first step after the peak at which the loss has come half

@@ -10,6 +10,7 @@ import pandas as pd
 
 from limitcycle.checks import lost_link, usable_path
 from limitcycle.errors import UserError
+from limitcycle.late import late
 from limitcycle.record.checkpoints import Checkpoint, list_checkpoints, read_checkpoint
 from limitcycle.record.described import read_info, read_status
 from limitcycle.record.files import first_line, reading, remedy
@@ -31,6 +32,19 @@ class LoadedRun:
     path: Path
     run: Run | None
     info: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<LoadedRun {str(self.path)!r}: {self._state()}>"
+
+    def _repr_html_(self) -> str:
+        return str(late("notebook", "run_card")(self))
+
+    def _state(self) -> str:
+        try:
+            status = self.status
+            return f"{status['state']}, step {status['step']:,}"
+        except (KeyError, TypeError, ValueError):  # a damaged file is said when it is asked for
+            return "its status cannot be read"
 
     @property
     def name(self) -> str:

@@ -48,6 +48,11 @@ class Run:
     without affine parameters, head frozen at random initialisation with its weight matrix scaled to
     Frobenius norm 10, plain SGD of Eq. (1) with constant learning rate, no augmentation.
 
+    >>> import limitcycle as lc
+    >>> run = lc.Run(net="mlp", lr=0.3, steps=1000)
+    >>> run.weight_decay, run.batch_size
+    (0.001, 128)
+
     Attributes:
         net: ``mlp``, ``convnet`` or ``resnet18``.
         data: ``digits``, ``cifar10`` or ``cifar100``.

@@ -111,10 +111,10 @@ def paint_sheet(figures: Sequence[Figure], *paths: Path, width: float, footnote:
     with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        canvas = _canvas(figures, width, _lines(footnote, width))
-        fit(canvas)
+        drawn = canvas(figures, width, _lines(footnote, width))
+        fit(drawn)
         for path in paths:
-            write_file(path, partial(_save, canvas, path.suffix))
+            write_file(path, partial(_save, drawn, path.suffix))
 
 
 def _save(canvas: Any, suffix: str, file: IO[bytes]) -> None:
@@ -123,21 +123,22 @@ def _save(canvas: Any, suffix: str, file: IO[bytes]) -> None:
     canvas.savefig(file, dpi=DOTS_PER_INCH, metadata=metadata, format=kind)
 
 
-def _canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str] = ()) -> Any:
+def canvas(figures: Sequence[Figure], width: float, footnote: Sequence[str] = ()) -> Any:
+    """``figures`` below each other as matplotlib's figure, in inches; within `STYLE`."""
     heights = [_height(figure, width) for figure in figures]
     foot = LINE_HEIGHT * len(footnote)
     share = foot / (sum(heights) + foot)
     room = (0.0, share, 1.0, 1.0 - share)
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03, rect=room)
-    canvas = Canvas(figsize=(width, sum(heights) + foot), layout=layout)
+    drawn = Canvas(figsize=(width, sum(heights) + foot), layout=layout)
     if footnote:
-        canvas.text(0.01, 0.3 * share, _plain("\n".join(footnote)), **FOOTNOTE)
-    parts: list[Any] = [canvas]
+        drawn.text(0.01, 0.3 * share, _plain("\n".join(footnote)), **FOOTNOTE)
+    parts: list[Any] = [drawn]
     if len(figures) > 1:
-        parts = list(cast(Any, canvas.subfigures(len(figures), 1, height_ratios=heights)))
+        parts = list(cast(Any, drawn.subfigures(len(figures), 1, height_ratios=heights)))
     for part, figure in zip(parts, figures, strict=True):
         _fill(part, figure, width)
-    return canvas
+    return drawn
 
 
 def _lines(footnote: str, width: float) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from limitcycle.errors import UserError
+from limitcycle.late import late
 from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.table import table
 from limitcycle.symmetry.untouched import trainable
@@ -100,6 +101,14 @@ class Symmetries:
 
     def __str__(self) -> str:
         return table(self.groups, self.not_invariant, self.frozen)
+
+    def __repr__(self) -> str:
+        tensors = sum(len(group.names) for group in self.groups) + len(self.not_invariant)
+        found = f"{len(self.scale_invariant)} of {tensors} tensors scale-invariant"
+        return f"<Symmetries: {found}, {len(self.groups)} groups>"
+
+    def _repr_html_(self) -> str:
+        return str(late("notebook", "symmetries_card")(self))
 
     @cached_property
     def _owner(self) -> dict[str, Group]:

@@ -20,9 +20,10 @@ class Group:
         kind: ``scale-invariant``: some vector has every exponent positive; ``rescaling``: no vector
             but zero is free of negative exponents; ``mixed``: neither; ``dead``: the output does
             not depend on the tensor.
-        leak: |Σkᵢ⟨wᵢ, gᵢ⟩| / (√Σ‖kᵢwᵢ‖² · √Σ‖gᵢ‖²) at the model's own eps, dtype and weights, for
-            ``exponents`` (the worst generator where there are none); for a dead tensor ‖g‖ relative
-            to the whole gradient. NaN where the model's own gradient is zero or not finite.
+        leak: ``|Σkᵢ⟨wᵢ, gᵢ⟩| / (√Σ‖kᵢwᵢ‖² · √Σ‖gᵢ‖²)`` at the model's own eps, dtype and
+            weights, for ``exponents`` (the worst generator where there are none); for a dead
+            tensor ‖g‖ relative to the whole gradient. NaN where the model's own gradient is zero or
+            not finite.
         residual: how far from a symmetry the probes found the worst generator, in wide arithmetic:
             about 1e-14 is exact, 1e-9 to 1e-3 *approximate* (an eps out of reach).
         why: in words, what makes it a symmetry, where the structure of modules tells; else "".

@@ -53,6 +53,12 @@ def symmetries(
     inputs, with vanishing eps, and the null space of their matrix is the answer, confirmed in
     float64. Names and module types play no part. The model comes back untouched.
 
+    >>> import torch, limitcycle as lc
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(4, 8, bias=False), nn.LayerNorm(8), nn.Linear(8, 2))
+    >>> lc.symmetries(model, torch.ones(3, 4)).scale_invariant
+    ('0.weight',)
+
     Args:
         model: as it is trained, in train mode; wrappers of DDP and ``torch.compile`` are looked
             through. Frozen parameters are constants. A tied tensor counts once.

@@ -46,6 +46,10 @@ def _direction(name: str, x: Array) -> Array:
 def is_jump(x: ArrayLike, y: ArrayLike, delta: ArrayLike) -> np.ndarray:
     """Definition 1: whether the step from x to y (last axis: components) is a δ-jump.
 
+    >>> from limitcycle.theory import is_jump
+    >>> bool(is_jump([1.0, 0.0], [0.0, 2.0], delta=0.5))  # a right angle: 1 − cos = 1
+    True
+
     Raises:
         PremiseError: unless δ > 0, or where a vector is zero or not finite.
     """

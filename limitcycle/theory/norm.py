@@ -130,6 +130,10 @@ def growth_threshold(eta: ArrayLike, lam: ArrayLike) -> Array:
     diagram it is a straight line of slope −1. Here η̃ = η/ρ², as on the paper's axes, not the exact
     ``effective_lr``; for that one, η/((1 − ηλ)ρ²), divide the threshold by 1 − ηλ.
 
+    >>> from limitcycle.theory import growth_threshold
+    >>> round(float(growth_threshold(eta=0.1, lam=0.05)), 4)
+    0.0999
+
     Raises:
         PremiseError: unless η > 0, λ ≥ 0 and ηλ ≤ 2.
     """
@@ -142,6 +146,10 @@ def growth_threshold(eta: ArrayLike, lam: ArrayLike) -> Array:
 
 def norm_grows(cosine_distance: ArrayLike, eta: ArrayLike, lam: ArrayLike) -> np.ndarray:
     """Whether the step raises the norm: exactly when 1 − cos(x_t, x_{t+1}) > ηλ (Eqs. 3 and 8).
+
+    >>> from limitcycle.theory import norm_grows
+    >>> norm_grows([0.004, 0.006], eta=0.1, lam=0.05).tolist()
+    [False, True]
 
     Boolean, broadcast shape.
 
@@ -157,6 +165,10 @@ def equilibrium_angle(eta: ArrayLike, lam: ArrayLike) -> Array:
     """The rotation per step, in radians, at which the norm stands still: arccos(1 − ηλ).
 
     It is about √(2ηλ). Requires 0 ≤ ηλ < 1.
+
+    >>> from limitcycle.theory import equilibrium_angle
+    >>> round(float(equilibrium_angle(eta=0.1, lam=0.05)), 3)
+    0.1
     """
     return np.asarray(2 * np.arcsin(np.sqrt(step_product(*numbers(eta, lam)) / 2)))
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from limitcycle.errors import UserError
+from limitcycle.late import late
 from limitcycle.measure import InnerProducts, Together, together
 from limitcycle.reading import Diagnosis, Forecast, RunData, diagnose
 from limitcycle.reading.decayed import without
@@ -157,6 +158,7 @@ class Watch:
         self._status: dict[str, Any] = {"state": "running"}
         self._failed = self._confirmed = False
         self._closed = not is_first() and company is None
+        self._shown: Any = None  # in a notebook's cell
         self._hooks: Hooks | TeamHooks | None = None
         if not self._closed:
             self._sinks.check()
@@ -169,6 +171,24 @@ class Watch:
             return Hooks(members[0], outers[0], self._before, self._after)
         around = self._before_member, self._after_member
         return TeamHooks(self._optimizer, self._before, self._after, *around)
+
+    def __repr__(self) -> str:
+        return f"<Watch {self._status['state']}, step {self.step:,}>"
+
+    def _repr_html_(self) -> str:
+        return str(late("notebook", "watch_card")(self, self.step))
+
+    def show(self, seconds: float = 2.0) -> None:
+        """Show in a notebook how the run is doing, now and then from here to its end.
+
+        Call it in the cell of the training, before the loop. Nothing happens outside of a
+        notebook. It takes a twentieth of the time at most, and never ends a training.
+
+        Args:
+            seconds: between two looks, at least.
+        """
+        if not self._closed:
+            self._shown = late("notebook", "LiveCard")(self, seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -394,6 +414,8 @@ class Watch:
             self._hooks.remove()
         self._subject.forget()
         self._status = {"state": state, "reason": reason}
+        if self._shown is not None:
+            self._shown.last()
         found = self._last_reading() if len(self._memory) and is_first() else None
         self._sinks.close(state, self.step, reason, found)
         if not self._quiet and found is not None:
@@ -413,6 +435,8 @@ class Watch:
 
     def _before_step(self) -> None:
         self._settle()
+        if self._shown is not None and self._measured is not None:
+            self._shown.look()
         measured = self._measured or self._begin()
         if self._attribution.has_row:
             if self._subject.has_changed():

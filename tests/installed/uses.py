@@ -128,11 +128,14 @@ def library_refuses():
     Path("tb/events.out.tfevents.1.x").write_bytes(b"")
     refused("tensorboard", ["diagnose", "tb"])
     runs = [lc.load("mine")]
+    assert "<svg" in runs[0]._repr_html_(), "a cell needs no extra"
     calls = {
         "lab": lambda: lc.train(lc.Run(**SHORT), "x"),
         "report": lambda: write_report(runs, "r.html"),
         "report ": lambda: save_pictures(runs, "r.png"),
         "live": lambda: serve("mine"),
+        "report  ": lambda: lc.plot(runs),
+        " report": lambda: lc.write_report(runs, "r.html"),
         "lightning": lambda: lc.LightningWatch("x"),
         "transformers": lambda: lc.TransformersWatch("x"),
         "tensorboard": lambda: TensorBoard("x"),
@@ -167,6 +170,7 @@ def report():
     for name in ("a.png", "a.svg"):
         done("report", "mine", "--out", name)
         assert Path(name).exists()
+    assert lc.plot("mine")._repr_png_()
     refused("lab", ["train", "--out", "x"])
 
 

@@ -18,7 +18,7 @@ from limitcycle.lab.plane import stages
 from limitcycle.report import save_map, write_map_page
 from limitcycle.report.figure import Cells, Line, Points, Scale, Text
 from limitcycle.report.map import COLOURS, footnote, map_figure
-from limitcycle.report.paint import STYLE, _canvas
+from limitcycle.report.paint import STYLE, canvas
 from limitcycle.report.paint_cells import mixed
 from limitcycle.report.regions import borders, place, regions
 from limitcycle.report.scales import round_values
@@ -60,8 +60,8 @@ def test_each_region_bears_its_word_inside_of_it(plane, mapped):
 
 def test_the_painted_picture_contains_the_words(plane, mapped):
     with matplotlib.rc_context(STYLE):
-        canvas = _canvas([map_figure(plane, mapped(plane))], 7.4)
-    drawn = {text.get_text().replace("\n", " ") for text in canvas.axes[0].texts}
+        sheet = canvas([map_figure(plane, mapped(plane))], 7.4)
+    drawn = {text.get_text().replace("\n", " ") for text in sheet.axes[0].texts}
     assert {"periodic", "stuck", "not in the budget", "10⁻³"} <= drawn
 
 

@@ -15,7 +15,7 @@ from limitcycle.report import save_pictures
 from limitcycle.report.figure import Axis, Figure, Line, Panel
 from limitcycle.report.fit import NOTE, fit
 from limitcycle.report.legend import histories
-from limitcycle.report.paint import STYLE, _canvas
+from limitcycle.report.paint import STYLE, canvas
 from limitcycle.report.panels import four_panels
 from limitcycle.report.period import one_period
 
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_the_picture_that_was_there(sawtooth, tmp_path, monke
     (picture,) = save_pictures([sawtooth(rows=200)], tmp_path / "p.png")
     before = picture.read_bytes()
 
-    def full(_canvas, path, **_options):
+    def full(canvas, path, **_options):
         path.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -134,13 +134,13 @@ def test_labels_do_not_collide(sawtooth, style, offset):
     moved = dataclasses.replace(run, steps=steps, run=dataclasses.replace(run.run, momentum=0.9))
     (history,) = histories([moved])
     for figure in (four_panels([history]), one_period(history)):
-        assert_fits(_canvas([figure], 3.3), 3.3)
+        assert_fits(canvas([figure], 3.3), 3.3)
 
 
 def test_ticks_of_a_short_logarithmic_axis_do_not_collide(style):
     x = np.geomspace(0.0041, 0.049, 9)
     axis = Axis("effective learning rate η/ρ²", log=True)
     panel = Panel("phase", "Phase diagram", Axis("y"), (Line(x, x, "#000000"),), axis)
-    canvas = _canvas([Figure((panel,) * 4, "steps")], 3.3)
-    assert_fits(canvas, 3.3)
-    assert len([t for t in canvas.axes[0].get_xticks() if 0.0041 < t < 0.049]) >= 2
+    sheet = canvas([Figure((panel,) * 4, "steps")], 3.3)
+    assert_fits(sheet, 3.3)
+    assert len([t for t in sheet.axes[0].get_xticks() if 0.0041 < t < 0.049]) >= 2
