@@ -10,6 +10,7 @@ import pandas as pd
 from limitcycle.errors import UserError
 from limitcycle.notebook.picture import JUMP, Array, Curve, picture
 from limitcycle.reading import Diagnosis, Readable, Recorded, diagnose
+from limitcycle.reading.history import rate_by_numbers
 
 if TYPE_CHECKING:
     from limitcycle.symmetry import Symmetries
@@ -86,7 +87,7 @@ def _drawn(table: Any, found: Diagnosis) -> str:
     frame = frame.sort_values("step")
     curves = [
         Curve("loss", _series(frame, "loss"), LOSS),
-        Curve("η/ρ²" if _is_square(frame) else "effective η", _series(frame, "effective_lr"), RATE),
+        Curve(_rate_of(frame), _series(frame, "effective_lr"), RATE),
         Curve("norm ρ", _series(frame, "norm"), NORM),
     ]
     jumps = found.events["start"].to_list() if len(found.events) else []
@@ -99,11 +100,10 @@ def _series(frame: pd.DataFrame, name: str) -> Array:
     return frame[name].to_numpy(np.float64, na_value=np.nan)
 
 
-def _is_square(frame: pd.DataFrame) -> bool:
-    """Whether the effective learning rate is η/ρ² here; of Adam-type optimizers it is η/ρ."""
-    rate, lr, norm = (_series(frame, name) for name in ("effective_lr", "lr", "norm"))
-    known = np.isfinite(rate + lr + norm) & (norm > 0)
-    return bool(known.any() and np.allclose(rate[known], (lr / norm**2)[known], rtol=1e-3))
+def _rate_of(frame: pd.DataFrame) -> str:
+    """What the effective learning rate is there: η/ρ², or η/ρ of Adam-type optimizers."""
+    known = {"lr", "norm", "effective_lr"} <= set(frame.columns)
+    return (rate_by_numbers(frame) if known else "") or "effective η"
 
 
 def _saw(events: pd.DataFrame) -> str:

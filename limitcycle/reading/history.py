@@ -142,10 +142,10 @@ def rate_of(run: Recorded, frame: pd.DataFrame) -> str:
         return f"{unit}{RATES[rule.scaling]}" if rule.scaling in RATES else ""
     if run.run is not None or "effective_lr" not in frame:
         return OF_SGD
-    return _rate_by_numbers(frame)
+    return rate_by_numbers(frame)
 
 
-def _rate_by_numbers(frame: pd.DataFrame) -> str:
+def rate_by_numbers(frame: pd.DataFrame) -> str:
     """The power of the norm that a bare table divides its learning rate by; empty if none fits."""
     lr, norm, effective = (_series(frame, name) for name in ("lr", "norm", "effective_lr"))
     for power, rate in _POWERS.items():

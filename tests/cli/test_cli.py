@@ -184,6 +184,7 @@ def test_ctrl_c_at_the_very_end_is_heard(tmp_path, monkeypatch, capsys):
     assert "the disk is full" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_stop_after_is_for_the_whole_command(tmp_path):
     out = tmp_path / "grid"
     grid = ["train", *SMALL, "--lr", "0.1", "1", "3", "--steps", "1000000", "--workers", "1"]

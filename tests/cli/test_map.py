@@ -74,6 +74,7 @@ def test_stop_after_leaves_the_rest_for_later(tmp_path, capsys):
     assert set(table["state"]) <= {"stopped", "waiting"}
 
 
+@pytest.mark.slow
 def test_an_axis_may_be_a_flag_or_words(tmp_path):
     axes = ["--x", "train-head", "--y", "norm", "--norm", "batch", "layer"]
     assert main(["map", *SMALL, *axes, "--out", str(tmp_path)]) == 0

@@ -84,7 +84,7 @@ def assert_stopped(folder):
 
 
 VERBS = [
-    pytest.param(GRID, 2, id="grid"),
+    pytest.param(GRID, 2, id="grid", marks=pytest.mark.slow),
     pytest.param(["train", *SMALL], 1, id="single", marks=pytest.mark.slow),
     pytest.param(LONG, 2, id="map", marks=pytest.mark.slow),
     pytest.param(["paper", "2", "--workers", "2"], 2, id="paper", marks=pytest.mark.slow),

@@ -131,7 +131,8 @@ def test_a_killed_cell_of_a_map_is_tried_once_more(times, state, tmp_path, death
     assert ("its worker was killed" in table["reason"][1]) == (times == 2)
 
 
-@pytest.mark.parametrize(("times", "code"), [(1, 0), pytest.param(2, 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("times", "code"), [(1, 0), (2, 1)])
 def test_a_grid_says_in_the_end_what_became_of_a_killed_worker(
     times, code, tmp_path, deaths, capsys
 ):

@@ -38,6 +38,7 @@ def test_a_map_is_a_table_and_a_second_call_makes_nothing(tmp_path):
     pd.testing.assert_frame_equal(kept, table, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_a_finer_plane_takes_over_what_both_have(tmp_path):
     coarse = map_plane(
         {"lr": [0.1, 1.0], "weight_decay": [1e-3, 0.1], **SMALL}, tmp_path, workers=1
@@ -115,6 +116,7 @@ def test_a_mistake_in_all_cells_is_the_mistake_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "map").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_cell_is_named(tmp_path):
     map_plane(PLANE, tmp_path)
     victim = sorted((tmp_path / "cells").iterdir())[0]
@@ -125,6 +127,7 @@ def test_a_damaged_cell_is_named(tmp_path):
     assert row["state"] == "failed" and "is damaged" in row["reason"]
 
 
+@pytest.mark.slow
 def test_not_in_the_budget_is_what_the_cap_cut_off(tmp_path):
     table = map_plane({**PLANE, "lr": [1.0, 9.0], "weight_decay": [1e-3, 0.11]}, tmp_path, units=30)
     short = table["units"] < 30 * 0.99

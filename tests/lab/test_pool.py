@@ -178,6 +178,7 @@ def test_sigterm_stops_the_task_of_one_worker_and_that_leaves():
     assert came[1] == "stopped" and not [kind for kind, *_ in kinds if kind == "killed"]
 
 
+@pytest.mark.slow
 def test_what_the_server_cannot_import_is_said_with_its_reason(tmp_path, monkeypatch):
     (tmp_path / "at_home_only.py").write_text(
         "import os\n"

@@ -134,6 +134,7 @@ def test_schedule_with_warmup(tmp_path):
     assert (np.diff(lr[10:]) < 0).all()
 
 
+@pytest.mark.slow
 def test_sweep_equals_single_runs(tmp_path):
     jobs = [Job(Run(steps=15, lr=lr, **SMALL), tmp_path / f"{lr}") for lr in (0.1, 1.0)]
     jobs.append(Job(Run(steps=15, lr=1e30, weight_decay=0, norm="none", **SMALL), tmp_path / "bad"))

@@ -30,6 +30,7 @@ def test_an_outcome_is_told_while_the_others_go_on(tmp_path):
     assert [outcome.state for outcome in outcomes] == ["done", "stopped"]
 
 
+@pytest.mark.slow
 def test_a_call_that_is_broken_off_stops_the_workers(tmp_path):
     jobs = jobs_in(tmp_path, *[1_000_000] * 4)
     seen = set()
