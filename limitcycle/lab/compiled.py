@@ -35,7 +35,7 @@ from limitcycle.record import Run
 from limitcycle.symmetry import fingerprint
 
 PAYS_FROM = 20_000
-"""Updates of one kind of run in a command from which on the compiler's time is won back."""
+"""Updates (of 128 images) of one kind of run in a command that win the compiler's time back."""
 
 _SMALL = ("mlp",)  # convolutions are their own arithmetic: nothing is won there
 _POLL_SECONDS = 0.1
@@ -80,6 +80,8 @@ def can_pay(run: Run, device: torch.device) -> bool:
 def worth_compiling(runs: Iterable[Run]) -> frozenset[str]:
     """Identities of those of a command's ``runs`` whose kind makes `PAYS_FROM` updates or more.
 
+    An update of more images than 128 counts for more than one.
+
     All of a command's runs are to be given, done or not: which engine a run has may not hang on how
     many others are left. ``LIMITCYCLE_COMPILE=0`` in the environment: none.
     """
@@ -90,7 +92,7 @@ def worth_compiling(runs: Iterable[Run]) -> frozenset[str]:
         kinds.setdefault(_kind(run), []).append(run)
     found: set[str] = set()
     for alike in kinds.values():
-        if sum(_updates(run) for run in alike) >= PAYS_FROM:
+        if sum(_saved(run) for run in alike) >= PAYS_FROM:
             found.update(run.identity for run in alike)
     return frozenset(found)
 
@@ -300,13 +302,14 @@ def _layout(batch: Batch) -> object:
     return batch[0].shape, batch[0].stride()
 
 
-def _updates(run: Run) -> int:
-    """How many it makes; of runs in epochs of an unsaid size about."""
-    if run.steps is not None:
-        return run.steps
+def _saved(run: Run) -> float:
+    """What compiling saves in a run, in updates of 128 images; of larger batches more is saved."""
     images = run.train_size or _IMAGES
     size = run.batch_size if isinstance(run.batch_size, int) else images
-    return (run.epochs or 0) * -(-images // size)
+    updates = run.steps
+    if updates is None:
+        updates = (run.epochs or 0) * -(-images // size)
+    return updates * (size + 256) / 384  # benchmarks/compiled.py
 
 
 def _kind(run: Run) -> tuple[object, ...]:

@@ -78,12 +78,15 @@ def test_a_step_with_tensors_of_its_own_is_not_compiled():
 
 def test_kinds_of_runs_that_make_many_updates_are_worth_it(monkeypatch):
     monkeypatch.delenv("LIMITCYCLE_COMPILE")
-    many = [like(steps=5_000, seed=seed, lr=0.1 * (seed + 1)) for seed in range(4)]
-    few = [like(steps=5_000, width=9, seed=seed) for seed in range(3)]
+    many = [like(steps=6_500, seed=seed, lr=0.1 * (seed + 1)) for seed in range(4)]
+    few = [like(steps=6_500, width=9, seed=seed) for seed in range(3)]
     assert worth_compiling([*many, *few]) == {run.identity for run in many}
     assert worth_compiling(many[1:]) == frozenset()
-    epochs = like(steps=None, epochs=5_000, batch_size=25)  # four batches each
+    epochs = like(steps=None, epochs=7_000, batch_size=25)  # four batches each
     assert worth_compiling([epochs]) == {epochs.identity}
+    whole = Run(lr=1.0, weight_decay=1e-3, steps=5_000, batch_size=None)  # batches of 1,437
+    assert worth_compiling([whole]) == {whole.identity}
+    assert worth_compiling([dataclasses.replace(whole, batch_size=128)]) == frozenset()
     assert most_together(64 * [many[0]], "cpu", 2) == 1
     assert most_together(64 * [many[0]], "cpu", 2, compile=False) == 32
 
@@ -171,7 +174,7 @@ def test_of_many_jobs_those_are_compiled_that_are_worth_it(tmp_path, monkeypatch
 
     monkeypatch.setattr("limitcycle.lab.parallel.Pool", NoPool)
     runs = [like(seed=seed) for seed in range(2)]
-    long = [like(seed=9, steps=20_000)]
+    long = [like(seed=9, steps=30_000)]
     for among, settings, expected in (
         (None, {}, None),
         ([*runs, *long], {}, True),
@@ -193,7 +196,7 @@ def test_of_many_jobs_those_are_compiled_that_are_worth_it(tmp_path, monkeypatch
 @pytest.mark.slow
 def test_a_grid_that_is_long_enough_is_compiled_from_the_command_line(tmp_path, monkeypatch):
     monkeypatch.delenv("LIMITCYCLE_COMPILE")
-    small = ["--width", "8", "--train-size", "64", "--batch-size", "32", "--steps", "10000"]
+    small = ["--width", "8", "--train-size", "64", "--batch-size", "32", "--steps", "15000"]
     command = [sys.executable, "-m", "limitcycle", "train", "--lr", "0.1", "0.3", *small]
     done = subprocess.run(
         [*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=400
