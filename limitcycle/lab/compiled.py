@@ -13,9 +13,11 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +41,8 @@ PAYS_FROM = 20_000
 
 _SMALL = ("mlp",)  # convolutions are their own arithmetic: nothing is won there
 _POLL_SECONDS = 0.1
+_REMEMBERED_SECONDS = 600.0  # that the compiler failed
+_COMPILERS = ("g++", "clang++")
 _IMAGES = 1_437  # of the digits
 _PACKAGE = Path(__file__).parents[1]
 # What a step is made of, besides the net: where one changes, all is compiled anew.
@@ -199,10 +203,32 @@ def _compile_missing(
     """Have the compiler make those of ``names`` that are not in ``folder``; one process at once."""
     if all(_there(folder, name) for name in names):
         return
+    _check_compiler()
+    failed = folder / f"{names[0]}.failed"
     with _one_at_once(folder / f"{names[0]}.lock", should_stop) as turn:
-        if turn and not all(_there(folder, name) for name in names):
-            notice("compiling the step: once for runs of this kind, then it is kept")
+        if not turn or all(_there(folder, name) for name in names):
+            return
+        _check_failed(failed)
+        notice("compiling the step: once for runs of this kind, then it is kept")
+        try:
             _run_compiler(run, names, folder, should_stop)
+        except CannotCompileError as problem:
+            failed.write_text(str(problem))
+            raise
+
+
+def _check_compiler() -> None:
+    """Notice at once what takes torch's compiler seconds to say: that there is none to call."""
+    named = os.environ.get("CXX")
+    if not any(shutil.which(each) for each in ([named] if named else _COMPILERS)):
+        raise CannotCompileError(f"there is no C++ compiler: {named or _COMPILERS[0]}")
+
+
+def _check_failed(failed: Path) -> None:
+    """What failed a moment ago fails again, and many runs may ask for it."""
+    with contextlib.suppress(OSError):
+        if time.time() - failed.stat().st_mtime < _REMEMBERED_SECONDS:
+            raise CannotCompileError(failed.read_text())
 
 
 @contextlib.contextmanager

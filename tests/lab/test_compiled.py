@@ -118,6 +118,7 @@ class Pretended:
 
 
 def test_without_a_compiler_a_run_is_made_eagerly_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMITCYCLE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(compiled, "_run_compiler", Pretended("no compiler"))
     said = []
     run = train(BASE, tmp_path / "asked", compile=True, notice=said.append)
@@ -125,6 +126,20 @@ def test_without_a_compiler_a_run_is_made_eagerly_and_says_so(tmp_path, monkeypa
     assert run.info["engine"] == "eager"
     plain = train(BASE, tmp_path / "plain")
     assert plain.info["engine"] == "eager" and plain.steps.equals(run.steps)
+
+
+def test_what_has_failed_is_not_tried_again_by_every_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMITCYCLE_CACHE", str(tmp_path / "cache"))
+    pretended = Pretended("no headers")
+    monkeypatch.setattr(compiled, "_run_compiler", pretended)
+    for at in range(3):
+        said = []
+        train(like(steps=2), tmp_path / str(at), compile=True, notice=said.append)
+        assert said[-1] == "the step cannot be compiled (no headers): the run takes longer"
+    assert len(pretended.asked) == 1
+    monkeypatch.setattr(compiled, "_REMEMBERED_SECONDS", 0.0)
+    train(like(steps=2), tmp_path / "later", compile=True)
+    assert len(pretended.asked) == 2
 
 
 def test_a_run_told_to_stop_while_it_is_compiled_begins_anew(tmp_path, monkeypatch):
@@ -264,11 +279,23 @@ def test_a_cache_that_cannot_be_written_costs_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_machine_without_a_compiler_says_so(tmp_path, monkeypatch):
+def test_a_compiler_that_fails_is_said_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv("LIMITCYCLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXX", str(tmp_path / "none"))
-    monkeypatch.setenv("PATH", str(tmp_path))
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
     said = []
     run = train(like(steps=5), tmp_path / "run", compile=True, notice=said.append)
     assert run.info["engine"] == "eager"
     assert said[-1].startswith("the step cannot be compiled (") and "\n" not in said[-1]
+
+
+def test_a_machine_without_a_compiler_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMITCYCLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    said = []
+    run = train(like(steps=5), tmp_path / "run", compile=True, notice=said.append)
+    assert run.info["engine"] == "eager"
+    assert "(there is no C++ compiler: g++)" in said[-1]
