@@ -20,7 +20,7 @@ class Attribution:
 
     def __init__(self, every: int) -> None:
         self.step = 0
-        self._every = every
+        self._every, self._origin = every, 0
         self._said: dict[str, list[Any]] = {}
         self._early: dict[str, list[Any]] = {}
         self._before: bool | None = None  # the script speaks before its steps; None: not known yet
@@ -31,7 +31,7 @@ class Attribution:
     @property
     def has_row(self) -> bool:
         """Whether the step to come has one."""
-        return self.step % self._every == 0
+        return (self.step - self._origin) % self._every == 0
 
     @property
     def at_rest(self) -> bool:
@@ -41,7 +41,12 @@ class Attribution:
     @property
     def is_kept(self) -> bool:
         """Whether what is said now is said of a step that has a row."""
-        return (self.step - (0 if self._before is not False else 1)) % self._every == 0
+        spoken_of = self.step - (0 if self._before is not False else 1)
+        return (spoken_of - self._origin) % self._every == 0
+
+    def space(self, every: int) -> None:
+        """From this step, which has a row, there are so many steps to the next row."""
+        self._every, self._origin = every, self.step
 
     def add(self, name: str, value: Any) -> None:
         """Take a value of the step that is spoken of now."""

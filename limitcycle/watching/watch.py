@@ -23,6 +23,7 @@ from limitcycle.record.schema import STEP_COLUMNS, WATCHED_COLUMNS
 from limitcycle.sharded import WireError, in_company, is_first, is_sharded
 from limitcycle.symmetry import Symmetries, trainable
 from limitcycle.watching.attribution import Attribution
+from limitcycle.watching.budget import Budget
 from limitcycle.watching.buffer import GramBuffer, Row, Total
 from limitcycle.watching.company import Company, Shares
 from limitcycle.watching.confirmed import leaking
@@ -61,6 +62,7 @@ def watch(
     sink: Any = None,
     update: bool = True,
     quiet: bool = False,
+    budget: float | None = None,
     share: bool = False,
     timeout: float = PATIENCE,
 ) -> "Watch":
@@ -92,6 +94,9 @@ def watch(
             run of W&B or MLflow, a function of two frames, or a list of these.
         update: measure each step's update, too: rotation, cosine distance, relative update.
         quiet: say nothing on closing.
+        budget: share of the training's time that rows may take (0.01: one per cent); watching
+            finds out how many steps lie between two rows for that, follows a training whose steps
+            become longer or shorter, and says so. On a CPU, in one process.
         share: every process measures a part of the weights, instead of the first one all of them;
             all must then watch. Where weights are sharded it is so anyhow; under DDP it divides
             the cost, and the stages of a pipeline need it.
@@ -116,7 +121,28 @@ def watch(
     if in_company() and (share or is_sharded(model)):
         company = Company(model, first=is_first(), seconds=float(timeout))
     settings: dict[str, Any] = {"every": every, "sink": sink, "update": update, "quiet": quiet}
+    if budget is not None:
+        _check_budget(model, every, company)
+        settings["budget"] = Budget(budget)
     return Watch(model, movers, symmetries, company=company, **settings)
+
+
+def _check_budget(model: nn.Module, every: int, company: Company | None) -> None:
+    """Refuse a budget where the host's clock does not tell what rows cost.
+
+    Raises:
+        UserError: it says what to do instead.
+    """
+    if every != 1:
+        raise UserError("give either every or budget: a budget finds the steps between rows")
+    if company is not None:
+        raise UserError("budget is for one process: all must measure the same steps; give every")
+    kinds = {parameter.device.type for parameter in model.parameters()} - {"cpu"}
+    if kinds:
+        raise UserError(
+            f"budget goes by the host's clock, which does not see what {kinds.pop()} does: give "
+            "every instead"
+        )
 
 
 class Watch:
@@ -137,8 +163,10 @@ class Watch:
         sink: Any,
         update: bool,
         quiet: bool,
+        budget: Budget | None = None,
         company: Company | None = None,
     ) -> None:
+        self._budget = budget
         self._model, self._optimizer = model, optimizer
         self._every, self._updates, self._quiet = every, update, quiet
         self._rules = rules_of(optimizer)
@@ -159,6 +187,7 @@ class Watch:
         self._failed = self._confirmed = False
         self._closed = not is_first() and company is None
         self._shown: Any = None  # in a notebook's cell
+        self._spaced = ""  # what was said of the steps between rows
         self._hooks: Hooks | TeamHooks | None = None
         if not self._closed:
             self._sinks.check()
@@ -439,9 +468,13 @@ class Watch:
             self._shown.look()
         measured = self._measured or self._begin()
         if self._attribution.has_row:
+            if self._budget is not None:
+                self._budget.begin()
             if self._subject.has_changed():
                 measured = self._regroup(measured)
             self._open(measured)
+            if self._budget is not None:
+                self._budget.pause()
         else:
             self._attribution.pass_over()
 
@@ -544,6 +577,7 @@ class Watch:
     def _after_step(self) -> None:
         measured = self._measured
         if self._place is not None and measured is not None:
+            called = 0.0 if self._budget is None else self._budget.now()
             with torch.no_grad():
                 measured.follow()
                 if isinstance(measured.products, Team):
@@ -555,7 +589,25 @@ class Watch:
                         measured.counted, self._optimizer, measured.buffer.dtype
                     )
                 measured.release()
+            if self._budget is not None:
+                self._keep_to(self._budget, called)
         self._place = None
+
+    def _keep_to(self, budget: Budget, called: float) -> None:
+        """The next row comes when the budget allows it; the first time that is said."""
+        changed = budget.end(self.step, called)
+        self._attribution.space(budget.every)
+        if not changed:
+            return
+        if self._spaced:
+            self._changes.remove(self._spaced)
+        else:
+            notice(str(budget))
+        self._spaced = str(budget)
+        self._changes.append(self._spaced)
+        if self._measured is not None:
+            self._info["watched"]["every"] = budget.every
+            self._tell_folder(self._measured.groups)
 
     def _settle(self) -> None:
         """What was said after the last step belongs to it; a step that failed leaves no row."""
