@@ -10,17 +10,14 @@
 """
 
 from limitcycle.symmetry.answer import Symmetries
-from limitcycle.symmetry.continued import CONTINUED, continued
+from limitcycle.symmetry.continued import continued
 from limitcycle.symmetry.group import Group
 from limitcycle.symmetry.identity import fingerprint
-from limitcycle.symmetry.leak import VISIBLE, LeakGrowth, leak_growth
-from limitcycle.symmetry.search import SHARDED, symmetries, symmetries_in_use
+from limitcycle.symmetry.leak import LeakGrowth, leak_growth
+from limitcycle.symmetry.search import symmetries, symmetries_in_use
 from limitcycle.symmetry.untouched import plain_name, trainable, unwrapped
 
 __all__ = [
-    "CONTINUED",
-    "SHARDED",
-    "VISIBLE",
     "Group",
     "LeakGrowth",
     "Symmetries",

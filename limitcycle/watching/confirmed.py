@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from limitcycle.symmetry import CONTINUED, VISIBLE, Symmetries
+from limitcycle.symmetry import Symmetries
+from limitcycle.symmetry.continued import CONTINUED
+from limitcycle.symmetry.leak import VISIBLE
 from limitcycle.watching.groups import Watched
 
 

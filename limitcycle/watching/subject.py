@@ -7,7 +7,8 @@ from torch import nn
 
 from limitcycle.errors import UserError
 from limitcycle.measure import Moving
-from limitcycle.symmetry import SHARDED, Symmetries, trainable
+from limitcycle.symmetry import Symmetries, trainable
+from limitcycle.symmetry.search import SHARDED
 from limitcycle.watching.declared import declared, nothing_known
 from limitcycle.watching.first_call import FirstCall
 from limitcycle.watching.groups import Watched, moved_alike, watched_groups

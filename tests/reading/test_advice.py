@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from limitcycle.control.degrees import degrees_of
 from limitcycle.reading import RunData, diagnose
 from limitcycle.reading.advice import CAPPED
 from limitcycle.reading.constants import CAP_JUMPS, CAP_SHARE
 from limitcycle.reading.forecast import HELD
-from limitcycle.reading.optimizers import CARRIED, update_rule
+from limitcycle.reading.optimizers import update_rule
 from tests.reading.series import FAST
 
 
@@ -175,12 +173,3 @@ def test_a_norm_that_is_held_now_needs_nothing_more():
     assert verdict.forecast.reason == HELD
     early = still.head(5)
     assert diagnose(watched(pd.concat([frame, early]))).advice.kind != "held"
-
-
-def test_what_is_said_to_be_movable_is():
-    weights = [torch.nn.Parameter(torch.ones(2, 2))]
-    for name in dir(torch.optim):
-        kind = getattr(torch.optim, name)
-        if not isinstance(kind, type) or name in ("Optimizer", "LBFGS"):
-            continue
-        assert (degrees_of(kind(weights)) is not None) == (name in CARRIED), name
