@@ -70,6 +70,7 @@ def clock(way: str, arguments: argparse.Namespace) -> float:
         else:
             run, *_ = every = runs(arguments)
             command = ["-m", "limitcycle", "train", "--out", folder, "--together", "1"]
+            command += ["--no-compile"]  # as those that are trained one after the other
             command += ["--workers", str(arguments.workers), "--lr", *(repr(r.lr) for r in every)]
             for name in ("net", "data", "steps", "train_size", "test_size"):
                 if (value := getattr(run, name)) is not None:
