@@ -50,6 +50,7 @@ def test_train_diagnose_report(tmp_path, capsys):
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_several_values_make_a_grid(tmp_path):
     grid = ["--lr", "0.1", "1", "--seed", "0", "1", "--steps", "5"]
     assert main(["train", *SMALL, *grid, "--out", str(tmp_path / "grid")]) == 0

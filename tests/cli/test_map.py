@@ -65,6 +65,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(tmp_path, capsys, 
     assert f"{done} of them there" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_stop_after_leaves_the_rest_for_later(tmp_path, capsys):
     long = ["--width", "8", "--lr", "0.001", "0.002", "--weight-decay", "0.001", "0.002"]
     command = ["map", *long, "--steps", "1000000", "--out", str(tmp_path)]

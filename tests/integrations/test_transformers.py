@@ -127,6 +127,7 @@ def with_dropout(attention=0.1):
     return transformers.BertForSequenceClassification(config)
 
 
+@pytest.mark.slow
 def test_a_bert_with_dropout_is_not_disturbed(tmp_path):
     ids = torch.randint(30, (48, 6), generator=torch.Generator().manual_seed(0))
     weights = []
@@ -199,6 +200,7 @@ def test_a_training_that_goes_on_continues_its_folder(restored, tmp_path):
     check_weights(model, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_an_unwatched_training_is_gone_on_with(tmp_path):
     settings = {"save_strategy": "steps", "save_steps": 3}
     trainer_of(net(), tmp_path, max_steps=3, **settings).train()

@@ -76,6 +76,7 @@ def test_stages_are_told_and_what_was_interrupted_goes_on(tmp_path):
     assert all(after[name] == when for name, when in before.items())
 
 
+@pytest.mark.slow
 def test_a_cell_that_diverges_says_so(tmp_path):
     plane = {"lr": [0.1, 1e30], "weight_decay": [0.0, 1e-3], "norm": "none", **SMALL}
     table = map_plane(plane, tmp_path).set_index(["lr", "weight_decay"])

@@ -217,6 +217,7 @@ def test_workers_are_deaf_to_a_terminal_and_we_are_not():
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
+@pytest.mark.slow
 def test_a_forked_child_has_a_server_of_its_own(tmp_path):
     forkserver.start()
     ours = forkserver._server.process.pid

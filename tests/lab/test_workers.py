@@ -18,6 +18,7 @@ def jobs_in(folder, *steps):
     ]
 
 
+@pytest.mark.slow
 def test_an_outcome_is_told_while_the_others_go_on(tmp_path):
     jobs, told = jobs_in(tmp_path, 5, 1_000_000), []
     outcomes = sweep(

@@ -11,9 +11,12 @@ from limitcycle.lab import plane_of
 from limitcycle.report import write_map_page, write_report
 from tests.report.conftest import BROWSER, DRIVER
 
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER), reason="no chromium with chromedriver on this machine"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER), reason="no chromium with chromedriver on this machine"
+    ),
+]
 EVIL = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 1'>"
 HELPERS = """
 const stack = document.querySelector('#stack .js-plotly-plot');
@@ -301,7 +304,6 @@ def test_a_watched_run_shows_its_groups(opened, browser, sawtooth, grouped):
     assert browser.get_log("browser") == []
 
 
-@pytest.mark.slow
 def test_names_are_text_and_odd_runs_are_drawn(opened, browser, sawtooth):
     """Markup in a name, a run without a row, with one, one that diverged: nothing complains."""
     diverged = sawtooth("diverged", run=False)

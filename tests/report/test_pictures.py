@@ -24,6 +24,7 @@ def size(png):
     return struct.unpack(">II", png.read_bytes()[16:24])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_two_pictures_the_same_bytes_every_time(sawtooth, tmp_path, suffix):
     runs = [sawtooth("a", rows=1_500)]
@@ -47,6 +48,7 @@ def test_an_svg_shows_the_axis_that_was_asked_for(sawtooth, tmp_path):
     assert ET.parse(pictures[0]).getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow
 def test_any_name_can_be_drawn(sawtooth, tmp_path):
     names = ["<script>alert(1)</script>", "$x^$ _{", "_hidden", "研究 🙂", "", "long " * 40]
     runs = [sawtooth(name, run=False, rows=200) for name in names]

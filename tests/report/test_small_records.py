@@ -101,6 +101,7 @@ QUICKLY = settings(
 )
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(records(), st.sampled_from(AXES))
 def test_every_page_is_made_of_any_records_or_refused_in_a_line(tmp_path_factory, runs, axis):

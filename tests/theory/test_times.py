@@ -77,6 +77,7 @@ def evade(rho, wishes, low, eta, lam, delta):
     return series
 
 
+@pytest.mark.slow
 def test_every_run_has_jumped_by_t_max_and_one_only_then():
     rng, args = late_cases(1)
     rho, low, high, eta, lam, delta = args
