@@ -28,7 +28,7 @@ from limitcycle.lab import (
     thread_budget,
 )
 from limitcycle.lab import train as train_one
-from limitcycle.lab.compiled import worth_compiling
+from limitcycle.lab.compiled import with_engine, worth_compiling
 from limitcycle.lab.how import How
 from limitcycle.lab.together import most_together
 from limitcycle.record import Run
@@ -146,8 +146,7 @@ def run_jobs(
                 **shared,
             )
         else:
-            if settings.get("compile") is None and among is not None:
-                settings = {**settings, "compile": jobs[0].run.identity in worth_compiling(among)}
+            settings = with_engine(jobs[0].run, worth_compiling(among or []), settings)
             outcomes = [_run_here(jobs[0], settings, threads, **shared)]
         interrupted = pressed()
     if interrupted:

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,22 @@ def worth_compiling(runs: Iterable[Run]) -> frozenset[str]:
         if sum(_saved(run) for run in alike) >= PAYS_FROM:
             found.update(run.identity for run in alike)
     return frozenset(found)
+
+
+def with_engine(
+    run: Run, worth: frozenset[str], settings: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """``settings`` of `limitcycle.lab.train`, which compile ``run`` where nobody asked otherwise.
+
+    Args:
+        run: one of a command's.
+        worth: what `worth_compiling` says of them all.
+        settings: as they were given.
+    """
+    found = dict(settings or {})
+    if found.get("compile") is None and run.identity in worth:
+        found["compile"] = True
+    return found
 
 
 def examples(run: Run, setup: Setup) -> list[Example]:
@@ -251,12 +268,18 @@ def _one_at_once(path: Path, should_stop: Callable[[], bool]) -> Iterator[bool]:
 def _run_compiler(
     run: Run, names: Sequence[str], folder: Path, should_stop: Callable[[], bool]
 ) -> None:
-    task = {
-        "run": replace(run, start_from=None).to_dict(),
-        "names": list(names),
-        "folder": str(folder),
-        "threads": torch.get_num_threads(),
-    }
+    with tempfile.TemporaryDirectory(dir=folder) as aside:  # gone, too, where it is ended
+        task = {
+            "run": replace(run, start_from=None).to_dict(),
+            "names": list(names),
+            "folder": str(folder),
+            "aside": aside,
+            "threads": torch.get_num_threads(),
+        }
+        _call_compiler(json.dumps(task), should_stop)
+
+
+def _call_compiler(task: str, should_stop: Callable[[], bool]) -> None:
     # A session of its own: Ctrl-C is for the training, which then ends the compiler.
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "limitcycle.lab.compiler"],
@@ -267,7 +290,7 @@ def _run_compiler(
         start_new_session=True,
     )
     said = ""
-    wanted: str | None = json.dumps(task)
+    wanted: str | None = task
     while not should_stop():
         try:
             _, said = process.communicate(wanted, timeout=_POLL_SECONDS)
@@ -276,7 +299,7 @@ def _run_compiler(
             continue
         break
     if process.poll() is None:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with what it has called
         process.communicate()
         return
     if process.returncode:

@@ -8,7 +8,6 @@ is traced as it computes, derivative and all, so nothing has to be written in an
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -41,14 +40,13 @@ def main() -> int:
 def _make(task: Mapping[str, Any]) -> None:
     torch.set_num_threads(task["threads"])
     run, folder = Run.from_dict(task["run"]), Path(task["folder"])
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "torch")
     setup = prepare(run, torch.device("cpu"))
     for example, name in zip(examples(run, setup), task["names"], strict=True):
-        with tempfile.TemporaryDirectory(dir=folder) as aside:
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "torch")
-            graph, said = traced(partial(step, setup.net), example)
-            made = _machine_code(graph, example, Path(aside) / f"{name}.so")
-            made.replace(folder / f"{name}.so")
-            write_json(folder / f"{name}.json", said)
+        graph, said = traced(partial(step, setup.net), example)
+        made = _machine_code(graph, example, Path(task["aside"]) / f"{name}.so")
+        made.replace(folder / f"{name}.so")
+        write_json(folder / f"{name}.json", said)
 
 
 def traced(one: Step, example: Example) -> tuple[GraphModule, dict[str, list[str]]]:

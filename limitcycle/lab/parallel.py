@@ -16,7 +16,7 @@ from limitcycle.checks import whole
 from limitcycle.errors import RunError, UserError
 from limitcycle.forkserver import Line
 from limitcycle.lab import machine
-from limitcycle.lab.compiled import worth_compiling
+from limitcycle.lab.compiled import with_engine, worth_compiling
 from limitcycle.lab.how import How
 from limitcycle.lab.pool import Event, Killed, Pool, Task, Withdrawn
 from limitcycle.lab.together import companies, train_together
@@ -95,9 +95,7 @@ def sweep(
     worth = worth_compiling(among or [job.run for job in jobs])
     tasks = []
     for group, budget in zip(groups, budgets, strict=True):
-        own = {"threads": budget, **(settings or {})}
-        if own.get("compile") is None and jobs[group[0]].run.identity in worth:
-            own["compile"] = True
+        own = {"threads": budget, **with_engine(jobs[group[0]].run, worth, settings)}
         tasks.append(Task(_work, ([jobs[i] for i in group], own)))
     told: dict[str, Callable[[int, Any], None]] = {"progress": progress, "notice": notice}
     crews = [_Crew(group, jobs, told) for group in groups]
