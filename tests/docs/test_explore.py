@@ -2,30 +2,15 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
 
 from limitcycle.theory import growth_threshold, rayleigh_oscillator
+from tests.report.conftest import BROWSER, DRIVER, started_browser
 
 PAGE = Path(__file__).parents[2] / "docs" / "explore" / "oscillator.html"
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1300,1300",
-)
 in_browser = [
     pytest.mark.slow,
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="no chromium with chromedriver here"),
@@ -56,12 +41,8 @@ def test_the_recorded_network_is_there_and_consistent():
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """Runs JavaScript in the page."""
-    options = ChromeOptions()
-    options.binary_location = BROWSER
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER))
+    driver = started_browser(tmp_path_factory.mktemp("profile"))
+    driver.set_window_size(1_300, 1_300)
     driver.get(PAGE.as_uri())
     assert driver.execute_script("return document.body.dataset.ready") == "yes"
     yield driver.execute_script

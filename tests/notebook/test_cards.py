@@ -21,16 +21,26 @@ def recorded(tmp_path_factory):
     return lc.train(run, tmp_path_factory.mktemp("runs") / "a<b")
 
 
-def watched(steps=5, **given):
+def loop(**given):
+    """A watch, its model, and a function that makes so many steps of the usual order."""
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
     watch = lc.watch(model, optimizer, quiet=True, **given)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = model(torch.randn(16, 6)).square().mean()
-        loss.backward()
-        optimizer.step()
-        watch.log(loss=loss)
+
+    def train(steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = model(torch.randn(16, 6)).square().mean()
+            loss.backward()
+            optimizer.step()
+            watch.log(loss=loss)
+
+    return watch, model, train
+
+
+def watched(steps=5, **given):
+    watch, model, train = loop(**given)
+    train(steps)
     return watch, model
 
 

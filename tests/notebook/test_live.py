@@ -4,14 +4,12 @@ import sys
 import types
 
 import pytest
-import torch
-from torch import nn
 
 import limitcycle as lc
 from limitcycle.lab import Progress
 from limitcycle.notebook import LiveCard, bar
 from limitcycle.notebook.cell import Cell
-from tests.notebook.test_cards import watched
+from tests.notebook.test_cards import loop, watched
 
 
 class Screen(Cell):
@@ -99,7 +97,7 @@ def kernel(monkeypatch):
 
 def test_a_watch_is_shown_in_a_notebook_and_keeps_all_that_is_logged(kernel, capsys, monkeypatch):
     monkeypatch.setattr("limitcycle.notebook.live.SHARE", 1e9)  # look at every step
-    watch, train = loop()
+    watch, _, train = loop()
     watch.show(seconds=0.0)
     train(5)
     watch.close()
@@ -110,23 +108,6 @@ def test_a_watch_is_shown_in_a_notebook_and_keeps_all_that_is_logged(kernel, cap
     before = len(kernel)
     train(1)
     assert len(kernel) == before, "a closed watch looks no more"
-
-
-def loop():
-    """A watch, and a function that makes so many steps of the usual order: step, then log."""
-    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
-    watch = lc.watch(model, optimizer, quiet=True)
-
-    def train(steps):
-        for _ in range(steps):
-            optimizer.zero_grad()
-            loss = model(torch.randn(16, 6)).square().mean()
-            loss.backward()
-            optimizer.step()
-            watch.log(loss=loss)
-
-    return watch, train
 
 
 def test_outside_of_a_notebook_nothing_is_shown(capsys):

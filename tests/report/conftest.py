@@ -174,13 +174,18 @@ def mapped():
     return table_of
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def started_browser(profile):
+    """A browser without a window, which keeps what pages log; ``profile``: a folder of its own."""
     options = ChromeOptions()
     options.binary_location = BROWSER
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for switch in (*SWITCHES, f"--user-data-dir={profile}"):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER))
+    return Chrome(options=options, service=Service(DRIVER))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    driver = started_browser(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()

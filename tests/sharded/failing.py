@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -73,24 +74,26 @@ def goes_on(rank: int, size: int, out: str) -> dict[str, tuple[int, float]]:
 
 def raises(rank: int, size: int, out: str) -> None:
     """The last process raises in its loop."""
-    model, optimizer = _job(size)
-    with lc.watch(model, optimizer, nets.INVARIANT, sink=f"{out}/run", timeout=5) as w:
-        for step in range(STEPS):
-            plain_step(model, optimizer, step, rank, size)
-            w.log(loss=1.0)
-            if rank == size - 1 and step == AT:
-                raise RuntimeError("of the user's")
+
+    def leave() -> None:
+        raise RuntimeError("of the user's")
+
+    _without_the_last(rank, size, out, leave)
 
 
 def is_killed(rank: int, size: int, out: str) -> None:
     """The last process is killed."""
+    _without_the_last(rank, size, out, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def _without_the_last(rank: int, size: int, out: str, leave: Callable[[], None]) -> None:
     model, optimizer = _job(size)
     with lc.watch(model, optimizer, nets.INVARIANT, sink=f"{out}/run", timeout=5) as w:
         for step in range(STEPS):
             plain_step(model, optimizer, step, rank, size)
             w.log(loss=1.0)
             if rank == size - 1 and step == AT:
-                os.kill(os.getpid(), signal.SIGKILL)
+                leave()
 
 
 def refusals(rank: int, size: int, out: str) -> dict[str, Any]:
