@@ -4,6 +4,7 @@ Steps and runs in turn in one process, one thread. With ``--whole`` each command
 without compiling, once with an empty cache, once with what that left in it.
 
     python -m benchmarks.compiled
+    python -m benchmarks.compiled --shapes
     python -m benchmarks.compiled --whole demo map paper
 """
 
@@ -29,6 +30,13 @@ from limitcycle.record import Run
 
 _STEPS = 40
 _RUN_STEPS = 4_000
+_SHAPE_STEPS = 400
+_SHAPES: dict[str, dict[str, int | None]] = {
+    "batches of 512": {"batch_size": 512},
+    "full batch": {"batch_size": None},
+    "width 256": {"width": 256},
+    "width 512": {"width": 512},
+}
 _PLANE = ["--lr", "0.01:100:12", "--weight-decay", "0.0001:0.1:12"]
 # Command, bound on its time with a warm cache ÷ without compiling.
 COMMANDS = {
@@ -69,6 +77,24 @@ def rows(rounds: int = 40) -> list[Row]:
                 max(3, rounds // 10),
             ),
         ]
+
+
+def shapes(rounds: int = 3) -> list[Row]:
+    """Runs of larger batches and wider nets, compiled and eager."""
+    machine.own_process()
+    found = []
+    with machine.threads(1), tempfile.TemporaryDirectory() as folder:
+        for name, settings in _SHAPES.items():
+            run = Run(net="mlp", data="digits", lr=0.3, steps=_SHAPE_STEPS, **settings)
+            found.append(
+                paired(
+                    f"an update, {name}",
+                    ("compiled", lambda: trained(run, Path(folder), True) / _SHAPE_STEPS),  # noqa: B023
+                    ("eager", lambda: trained(run, Path(folder), False) / _SHAPE_STEPS),  # noqa: B023
+                    rounds,
+                )
+            )
+    return found
 
 
 def compiled_steps(run: Run, setup: Setup) -> Callable[[], object]:
@@ -126,8 +152,11 @@ def main() -> None:
     """Measure and print."""
     parser = options(__doc__)
     parser.add_argument("--whole", nargs="+", choices=COMMANDS, metavar="COMMAND")
+    parser.add_argument("--shapes", action="store_true", help="larger batches, wider nets")
     given = parser.parse_args()
-    if given.whole:
+    if given.shapes:
+        shown(shapes)
+    elif given.whole:
         shown(lambda: [row for name in given.whole for row in whole(name)])
     else:
         shown(rows)
