@@ -358,7 +358,7 @@ def _saved(run: Run) -> float:
     updates = run.steps
     if updates is None:
         updates = (run.epochs or 0) * -(-images // size)
-    return updates * (size + 256) / 384  # benchmarks/compiled.py
+    return updates * (size + 256) / 384  # by what benchmarks/compiled.py --shapes says
 
 
 def _kind(run: Run) -> tuple[object, ...]:
