@@ -106,13 +106,10 @@ def compiled_steps(run: Run, setup: Setup) -> Callable[[], object]:
     return lambda: block(setup.state, fixed, rates, repeat(batch, _STEPS))
 
 
-_made = iter(range(1_000_000))
-
-
 def trained(run: Run, folder: Path, compile: bool) -> float:
     """Seconds of a whole run in a new folder."""
     began = time.perf_counter()
-    train(run, folder / str(next(_made)), threads=1, compile=compile)
+    train(run, tempfile.mkdtemp(dir=folder), threads=1, compile=compile)
     return time.perf_counter() - began
 
 
