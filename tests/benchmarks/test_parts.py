@@ -110,7 +110,8 @@ def test_a_round_of_ten_steps_counts_as_its_mean(monkeypatch):
     inside, reading, whole = watch_overhead.watched(bench, 30, {"every": 10})
     assert inside.shape == reading.shape == whole.shape == (3,)
     every_step, _, _ = watch_overhead.watched(bench, 30, {})
-    assert np.median(inside) < np.median(every_step)
+    # The least of each: a neighbour's work only ever adds to a time.
+    assert inside.min() < every_step.min()
 
 
 def test_reading_out_counts(monkeypatch):
